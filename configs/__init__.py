@@ -1,0 +1,1 @@
+"""What to run: a file per task, and per method under methods/."""

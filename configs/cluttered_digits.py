@@ -1,0 +1,65 @@
+"""A small vision transformer on real digits hidden in clutter, gated by tokens.
+
+    python launch.py --config=configs/cluttered_digits.py:<method>
+
+Methods are the files of configs/methods; soft_topk where none is named.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.methods import method
+
+
+def get_config(gate: str = "soft_topk") -> ConfigDict:
+    """Returns the complete, locked configuration of one run."""
+    config = ConfigDict()
+    config.seed = 0
+
+    config.data = ConfigDict(
+        dict(
+            name="cluttered_digits",
+            num_train=50_000,
+            num_validation=2_000,
+            num_test=10_000,
+            canvas=28,  # pixels
+            digit_size=16,
+            max_fragments=4,
+            fragment_size=5,
+            min_contrast=0.6,
+            seed=0,  # of the pictures, so that all runs see the same
+        )
+    )
+    config.model = ConfigDict(
+        dict(
+            name="conv_vit",
+            granularity="tokens",  # or "blocks"
+            width=48,
+            depth=3,
+            num_heads=2,
+            mlp_width=192,
+            scorer_hidden=24,
+        )
+    )
+    config.optimizer = ConfigDict(
+        dict(learning_rate=3e-3, warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
+    )
+    config.train = ConfigDict(
+        dict(
+            num_steps=1_300,
+            batch_size=64,
+            log_every=20,  # steps
+            eval_every=650,
+            checkpoint_every=200,
+        )
+    )
+    config.evaluation = ConfigDict(
+        dict(
+            densities=(1.0, 0.75, 0.5, 0.25, 0.125),  # of top-k gates
+            budgets=(0.5,),  # fractions of the dense MACs; the bill chooses the density
+            batch_size=64,  # of every pass, the timed ones included
+            latency_repeats=20,
+            num_pictures=12,  # in kept.png
+        )
+    )
+    config.update(method(gate))
+    return config.lock()

@@ -1,0 +1,21 @@
+"""The model of cluttered_digits.py on pictures of one's own.
+
+    python launch.py --config=configs/npz_images.py:<method> --config.data.path=FILE.npz
+
+The file holds uint8 `x_train` and `x_test`, [n, h, w] or [n, h, w, c], and integer
+`y_train` and `y_test`; `x_val` and `y_val` where there is a validation split.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import cluttered_digits
+
+
+def get_config(gate: str = "soft_topk") -> ConfigDict:
+    """Returns the complete, locked configuration of one run."""
+    config = cluttered_digits.get_config(gate)
+    with config.unlocked():
+        config.data = ConfigDict(
+            dict(name="npz_images", path="", validation_fraction=0.1, seed=0)
+        )
+    return config

@@ -1,0 +1,31 @@
+"""dynsparse: networks that decide, for each input, which of their parts to run."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("dynsparse")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "0.1.0"
+
+_SUBPACKAGES = (
+    "costs",
+    "data",
+    "gates",
+    "launching",
+    "layers",
+    "models",
+    "ops",
+    "reports",
+    "training",
+)
+
+
+def __getattr__(name: str):
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *_SUBPACKAGES]

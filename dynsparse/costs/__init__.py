@@ -1,0 +1,19 @@
+"""What a function, a model or a decision costs, in multiply-accumulates and in time."""
+
+from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
+from dynsparse.costs.budget import largest_density
+from dynsparse.costs.macs import count_macs
+from dynsparse.costs.measure import median_seconds
+from dynsparse.costs.prices import GatedPart, Prices
+
+__all__ = [
+    "Bill",
+    "GatedPart",
+    "LayerBill",
+    "Prices",
+    "bill",
+    "count_macs",
+    "itemize",
+    "largest_density",
+    "median_seconds",
+]

@@ -1,0 +1,133 @@
+"""The bill: what each example of a batch cost, by layer, and what it would have."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from dynsparse.costs.prices import Prices
+from dynsparse.gates.base import GateRecord, records
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerBill:
+    """One gated layer's share, in MACs per example.
+
+    Attributes:
+        num_units: Units per example.
+        dense: Host MACs that its units cost when all are open.
+        used: Host MACs that they cost, per example.
+        gate: MACs of deciding, per example.
+    """
+
+    num_units: int
+    dense: int
+    used: Int[np.ndarray, "n"]
+    gate: Int[np.ndarray, "n"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bill:
+    """MACs (1 MAC = 2 FLOPs) that the examples of a batch cost.
+
+    Attributes:
+        dense: Per example, without any gate.
+        floor: Per example, what no gate can close.
+        used: Per example, what it cost, the gates included.
+        layers: The share of each gated layer, by its path.
+    """
+
+    dense: int
+    floor: int
+    used: Int[np.ndarray, "n"]
+    layers: dict[str, LayerBill]
+
+    @property
+    def mean(self) -> float:
+        """Mean MACs per example."""
+        return float(self.used.mean())
+
+    @property
+    def p50(self) -> float:
+        """Median MACs per example."""
+        return float(np.percentile(self.used, 50))
+
+    @property
+    def p95(self) -> float:
+        """95th percentile of the MACs per example."""
+        return float(np.percentile(self.used, 95))
+
+    @property
+    def max(self) -> int:
+        """MACs of the dearest example."""
+        return int(self.used.max())
+
+    @property
+    def budget(self) -> float:
+        """Mean MACs as a fraction of the dense MACs."""
+        return self.mean / self.dense
+
+    def __str__(self) -> str:
+        rows: list[tuple[str, ...]] = [
+            ("layer", "units", "dense MACs", "used MACs", "gate MACs")
+        ]
+        gated = 0
+        for name, layer in self.layers.items():
+            gated += layer.dense
+            used, gate = layer.used.mean(), layer.gate.mean()
+            cells = (layer.num_units, layer.dense, used, gate)
+            rows.append((name, *(f"{cell:,.0f}" for cell in cells)))
+        rest = f"{self.dense - gated:,.0f}"
+        rows.append(("not gated", "", rest, rest, ""))
+        rows.append(("total", "", f"{self.dense:,.0f}", f"{self.mean:,.0f}", ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        spread = f"used p50 {self.p50:,.0f}, p95 {self.p95:,.0f}, max {self.max:,}"
+        return "\n".join([*lines, f"{spread}; floor {self.floor:,}"])
+
+
+def bill(model: nnx.Module, batch: Float[Array, "n *shape"]) -> Bill:
+    """Runs `model` on `batch` without noise and says what each example cost.
+
+    Args:
+        model: Any model with gated layers, in either execution.
+        batch: Its input.
+    """
+    model = nnx.view(model, deterministic=True, raise_if_not_found=False)
+    _, captured = nnx.capture(model, GateRecord)(batch)
+    example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
+    masks = {name: decision.mask for name, decision in records(captured).items()}
+    return itemize(Prices(model, example), masks, num_examples=len(batch))
+
+
+def itemize(
+    prices: Prices, masks: Mapping[str, ArrayLike], *, num_examples: int
+) -> Bill:
+    """Prices decisions that were already made.
+
+    Args:
+        prices: Of the model that made them.
+        masks: By layer, [n, num_units]; a unit is open where its mask is positive.
+        num_examples: n, which a model without gates does not tell.
+    """
+    counts = {name: (np.asarray(mask) > 0).sum(-1) for name, mask in masks.items()}
+    layers = {
+        name: LayerBill(
+            num_units=part.num_units,
+            dense=part.closed,
+            used=part.closed - prices.saved(name, counts[name]),
+            gate=part.gate_macs(counts[name]),
+        )
+        for name, part in prices.parts.items()
+    }
+    used = np.broadcast_to(prices.used(counts), (num_examples,))
+    return Bill(prices.dense, prices.floor, used, layers)

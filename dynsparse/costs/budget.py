@@ -1,0 +1,54 @@
+"""From a budget to a density: k is chosen from the bill."""
+
+import numpy as np
+
+from dynsparse.costs.prices import Prices
+from dynsparse.gates.base import num_open
+
+
+def largest_density(prices: Prices, budget: float) -> float:
+    """Largest density of the top-k gates that the budget pays for.
+
+    Args:
+        prices: Of a model with top-k gates, which share the density.
+        budget: Fraction of the dense MACs allowed, in (0, 1].
+
+    Returns:
+        A density at which some gate opens a whole number of units. Gates of a varying
+        count are priced with every unit open.
+
+    Raises:
+        ValueError: If the budget is below the floor, or no gate has a density.
+    """
+    fixed = [part for part in prices.parts.values() if part.kind == "fixed"]
+    if not fixed:
+        raise ValueError("no gate of this model has a density to choose.")
+    densities = sorted(
+        {k / part.num_units for part in fixed for k in range(part.num_units + 1)}
+    )
+
+    def affordable(density: float) -> bool:
+        counts = {
+            name: np.array(
+                [
+                    num_open(density, part.num_units)
+                    if part.kind == "fixed"
+                    else part.num_units
+                ]
+            )
+            for name, part in prices.parts.items()
+        }
+        return prices.used(counts)[0] <= budget * prices.dense
+
+    if affordable(1.0):  # first: without a decision to make, all can be cheaper
+        return 1.0
+    low, high = 0, len(densities) - 1  # densities[high] is too dear
+    if not affordable(densities[low]):
+        raise ValueError(
+            f"budget {budget} is below the floor of the model: "
+            f"{prices.floor / prices.dense:.3f} of its dense MACs cannot be closed."
+        )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if affordable(densities[middle]) else (low, middle)
+    return densities[low]

@@ -1,0 +1,156 @@
+"""Multiply-accumulates of any JAX function, counted on its jaxpr."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.extend.core import jaxprs_in_params
+from jax.interpreters.partial_eval import dce_jaxpr
+
+
+def count_macs(
+    function: Callable[..., Any],
+    *args: Any,
+    while_bound: int | None = None,
+    padding: bool = True,
+) -> int:
+    """Multiply-accumulates of one call of `function`; 1 MAC = 2 FLOPs.
+
+    Traces the function without running it and adds up its matrix products and
+    convolutions, through nested `jit`, `scan` (body times length), `cond` and `switch`
+    (the most expensive branch: a bound) and `while` (body times `while_bound`). What
+    the result does not depend on is not counted, as XLA would not run it. Elementwise
+    work, reductions, sorts and gathers count nothing.
+
+    Args:
+        function: Any traceable function, or an nnx.Module.
+        *args: Its arguments: arrays, `jax.ShapeDtypeStruct`s or pytrees of them.
+        while_bound: Iterations to assume of each `while` loop that multiplies.
+        padding: Whether convolution taps on padding count: True as in published tables,
+            False as XLA counts.
+
+    Returns:
+        The exact count, for the shapes of `args`.
+
+    Raises:
+        ValueError: If a `while` loop multiplies and there is no `while_bound`.
+    """
+    return macs_by_scope(
+        function, *args, while_bound=while_bound, padding=padding
+    ).total()
+
+
+def macs_by_scope(
+    function: Callable[..., Any],
+    *args: Any,
+    while_bound: int | None = None,
+    padding: bool = True,
+    dead_code: bool = False,
+) -> Counter[str]:
+    """Like `count_macs`, by the `jax.named_scope` path in which the work stands.
+
+    With `dead_code`, work that the result does not depend on counts too.
+    """
+    if isinstance(function, nnx.Module):
+        graphdef, state = nnx.split(function)
+        args = (state, *args)
+        function = lambda state, *inputs: nnx.merge(graphdef, state)(*inputs)
+    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
+    if not dead_code:
+        jaxpr, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    return _count(jaxpr, "", while_bound, padding)
+
+
+def _count(jaxpr, scope: str, while_bound: int | None, padding: bool) -> Counter[str]:
+    macs: Counter[str] = Counter()
+    for equation in jaxpr.eqns:
+        inner = "/".join(filter(None, (scope, str(equation.source_info.name_stack))))
+        name = equation.primitive.name
+        if name in _FORMULAS:
+            macs[inner] += _FORMULAS[name](equation, padding)
+            continue
+        parts = [
+            _count(body, inner, while_bound, padding)
+            for body in jaxprs_in_params(equation.params)
+        ]
+        if not any(part.total() for part in parts):
+            continue
+        if name == "cond":
+            macs += max(parts, key=Counter.total)
+            continue
+        repeats = 1
+        if name == "scan":
+            repeats = equation.params["length"]
+        elif name == "while":
+            if while_bound is None:
+                raise ValueError(
+                    "count_macs needs while_bound: a while loop multiplies."
+                )
+            repeats = while_bound
+        for part in parts:
+            macs += Counter({key: repeats * count for key, count in part.items()})
+    return macs
+
+
+def _dot_general(equation, padding: bool) -> int:
+    left, _ = (v.aval.shape for v in equation.invars)
+    (contracting, _), _ = equation.params["dimension_numbers"]
+    depth = math.prod(left[axis] for axis in contracting)
+    return math.prod(equation.outvars[0].aval.shape) * depth
+
+
+def _convolution(equation, padding: bool) -> int:
+    numbers = equation.params["dimension_numbers"]
+    image, kernel = (v.aval.shape for v in equation.invars)
+    output = equation.outvars[0].aval.shape
+    out_axis, in_axis, *kernel_axes = numbers.rhs_spec
+    taps = [
+        _taps(image[i], kernel[k], output[o], *window, padding=padding)
+        for i, k, o, *window in zip(
+            numbers.lhs_spec[2:],
+            kernel_axes,
+            numbers.out_spec[2:],
+            equation.params["window_strides"],
+            equation.params["padding"],
+            equation.params["lhs_dilation"],
+            equation.params["rhs_dilation"],
+            strict=True,
+        )
+    ]
+    batch = output[numbers.out_spec[0]]
+    return batch * kernel[out_axis] * kernel[in_axis] * math.prod(taps)
+
+
+def _taps(
+    size: int,
+    taps: int,
+    outputs: int,
+    stride,
+    pad,
+    lhs_dilation,
+    rhs_dilation,
+    *,
+    padding,
+) -> int:
+    """Pairs of output position and kernel tap that multiply, along one axis."""
+    output, tap = np.ogrid[:outputs, :taps]
+    position = output * stride + tap * rhs_dilation - pad[0]
+    on_value = position % lhs_dilation == 0
+    inside = (position >= 0) & (position <= (size - 1) * lhs_dilation)
+    return int((on_value & (inside | padding)).sum())
+
+
+def _ragged_dot(equation, padding: bool) -> int:
+    left, right = (v.aval.shape for v in equation.invars[:2])
+    return left[0] * left[1] * right[-1]
+
+
+_FORMULAS = {
+    "dot_general": _dot_general,
+    "conv_general_dilated": _convolution,
+    "ragged_dot_general": _ragged_dot,
+}

@@ -1,0 +1,169 @@
+"""Real handwritten digits, enlarged and hidden among fragments of other digits."""
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import zoom
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from dynsparse.data.base import Dataset, Split
+
+_TEST_SOURCES, _VALIDATION_SOURCES = 360, 240  # of 1,797
+
+
+class ClutteredDigits(Dataset):
+    """One digit per picture, at a random place, among clutter.
+
+    Sources are scikit-learn's 1,797 digits of 8x8 pixels, split once and for all,
+    stratified by class, so that no digit or fragment of a test picture comes from a
+    digit of a training picture. The split does not depend on `seed`, which draws
+    places, contrasts and clutter.
+
+    `best_mask` marks the square that holds the digit. `difficulty` is the mean of two
+    ranks in [0, 1]: share of the possible fragments, and lack of contrast.
+
+    Args:
+        num_train: Training pictures.
+        num_validation: Validation pictures.
+        num_test: Test pictures.
+        canvas: Height and width of a picture, in pixels.
+        digit_size: Height and width of the enlarged digit; a multiple of 8.
+        max_fragments: Each picture has 0 to this many fragments.
+        fragment_size: Height and width of a fragment.
+        min_contrast: Lowest contrast of the digit and of fragments, in (0, 1].
+        seed: Of the pictures; each split draws from a stream of its own.
+
+    Raises:
+        ValueError: If a size does not fit or a value is out of range.
+    """
+
+    num_classes = 10
+
+    def __init__(
+        self,
+        *,
+        num_train: int,
+        num_validation: int,
+        num_test: int,
+        canvas: int,
+        digit_size: int,
+        max_fragments: int,
+        fragment_size: int,
+        min_contrast: float,
+        seed: int,
+    ):
+        for name, number in (
+            ("num_train", num_train),
+            ("num_validation", num_validation),
+            ("num_test", num_test),
+        ):
+            if number < 1:
+                raise ValueError(f"data: {name} must be at least 1, got {number}.")
+        if digit_size % 8 or not 8 <= digit_size <= canvas:
+            raise ValueError(
+                f"data: digit_size must be a multiple of 8 in [8, canvas={canvas}], "
+                f"got {digit_size}."
+            )
+        if not 1 <= fragment_size <= digit_size:
+            raise ValueError(
+                f"data: fragment_size must be in [1, digit_size={digit_size}], "
+                f"got {fragment_size}."
+            )
+        if max_fragments < 0 or not 0 < min_contrast <= 1:
+            raise ValueError(
+                "data: needs max_fragments >= 0 and min_contrast in (0, 1], got "
+                f"{max_fragments} and {min_contrast}."
+            )
+        source: Any = load_digits()
+        digits = source.images.astype(np.float32) / 16
+        labels = source.target
+        factor = digit_size // 8
+        enlarged: Any = zoom(
+            digits, (1, factor, factor), order=1, mode="nearest", grid_mode=True
+        )
+        settings: dict[str, Any] = dict(
+            canvas=canvas,
+            max_fragments=max_fragments,
+            fragment_size=fragment_size,
+            min_contrast=min_contrast,
+        )
+        sources = source_splits(labels)
+        numbers = (num_train, num_validation, num_test)
+        splits = [
+            _draw(
+                np.random.default_rng((seed, stream)),
+                number,
+                enlarged[chosen],
+                labels[chosen],
+                **settings,
+            )
+            for stream, (number, chosen) in enumerate(
+                zip(numbers, sources, strict=True)
+            )
+        ]
+        self.train, self.validation, self.test = splits
+
+
+def source_splits(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of the source digits of train, validation and test: always the same."""
+    split: Any = lambda indices, size: train_test_split(
+        indices, test_size=size, stratify=labels[indices], random_state=0
+    )
+    rest, test = split(np.arange(len(labels)), _TEST_SOURCES)
+    train, validation = split(rest, _VALIDATION_SOURCES)
+    return train, validation, test
+
+
+def _draw(
+    rng: np.random.Generator,
+    number: int,
+    digits: np.ndarray,
+    labels: np.ndarray,
+    *,
+    canvas: int,
+    max_fragments: int,
+    fragment_size: int,
+    min_contrast: float,
+) -> Split:
+    pictures = np.zeros((number, canvas, canvas), np.float32)
+    digit_size = digits.shape[-1]
+    contrasts = lambda: rng.uniform(min_contrast, 1, number).astype(np.float32)
+
+    chosen = rng.integers(len(digits), size=number)
+    contrast = contrasts()
+    fragments = rng.integers(0, max_fragments + 1, number)
+    for index in range(max_fragments):
+        donor = rng.integers(len(digits), size=number)
+        cut = rng.integers(0, digit_size - fragment_size + 1, (2, number))
+        place = rng.integers(0, canvas - fragment_size + 1, (2, number))
+        strength = contrasts() * (index < fragments)
+        patches = digits[_windows(donor, cut, fragment_size)]
+        _overlay(pictures, patches * strength[:, None, None], place)
+    place = rng.integers(0, canvas - digit_size + 1, (2, number))
+    _overlay(pictures, digits[chosen] * contrast[:, None, None], place)
+
+    best_mask = np.zeros(pictures.shape, bool)
+    best_mask[_windows(np.arange(number), place, digit_size)] = True
+    clutter = fragments / max(max_fragments, 1)
+    faintness = (1 - contrast) / max(1 - min_contrast, 1e-6)
+    return Split(
+        images=np.rint(pictures * 255).astype(np.uint8)[..., None],
+        labels=labels[chosen].astype(np.int32),
+        best_mask=best_mask,
+        difficulty=((clutter + faintness) / 2).astype(np.float32),
+    )
+
+
+def _overlay(pictures: np.ndarray, patches: np.ndarray, place: np.ndarray):
+    """Draws one patch on each picture; where they overlap the brighter one shows."""
+    window = _windows(np.arange(len(pictures)), place, patches.shape[-1])
+    pictures[window] = np.maximum(pictures[window], patches)
+
+
+def _windows(picture: np.ndarray, corner: np.ndarray, size: int):
+    """Index of a square of `size` pixels at `corner`, [2, n], of each `picture`."""
+    offset = np.arange(size)
+    rows = corner[0][:, None, None] + offset[:, None]
+    columns = corner[1][:, None, None] + offset
+    return picture[:, None, None], rows, columns

@@ -1,0 +1,49 @@
+"""Gates: scores to a decision. One method per file; the file's name is its name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from dynsparse import lookup
+from dynsparse.gates.base import (
+    Density,
+    Gate,
+    GateOutput,
+    GateRecord,
+    Temperature,
+    TopkGate,
+    records,
+)
+
+__all__ = [
+    "Density",
+    "Gate",
+    "GateOutput",
+    "GateRecord",
+    "Temperature",
+    "TopkGate",
+    "available",
+    "from_config",
+    "records",
+]
+
+
+def available() -> list[str]:
+    """Names of the gates of this library."""
+    return lookup.available(__name__)
+
+
+def from_config(config: Mapping[str, Any], *, rngs: nnx.Rngs) -> Gate:
+    """Builds the gate that `config` names.
+
+    Args:
+        config: `name`, one of `available()` or "package.module:Class", and exactly the
+            keys of that gate's constructor.
+        rngs: Gates that draw noise fork the `gate` stream.
+
+    Raises:
+        ValueError: If the name or a key is unknown, a key is missing, or a value is
+            outside the range that the gate accepts.
+    """
+    return lookup.build(__name__, config, rngs=rngs)

@@ -1,0 +1,115 @@
+"""From the command line to a checked request for one run."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from dynsparse.launching.errors import UserError
+
+_USAGE = """Runs one experiment, or resumes it in the folder where it was left.
+
+  python launch.py --config=configs/TASK.py[:METHOD] [--config.KEY=VALUE ...]
+                   [--workdir=DIR]
+
+  --config        what to run; METHOD is a file of configs/methods
+  --config.KEY    overrides one value, such as --config.train.num_steps=100
+  --workdir       folder of the run; a fresh one under runs/ by default. The same
+                  command with the same folder goes on from the last checkpoint.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One run, as asked for.
+
+    Attributes:
+        config: Complete and locked.
+        workdir: Folder of the run; it may not exist yet.
+        command: Resumes the run.
+    """
+
+    config: ConfigDict
+    workdir: pathlib.Path
+    command: str
+
+    @property
+    def title(self) -> str:
+        """Names the run in figures and tables."""
+        return ", ".join(_names(self.config, "data", "model", "gate"))
+
+    @property
+    def plain_config(self) -> dict[str, Any]:
+        """The config as JSON would give it back."""
+        return json.loads(self.config.to_json_best_effort())
+
+
+def parse(argv: Sequence[str]) -> Request | None:
+    """Reads the command line.
+
+    Args:
+        argv: As in `sys.argv`.
+
+    Returns:
+        The request, or None after printing the usage.
+
+    Raises:
+        UserError: If a flag, a file, a key or a value is not accepted.
+    """
+    if {"--help", "-h", "-help"} & set(argv[1:]):
+        sys.stdout.write(_USAGE)
+        return None
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    try:
+        rest = values(list(argv))[1:]
+        config = values.config
+    except Exception as error:  # a config is code: anything may come out of it
+        raise UserError(_explain(error, argv)) from error
+    if rest:
+        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+    if config is None:
+        raise UserError("--config is missing, such as configs/cluttered_digits.py")
+    workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
+    return Request(config, workdir, _command(argv, workdir))
+
+
+def _names(config: ConfigDict, *sections: str) -> list[str]:
+    plain = config.to_dict()
+    return [plain[section]["name"] for section in sections]
+
+
+def _explain(error: Exception, argv: Sequence[str]) -> str:
+    named = [word for word in argv if word.startswith(("--config=", "-config="))]
+    path = named[0].partition("=")[2].partition(":")[0] if named else ""
+    if path and not os.path.isfile(path):
+        return f"--config: no such file {path!r}"
+    if isinstance(error, AttributeError | KeyError) and "--config." in " ".join(argv):
+        return f"unknown config key: {error}"
+    return str(error)
+
+
+def _fresh_workdir(config: ConfigDict) -> str:
+    names = _names(config, "data", "gate")
+    stem = "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
+    path, number = os.path.join("runs", stem), 1
+    while os.path.exists(path):
+        number += 1
+        path = os.path.join("runs", f"{stem}-{number}")
+    return path
+
+
+def _command(argv: Sequence[str], workdir: pathlib.Path) -> str:
+    python = os.path.relpath(sys.executable)
+    python = sys.executable if python.startswith("..") else python
+    words = [word for word in argv if not word.lstrip("-").startswith("workdir")]
+    return shlex.join([python, *words, f"--workdir={workdir}"])

@@ -1,0 +1,76 @@
+"""The folder of a run: one config, one live process."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dynsparse.launching.errors import UserError
+
+
+def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
+    """Refuses a folder that holds a run of another config.
+
+    Raises:
+        UserError: With the first differences.
+    """
+    recorded = _read(workdir / "config.json")
+    if recorded is None or recorded == config:
+        return
+    old, new = dict(_flat(recorded)), dict(_flat(config))
+    changes = [
+        f"{key}: {old.get(key, 'absent')} there, {new.get(key, 'absent')} here"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    ]
+    raise UserError(f"{workdir} holds a run of another config ({'; '.join(changes)}).")
+
+
+@contextlib.contextmanager
+def claim(workdir: pathlib.Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Holds `workdir` for this process and records `config` in it.
+
+    The hold ends with the process, however it ends.
+
+    Raises:
+        UserError: If another process holds it, it holds a run of another config, or it
+            cannot be written.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"--workdir: {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{workdir} is in use by another process.") from error
+        check_config(workdir, config)
+        temporary = workdir / ".config.json"
+        temporary.write_text(json.dumps(config, indent=2) + "\n")
+        os.replace(temporary, workdir / "config.json")
+        yield
+
+
+def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of `workdir`/result.json, or None."""
+    return _read(workdir / "result.json")
+
+
+_ABSENT = object()
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,115 @@
+"""What all gated layers share: a host, a scorer, a gate, and two executions."""
+
+from typing import Any, ClassVar, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.gates.base import Gate, GateOutput, GateRecord
+
+Execution = Literal["masked", "compact", "dense"]
+
+
+class GatedLayer(nnx.Module):
+    """A host module whose units run only where a gate opens them.
+
+    Masked execution computes every unit and multiplies by the mask: differentiable, for
+    training. Compact execution computes the open units only: fast, for inference. The
+    two agree to float tolerance wherever the gate makes the same decision. Dense
+    execution opens every unit without a decision: the baseline of every bill.
+
+    Each call leaves its `GateOutput` as a `GateRecord` for `nnx.capture`.
+
+    Attributes:
+        unit: What a unit is, in words.
+        kinds: The values of `Gate.count` that make sense for this granularity.
+        execution: "masked", "compact" or "dense".
+        num_units: Units per example, known after construction.
+
+    Args:
+        host: The module that is skipped where the gate is closed.
+        scorer: Maps the layer's input to scores, [batch, num_units].
+        gate: Maps scores to a decision.
+        num_units: Units per example.
+
+    Raises:
+        ValueError: If the gate is of a kind that this granularity does not take.
+    """
+
+    unit: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int
+    ):
+        if gate.count not in self.kinds:
+            raise ValueError(
+                f"{type(self).__name__} (unit: {self.unit}) takes gates whose count is "
+                f"{' or '.join(self.kinds)}; that of {type(gate).__name__} is "
+                f"{gate.count}."
+            )
+        self.host: Any = host
+        self.scorer: Any = scorer
+        self.gate = gate
+        self.num_units = num_units
+        self.execution: Execution = "masked"
+        self.forced_count: int | None = None
+
+    def set_view(
+        self, execution: Execution | None = None, forced_count: int | None = None
+    ):
+        """Lets `nnx.view(model, execution="compact")` choose the execution.
+
+        Args:
+            execution: "masked", "compact" or "dense".
+            forced_count: Units that compact execution opens whatever the gate decides,
+                in [0, num_units]: how bills price a count.
+
+        Raises:
+            ValueError: If a value is none of these.
+        """
+        if execution is not None:
+            if execution not in get_args(Execution):
+                raise ValueError(
+                    f"execution must be one of {get_args(Execution)}, "
+                    f"got {execution!r}."
+                )
+            self.execution = execution
+        if forced_count is not None:
+            if not 0 <= forced_count <= self.num_units:
+                raise ValueError(
+                    f"forced_count must be in [0, {self.num_units}], "
+                    f"got {forced_count}."
+                )
+            self.forced_count = forced_count
+
+    def static_count(self) -> int | None:
+        """Units that run for every input, or None where the input decides."""
+        if self.execution == "masked":
+            return None
+        if self.execution == "dense":
+            return self.num_units
+        if self.forced_count is not None:
+            return self.forced_count
+        return self.gate.static_count(self.num_units)
+
+    def decide(self, features: Float[Array, "batch *axes"]) -> GateOutput:
+        """Scores `features`, asks the gate and leaves the record."""
+        with jax.named_scope("gate"):  # how bills tell the gate's own cost
+            decision = self.gate(self.scorer(features))
+        self._record(decision)
+        return decision
+
+    def decide_all(self, features: Float[Array, "batch *axes"]):
+        """Leaves the record of a decision that needs no score: every unit open."""
+        ones = jnp.ones((features.shape[0], self.num_units), features.dtype)
+        self._record(GateOutput(ones, ones))
+
+    def _record(self, decision: GateOutput):
+        if hasattr(self, "__captures__"):  # outside nnx.capture there is no reader
+            newest: Any = lambda _, new: new
+            self.sow(
+                GateRecord, "record", decision, init_fn=lambda: None, reduce_fn=newest
+            )

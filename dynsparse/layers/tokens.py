@@ -1,0 +1,64 @@
+"""Dropped tokens: a token that is closed leaves for good."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate
+from dynsparse.layers.base import GatedLayer
+
+
+class GatedTokens(GatedLayer):
+    """Runs its host on the tokens that the gate opens (DynamicViT: Rao et al., 2021).
+
+    The score axis is the tokens of one example, so no example depends on its
+    neighbours in the batch. Compact execution gathers the open tokens: exactly k where
+    the count is fixed; where it varies, the largest count in the batch rounded up to a
+    capacity, with the surplus masked.
+
+    Args:
+        host: `host(tokens, mask)` maps [batch, size, width] to the same shape; where
+            `mask`, [batch, size], is 0 a token must not affect the others. `mask` is
+            None when every token is open.
+        scorer: Maps [batch, n, width] to [batch, n].
+        gate: Any kind.
+        num_tokens: n.
+    """
+
+    unit = "token"
+    kinds = ("fixed", "varying", "full")
+
+    def __init__(
+        self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_tokens: int
+    ):
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_tokens)
+
+    def __call__(
+        self, tokens: Float[Array, "batch n width"]
+    ) -> tuple[Float[Array, "batch n width"], Float[Array, "batch n"]]:
+        """Returns the host's output, zero at closed tokens, and the mask."""
+        count = self.static_count()
+        if count == self.num_units:
+            self.decide_all(tokens)
+            return self.host(tokens, None), jnp.ones(tokens.shape[:2], tokens.dtype)
+        mask = self.decide(tokens).mask
+        if self.execution == "masked":
+            return self._run(tokens, mask), mask
+        if count is not None:
+            return self._gathered(tokens, mask, count), mask
+        largest = (mask > 0).sum(-1).max()
+        compute = lambda size: self._gathered(tokens, mask, size)
+        sizes = ops.capacities(self.num_units)
+        return ops.capacity_switch(largest, sizes, compute), mask
+
+    def _gathered(self, tokens, mask, size: int):
+        output = jnp.zeros_like(tokens)
+        if size == 0:
+            return output
+        indices = ops.open_indices(mask, size)
+        kept = self._run(ops.gather(tokens, indices), ops.gather(mask, indices))
+        return ops.scatter(kept, indices, output)
+
+    def _run(self, tokens, mask):
+        return self.host(tokens, mask) * mask[..., None]

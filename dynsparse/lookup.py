@@ -1,0 +1,70 @@
+"""Finds a class by the name of its file, inside this library or outside it."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+
+def available(package: str) -> list[str]:
+    """Names that `build` accepts for `package`: its files, but for base.py."""
+    path = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(path) if m.name != "base")
+
+
+def find(package: str, name: str) -> type:
+    """Returns the class that `name` stands for.
+
+    Args:
+        package: Dotted package of this library, such as "dynsparse.gates".
+        name: A file of that package, which holds the class of the same name in
+            CamelCase, or "package.module:Class" for one outside the library.
+
+    Raises:
+        ValueError: If there is no such file, module or class.
+    """
+    kind = package.rpartition(".")[2]
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+    elif name in available(package):
+        module, attribute = f"{package}.{name}", _camel_case(name)
+    else:
+        names = ", ".join(available(package))
+        raise ValueError(
+            f"{kind}: unknown name {name!r}; accepted: {names}, or package.module:Class"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{kind}: cannot load {name!r}: {error}") from error
+
+
+def build(package: str, config: Mapping[str, Any], **arguments: Any) -> Any:
+    """Builds the object that `config["name"]` names from the other keys of `config`.
+
+    Args:
+        package: As in `find`.
+        config: The name, and exactly the constructor's own keys.
+        **arguments: What the caller adds to every constructor of the package.
+
+    Raises:
+        ValueError: If the name is unknown, or a key is missing or unknown.
+    """
+    kind = package.rpartition(".")[2]
+    settings = dict(config)
+    name = settings.pop("name")
+    constructor = find(package, name)
+    accepted = inspect.signature(constructor.__init__).parameters
+    own = [key for key in accepted if key not in arguments and key != "self"]
+    for key in settings:
+        if key not in own:
+            raise ValueError(f"{kind}: {name} has no key {key!r}; accepted: {own}")
+    for key in own:
+        if key not in settings and accepted[key].default is inspect.Parameter.empty:
+            raise ValueError(f"{kind}: {name} needs the key {key!r}")
+    return constructor(**settings, **arguments)
+
+
+def _camel_case(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

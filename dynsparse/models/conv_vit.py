@@ -1,0 +1,179 @@
+"""A small vision transformer behind a convolutional stem, gated by tokens or blocks."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import gates
+from dynsparse.layers import (
+    GatedBlock,
+    GatedTokens,
+    PooledScorer,
+    TransformerBlock,
+    UnitScorer,
+)
+
+_GRANULARITIES = ("tokens", "blocks")
+
+
+class ConvVit(nnx.Module):
+    """Stem, transformer blocks, masked max-pooling, linear head.
+
+    Args:
+        granularity: "tokens": one gate after the stem chooses the tokens that all
+            blocks see. "blocks": a gate per block lets each example skip it.
+        width: Features per token.
+        depth: Transformer blocks.
+        num_heads: Attention heads; must divide `width`.
+        mlp_width: Hidden units of each block's MLP.
+        scorer_hidden: Hidden units of each scorer.
+        gate: Config of the gates, for `gates.from_config`.
+        image_shape: Height, width, channels.
+        num_classes: Size of the output.
+        rngs: `params` initialises, `gate` is the noise of the gates.
+
+    Raises:
+        ValueError: If a value is not accepted, here or by a gate or layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        granularity: str,
+        width: int,
+        depth: int,
+        num_heads: int,
+        mlp_width: int,
+        scorer_hidden: int,
+        gate: Mapping[str, Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        rngs: nnx.Rngs,
+    ):
+        if granularity not in _GRANULARITIES:
+            raise ValueError(
+                f"model: granularity must be one of {_GRANULARITIES}, "
+                f"got {granularity!r}."
+            )
+        for name, value in (("width", width), ("depth", depth)):
+            if value < 1:
+                raise ValueError(f"model: {name} must be at least 1, got {value}.")
+        blocks = [
+            TransformerBlock(
+                width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
+            )
+            for _ in range(depth)
+        ]
+        self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
+        scorer: dict[str, Any] = dict(width=width, hidden=scorer_hidden, rngs=rngs)
+        if granularity == "tokens":
+            self.body: nnx.Module = GatedTokens(
+                host=TokenBlocks(blocks),
+                scorer=UnitScorer(**scorer),
+                gate=gates.from_config(gate, rngs=rngs),
+                num_tokens=math.prod(self.stem.grid),
+            )
+        else:
+            self.body = GatedBlocks(
+                GatedBlock(
+                    host=block,
+                    scorer=PooledScorer(**scorer),
+                    gate=gates.from_config(gate, rngs=rngs),
+                )
+                for block in blocks
+            )
+        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.head = nnx.Linear(width, num_classes, rngs=rngs)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens; token i is at divmod(i, columns)."""
+        return self.stem.grid
+
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """Returns the logits of `images`, whose values are in [0, 1]."""
+        tokens, mask = self.body(self.stem(images))
+        return self.head(masked_max(self.norm(tokens), mask))
+
+
+class ConvStem(nnx.Module):
+    """Images to tokens, one for each 4x4 pixels, which sees 9x9 of them.
+
+    Small enough that tokens know little of each other: what the blocks do not see is
+    lost, so that it matters which tokens a gate keeps.
+
+    Args:
+        width: Features per token.
+        image_shape: Height, width, channels.
+        rngs: Initialises from the `params` stream.
+    """
+
+    patch = 4  # two convolutions of stride 2
+
+    def __init__(
+        self, *, width: int, image_shape: tuple[int, int, int], rngs: nnx.Rngs
+    ):
+        height, columns, channels = image_shape
+        self.grid = (-(-height // self.patch), -(-columns // self.patch))
+        half = width // 2
+        self.first = nnx.Conv(channels, half, (5, 5), strides=2, rngs=rngs)
+        self.second = nnx.Conv(half, width, (3, 3), strides=2, rngs=rngs)
+        noise = jax.random.normal(rngs.params(), (math.prod(self.grid), width))
+        self.position = nnx.Param(0.02 * noise)
+
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch n features"]:
+        """Returns the tokens, row by row of the picture."""
+        x = self.second(jax.nn.gelu(self.first(images)))
+        return x.reshape(x.shape[0], -1, x.shape[-1]) + self.position[...]
+
+
+class TokenBlocks(nnx.Module):
+    """Transformer blocks in sequence: the host of gated tokens."""
+
+    def __init__(self, blocks):
+        self.blocks = nnx.List(blocks)
+
+    def __call__(
+        self,
+        tokens: Float[Array, "batch n width"],
+        mask: Float[Array, "batch n"] | None,
+    ) -> Float[Array, "batch n width"]:
+        """Runs every block on the tokens that `mask` opens."""
+        for block in self.blocks:
+            tokens = block(tokens, mask)
+        return tokens
+
+
+class GatedBlocks(nnx.Module):
+    """Gated blocks in sequence; every token stays open."""
+
+    def __init__(self, blocks):
+        self.blocks = nnx.List(blocks)
+
+    def __call__(
+        self, tokens: Float[Array, "batch n width"]
+    ) -> tuple[Float[Array, "batch n width"], None]:
+        """Returns the tokens and no mask."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens, None
+
+
+def masked_max(
+    tokens: Float[Array, "batch n width"], mask: Float[Array, "batch n"] | None
+) -> Float[Array, "batch width"]:
+    """Largest value of each feature over the open tokens; zeros where none is open."""
+    if mask is None:
+        return tokens.max(1)
+    mask = mask[..., None]
+    largest = jnp.where(mask > 0, mask * tokens, -jnp.inf).max(1)
+    return jnp.where(jnp.isfinite(largest), largest, 0)

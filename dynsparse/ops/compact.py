@@ -1,0 +1,70 @@
+"""Static-shape skipping: gather the open units, compute them, scatter them back.
+
+Two ways to keep shapes static under `jit`. Where the count is fixed, gather exactly k.
+Where it varies, round it up to one of a few capacities and switch to the branch that
+was compiled for that capacity; the surplus slots hold closed units, whose mask is 0.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
+
+T = TypeVar("T")
+
+
+def open_indices(
+    mask: Float[Array, "*batch n"], size: int
+) -> Int[Array, "*batch size"]:
+    """Indices of the first `size` units, open ones first, each group in order.
+
+    Args:
+        mask: Decision; a unit is open where it is positive.
+        size: Number of indices, static, in [0, n].
+    """
+    return jax.lax.top_k((mask > 0).astype(jnp.int32), size)[1].astype(jnp.int32)
+
+
+def gather(
+    units: Shaped[Array, "batch n *features"], indices: Int[Array, "batch size"]
+) -> Shaped[Array, "batch size *features"]:
+    """Takes from each row the units at its `indices`."""
+    return jax.vmap(lambda row, index: row.at[index].get(mode="clip"))(units, indices)
+
+
+def scatter(
+    units: Shaped[Array, "batch size *features"],
+    indices: Int[Array, "batch size"],
+    into: Shaped[Array, "batch n *features"],
+) -> Shaped[Array, "batch n *features"]:
+    """Returns `into` with `units` written over the units at `indices`."""
+    write = lambda row, index, values: row.at[index].set(
+        values, unique_indices=True, mode="drop"
+    )
+    return jax.vmap(write)(into, indices, units)
+
+
+def capacities(size: int, steps: int = 8) -> tuple[int, ...]:
+    """Increasing capacities from 0 to `size` in at most `steps` equal steps."""
+    return tuple(sorted({round(size * step / steps) for step in range(steps + 1)}))
+
+
+def capacity_switch(
+    count: Int[Array, ""], sizes: Sequence[int], branch: Callable[[int], T]
+) -> T:
+    """Runs `branch(size)` for the smallest of `sizes` that is at least `count`.
+
+    Every size is compiled and one is executed, so the result is exact for every count
+    and costs at most one step of `sizes` more than the count asks for. Not for use
+    under `vmap`, which would run every branch.
+
+    Args:
+        count: Number of open units, at most `sizes[-1]`.
+        sizes: Increasing static capacities.
+        branch: Called once per size while tracing; all must return the same shapes.
+    """
+    fits = jnp.asarray(np.asarray(sizes, np.int32)) < count
+    return jax.lax.switch(fits.sum(), [lambda s=size: branch(s) for size in sizes])

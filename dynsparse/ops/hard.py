@@ -1,0 +1,81 @@
+"""Hard masks with an exact count, and the straight-through estimator."""
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+def hard_topk_mask(
+    scores: Float[Array, "*batch n"], k: int | Int[Array, "*#batch"]
+) -> Float[Array, "*batch n"]:
+    """Mask with ones at the `k` largest scores of each row: exactly `k`, ties included.
+
+    Among equal scores the lower index is open; `nan` counts as the smallest score.
+    No sort: the k-th largest score is found by bisection on the bits of the numbers,
+    so `k` may be traced and differ by row at a cost of O(n) per bit. No gradient; wrap
+    it with `straight_through` to train through it.
+
+    Args:
+        scores: Preferences; higher is more likely to be open.
+        k: Units to open, in [0, n]; one number or one per row. A traced value outside
+            is clipped.
+
+    Returns:
+        The mask of zeros and ones, in the shape and dtype of `scores`.
+
+    Raises:
+        ValueError: If a concrete `k` is outside [0, n].
+    """
+    n = scores.shape[-1]
+    if not isinstance(k, jax.core.Tracer):
+        values = np.asarray(k)
+        if not ((values >= 0) & (values <= n)).all():
+            raise ValueError(f"hard_topk_mask needs k in [0, {n}], got {k}.")
+    k = jnp.clip(jnp.asarray(k, jnp.int32), 0, n)
+    k = jnp.broadcast_to(k, scores.shape[:-1])[..., None]
+    ranks = _ordered_bits(jax.lax.stop_gradient(scores))
+
+    def count_from(level):
+        return (ranks >= level).sum(-1, keepdims=True)
+
+    def halve(_, bracket):  # invariant: at least k ranks reach low, fewer reach high
+        low, high = bracket
+        middle = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
+        enough = count_from(middle) >= k
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    info = jnp.iinfo(ranks.dtype)
+    lowest = jnp.full(k.shape, info.min, ranks.dtype)
+    highest = jnp.full(k.shape, info.max, ranks.dtype)
+    kth, _ = jax.lax.fori_loop(0, info.bits, halve, (lowest, highest))
+    above = ranks > kth
+    tied = ranks == kth
+    left = k - above.sum(-1, keepdims=True)
+    return (above | (tied & (jnp.cumsum(tied, -1) <= left))).astype(scores.dtype)
+
+
+def _ordered_bits(scores):
+    """Returns integers that are ordered as the scores are, `nan` lowest."""
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    kind = jnp.int64 if wide.dtype == jnp.float64 else jnp.int32
+    wide = jnp.where(jnp.isnan(wide), -jnp.inf, wide) + 0.0  # -0.0 becomes 0.0
+    bits = jax.lax.bitcast_convert_type(wide, kind)
+    return jnp.where(bits < 0, bits ^ jnp.iinfo(kind).max, bits)
+
+
+def straight_through(
+    hard: Float[Array, "*shape"], soft: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Returns `hard` with the gradient of `soft`.
+
+    The straight-through estimator (Bengio, Leonard and Courville, 2013,
+    arXiv:1308.3432) with a surrogate of choice.
+
+    The value is bit-exact for zeros and ones: `hard - soft` is exactly representable
+    or rounds so that adding `soft` restores `hard`, which the order
+    `(hard + soft) - soft` does not give.
+    """
+    frozen = jax.lax.stop_gradient
+    return (frozen(hard) - frozen(soft)) + soft

@@ -1,0 +1,75 @@
+"""What the gates kept: pictures with their closed patches dimmed, from kept.npz."""
+
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
+import numpy as np  # noqa: E402
+
+_DIMMED = 0.25
+_KEPT = np.array([0.90, 0.62, 0.0])  # tints the kept patches
+
+
+def draw_kept(run: pathlib.Path) -> pathlib.Path:
+    """Draws `run`/kept.png: one column per picture, one row per density.
+
+    Args:
+        run: Folder that holds kept.npz: `images` [n, h, w, c] uint8, `labels` [n],
+            `densities` [p], `predictions` [p, n] and `masks` [p, n, rows, columns].
+
+    Returns:
+        The file.
+    """
+    with np.load(run / "kept.npz") as file:
+        images, labels, densities, predictions, masks = (
+            file[name]
+            for name in ("images", "labels", "densities", "predictions", "masks")
+        )
+    number = len(images)
+    figure, grid = plt.subplots(
+        1 + len(densities),
+        number,
+        figsize=(1.1 * number, 1.25 * (1 + len(densities))),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    colour = [_rgb(image) for image in images]
+    for column, axes in enumerate(grid[0]):
+        axes.imshow(colour[column])
+        axes.set_title(f"is {labels[column]}", fontsize=8)
+    grid[0, 0].set_ylabel("picture", fontsize=8)
+    for row, density in enumerate(densities):
+        for column in range(number):
+            axes = grid[1 + row, column]
+            axes.imshow(_shade(colour[column], masks[row, column]))
+            right = predictions[row, column] == labels[column]
+            axes.set_xlabel(
+                f"says {predictions[row, column]}",
+                fontsize=8,
+                color="black" if right else "#D55E00",
+            )
+        grid[1 + row, 0].set_ylabel(f"keeps {density:.0%}", fontsize=8)
+    path = run / "kept.png"
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    image = image / 255
+    return image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, -1)
+
+
+def _shade(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Dims the closed patches and tints the open ones."""
+    height, width, _ = image.shape
+    rows, columns = mask.shape
+    at_row = np.arange(height) // -(-height // rows)
+    at_column = np.arange(width) // -(-width // columns)
+    open_pixel = mask[at_row][:, at_column][..., None]
+    return np.where(open_pixel, 0.75 * image + 0.25 * _KEPT, _DIMMED * image)

@@ -1,0 +1,45 @@
+"""The table that a run ends with, from result.json."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+
+def curve_table(result: Mapping[str, Any]) -> Table:
+    """Density, cost, accuracy and time at each point of a run.
+
+    Args:
+        result: The content of result.json.
+    """
+    points: Sequence[Mapping[str, Any]] = result["curve"]
+    recovery = any(point["recovery"] for point in points)
+    table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 0))
+    columns = ["density", "M MACs", "ratio", "acc %", "ms", "ratio"]
+    if recovery:
+        columns += ["precision", "random", "recall", "random"]
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for point in points:
+        ratio = point["latency_ms"] / point["latency_dense_ms"]
+        cells = [
+            f"{point['density']:.3f}",
+            f"{point['macs_mean'] / 1e6:.3f}",
+            f"{point['budget']:.3f}",
+            f"{100 * point['accuracy']:.2f}",
+            f"{point['latency_ms']:.1f}",
+            f"{ratio:.2f}",
+        ]
+        if recovery:
+            found = point["recovery"]
+            for name in ("precision", "recall"):
+                cells += [f"{found[name]:.3f}", f"{found[f'random_{name}']:.3f}"]
+        table.add_row(*cells)
+    table.caption = (
+        f"per picture; ms per batch of {result['batch_size']}; ratios to the dense "
+        f"network ({result['macs_dense'] / 1e6:.3f} M MACs); floor, which no gate can "
+        f"close: {result['macs_floor'] / 1e6:.3f} M MACs "
+        f"({result['macs_floor'] / result['macs_dense']:.1%})"
+    )
+    return table

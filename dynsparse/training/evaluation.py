@@ -1,0 +1,111 @@
+"""Evaluation without noise: accuracy and decisions over a split."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Bool, Int
+
+from dynsparse.budgets import set_density
+from dynsparse.data import Split
+from dynsparse.gates.base import GateRecord, records
+from dynsparse.training.step import State, Trainer, to_float
+
+_NOISE_SEED = 0  # of gates that stay random in evaluation; replayed by every pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a model answered over a split.
+
+    Attributes:
+        predictions: The class of each example.
+        masks: By gated layer, which units ran for each example.
+        accuracy: Share of right predictions, in [0, 1].
+    """
+
+    predictions: Int[np.ndarray, "n"]
+    masks: dict[str, Bool[np.ndarray, "n units"]]
+    accuracy: float
+
+
+Forward = Callable[..., Any]
+
+
+def compile_forward(trainer: Trainer, **view: Any) -> Forward:
+    """Compiles evaluation; each batch shape is compiled at its first call.
+
+    Args:
+        trainer: Holds the model.
+        **view: Arguments for `nnx.view`, such as `execution="compact", density=0.5`.
+
+    Returns:
+        `forward(state, images, key, density=None) -> (logits, masks by layer)`. `key`
+        seeds gates that stay random; `density` sets the `Density` variables, which
+        masked execution reads, and may change without another compilation.
+    """
+
+    @jax.jit
+    def forward(weights, images, key, density):
+        model = nnx.view(
+            trainer.model(weights),
+            deterministic=True,
+            raise_if_not_found=False,
+            **view,
+        )
+        nnx.reseed(model, gate=key)
+        if density is not None:
+            set_density(model, density)
+        logits, captured = nnx.capture(model, GateRecord)(to_float(images))
+        masks = {name: output.mask for name, output in records(captured).items()}
+        return logits, masks
+
+    def call(state: State, images, key, density: float | None = None):
+        weights = {name: state[name] for name in ("params", "variables")}
+        return forward(
+            weights, images, key, None if density is None else jnp.float32(density)
+        )
+
+    return call
+
+
+def evaluate(
+    forward: Forward,
+    state: State,
+    split: Split,
+    *,
+    batch_size: int,
+    density: float | None = None,
+) -> Answers:
+    """Runs `forward` over all of `split`, the last batch padded.
+
+    Args:
+        forward: From `compile_forward`.
+        state: Holds the parameters.
+        split: What to answer.
+        batch_size: Examples per pass.
+        density: For `forward`, where it runs masked execution.
+    """
+    key = jax.random.key(_NOISE_SEED)
+    predictions, masks = [], []
+    for start in range(0, len(split), batch_size):
+        chosen = np.arange(start, start + batch_size) % len(split)
+        logits, opened = forward(
+            state, split.images[chosen], jax.random.fold_in(key, start), density
+        )
+        predictions.append(np.asarray(logits).argmax(-1))
+        masks.append({name: np.asarray(mask) > 0 for name, mask in opened.items()})
+    n = len(split)
+    answered = np.concatenate(predictions)[:n]
+    return Answers(
+        predictions=answered,
+        masks={
+            name: np.concatenate([batch[name] for batch in masks])[:n]
+            for name in masks[0]
+        },
+        accuracy=float((answered == split.labels).mean()),
+    )

@@ -1,0 +1,91 @@
+"""A run, checked and built, before its first step."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from dynsparse import data, models
+from dynsparse.costs import Prices, largest_density
+from dynsparse.data import Dataset
+from dynsparse.gates.base import Density
+from dynsparse.training.batches import Batches
+from dynsparse.training.optimizer import make_optimizer
+from dynsparse.training.settings import Settings
+from dynsparse.training.step import State, Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that a run needs.
+
+    Attributes:
+        settings: Of the run.
+        dataset: The task.
+        batches: The training pictures by step.
+        trainer: Steps the state.
+        initial_state: Before the first step.
+        prices: Of the model.
+        densities: Points of the curve, from dense to sparse; (None,) for a model whose
+            gates fix no density.
+        grid: Rows and columns of tokens, for models that have them.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    batches: Batches
+    trainer: Trainer
+    initial_state: State
+    prices: Prices
+    densities: tuple[float | None, ...]
+    grid: tuple[int, int] | None
+
+
+def prepare(config: Mapping[str, Any]) -> Experiment:
+    """Builds the run that `config` describes.
+
+    Args:
+        config: Sections `data`, `model`, `gate`, `optimizer`, `train`, `evaluation`,
+            `density_sampling`, `density_loss` and the number `seed`.
+
+    Raises:
+        ValueError: If any name, key, value or file is not accepted.
+    """
+    settings = Settings.from_config(config)
+    seed = settings.seed
+    dataset = data.from_config(config["data"])
+    batches = Batches(dataset.train, batch_size=settings.train.batch_size, seed=seed)
+    model = models.from_config(
+        config["model"],
+        gate=config["gate"],
+        image_shape=dataset.image_shape,
+        num_classes=dataset.num_classes,
+        rngs=nnx.Rngs(seed),
+    )
+    example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
+    prices = Prices(model, example)
+    densities = _densities(model, prices, settings)
+    trainer, state = Trainer.create(
+        model,
+        make_optimizer(settings.optimizer, settings.train.num_steps),
+        density_sampling=settings.density_sampling,
+        density_loss=settings.density_loss,
+        seed=seed,
+    )
+    grid = getattr(model, "grid", None)
+    return Experiment(
+        settings, dataset, batches, trainer, state, prices, densities, grid
+    )
+
+
+def _densities(
+    model: nnx.Module, prices: Prices, settings: Settings
+) -> tuple[float | None, ...]:
+    if not any(isinstance(node, Density) for _, node in nnx.iter_graph(model)):
+        return (None,)
+    wanted = settings.evaluation
+    bought = [largest_density(prices, budget) for budget in wanted.budgets]
+    return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))

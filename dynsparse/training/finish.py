@@ -1,0 +1,161 @@
+"""What a run leaves: curve, pictures, TensorBoard summary and, last, result.json."""
+
+import csv
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import matplotlib.image
+import numpy as np
+
+from dynsparse import reports
+from dynsparse.data import Split
+from dynsparse.training.curve import Point, trace_curve
+from dynsparse.training.experiment import Experiment
+from dynsparse.training.step import State
+from dynsparse.training.writer import Writer
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def finish(
+    experiment: Experiment,
+    state: State,
+    workdir: pathlib.Path,
+    config: Mapping[str, Any],
+    title: str,
+) -> dict[str, Any]:
+    """Evaluates the trained `state` on the test split and writes everything.
+
+    Args:
+        experiment: What was trained.
+        state: After the last step.
+        workdir: Folder of the run.
+        config: Plain values of the whole config.
+        title: Of figures and tables.
+
+    Returns:
+        The content of result.json.
+    """
+    started = time.monotonic()
+    points = trace_curve(experiment, state, experiment.dataset.test)
+    _write_curve(workdir, points)
+    figures = dict(curve=reports.draw_curve(workdir, title))
+    if _write_kept(workdir, experiment, points):
+        figures["kept"] = reports.draw_kept(workdir)
+    result: dict[str, Any] = dict(
+        title=title,
+        commit=_commit(),
+        device=str(jax.devices()[0].device_kind),
+        processor=platform.processor() or platform.machine(),
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        packages={name: importlib.metadata.version(name) for name in _PACKAGES},
+        seed=experiment.settings.seed,
+        steps=int(state["step"]),
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(state["params"])),
+        batch_size=experiment.settings.evaluation.batch_size,
+        macs_dense=experiment.prices.dense,
+        macs_floor=experiment.prices.floor,
+        curve=[point.report() for point in points],
+    )
+    _write_board(workdir, int(state["step"]), config, points, figures)
+    result["evaluation_seconds"] = time.monotonic() - started
+    write_json(workdir / "result.json", result)
+    return result
+
+
+def write_json(path: pathlib.Path, content: Mapping[str, Any]):
+    """Writes a file that is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def _write_curve(workdir: pathlib.Path, points: list[Point]):
+    with (workdir / "curve.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, reports.FIELDS)
+        table.writeheader()
+        table.writerows(point.row() for point in points)
+
+
+def _write_kept(
+    workdir: pathlib.Path, experiment: Experiment, points: list[Point]
+) -> bool:
+    """Writes kept.npz for a model with one gate over its tokens."""
+    if experiment.grid is None:
+        return False
+    split: Split = experiment.dataset.test
+    number = min(experiment.settings.evaluation.num_pictures, len(split))
+    units = int(np.prod(experiment.grid))
+    masks = [
+        [
+            mask[:number]
+            for mask in point.answers.masks.values()
+            if mask.shape[1] == units
+        ]
+        for point in points
+    ]
+    if any(len(found) != 1 for found in masks):
+        return False
+    np.savez(
+        workdir / "kept.npz",
+        images=split.images[:number],
+        labels=split.labels[:number],
+        densities=[point.density for point in points],
+        predictions=[point.answers.predictions[:number] for point in points],
+        masks=[found[0].reshape(number, *experiment.grid) for found in masks],
+    )
+    return True
+
+
+def _write_board(
+    workdir: pathlib.Path,
+    step: int,
+    config: Mapping[str, Any],
+    points: list[Point],
+    figures: Mapping[str, pathlib.Path],
+):
+    metrics = {}
+    for point in points:
+        at = f"@{point.density:.3g}" if len(points) > 1 else ""
+        metrics[f"accuracy{at}"] = point.answers.accuracy
+        metrics[f"mflops{at}"] = 2 * point.bill.mean / 1e6
+        metrics[f"latency_ms{at}"] = point.latency_ms
+    with Writer(workdir, step) as writer:
+        writer.summary(step, _flat(config), metrics, [point.row() for point in points])
+        for name, path in figures.items():
+            picture = matplotlib.image.imread(path)[..., :3]
+            writer.image(step, name, (255 * picture).round().astype(np.uint8))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns `config` with dotted keys and values that TensorBoard takes."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            plain = isinstance(value, bool | str | int | float)
+            flat[prefix + key] = value if plain else str(value)
+    return flat
+
+
+def _commit() -> str:
+    """Returns the commit of the checkout, `+` if it was changed, or "unknown"."""
+    root = pathlib.Path(__file__).parents[2]
+    try:
+        run = lambda *words: subprocess.run(
+            ("git", "-C", str(root), *words), capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = run("status", "--porcelain", "--untracked-files=no")
+        return run("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

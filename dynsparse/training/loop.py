@@ -1,0 +1,119 @@
+"""The loop that joins the parts of a run.
+
+Invariants:
+- the state after step n depends on the config and n alone: not on when the run was
+  killed, resumed, logged or evaluated;
+- a checkpoint at step n is saved before step n + 1 starts, and a row of metrics for
+  step n is written only once;
+- the loop waits for the device only where it logs or saves, and saves no state that
+  follows a loss that is not finite.
+"""
+
+import math
+import pathlib
+
+import jax
+import numpy as np
+
+from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.experiment import Experiment
+from dynsparse.training.interrupt import Interrupted, StopSignal
+from dynsparse.training.optimizer import learning_rate_schedule
+from dynsparse.training.progress import ProgressReport
+from dynsparse.training.step import State, compile_step
+from dynsparse.training.writer import Writer
+
+
+def train(experiment: Experiment, workdir: pathlib.Path) -> State:
+    """Trains until the last step, from the newest checkpoint in `workdir` if any.
+
+    Args:
+        experiment: What to train.
+        workdir: Folder of the run; gets checkpoints, metrics.jsonl and event files.
+
+    Returns:
+        The state after the last step, which is checkpointed.
+
+    Raises:
+        FloatingPointError: If the loss is no longer finite; it names the step.
+        Interrupted: If a signal asked to stop; the state is checkpointed.
+    """
+    plan = experiment.settings.train
+    schedule = learning_rate_schedule(experiment.settings.optimizer, plan.num_steps)
+    step_function = compile_step(experiment.trainer)
+    validate = _validation(experiment)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        state = experiment.initial_state
+        if checkpoints.latest is not None:
+            state = checkpoints.restore(state)
+        start = int(state["step"])
+        if start == plan.num_steps:
+            return state
+        with (
+            Writer(workdir, start) as writer,
+            ProgressReport(start, plan.num_steps) as progress,
+            StopSignal() as stop,
+        ):
+            if start:
+                progress.say(f"resumed from step {start}")
+            losses: dict[int, jax.Array] = {}
+            for step in range(start + 1, plan.num_steps + 1):
+                state, metrics = step_function(state, *experiment.batches[step - 1])
+                last = step == plan.num_steps
+                losses[step] = metrics["loss"]
+                log = step % plan.log_every == 0 or last
+                save = step % plan.checkpoint_every == 0 or last or stop.asked
+                if log or save:
+                    _require_finite(losses)
+                    losses.clear()
+                if log:
+                    values = {name: float(value) for name, value in metrics.items()}
+                    values["learning_rate"] = float(schedule(step - 1))
+                    writer.scalars(step, "train", values)
+                    progress.update(step, values)
+                if step % plan.eval_every == 0 or last:
+                    accuracy = validate(state)
+                    writer.scalars(step, "validation", accuracy)
+                    progress.say(f"step {step}: validation {_words(accuracy)}")
+                if save:
+                    checkpoints.save(state)
+                if stop.asked and save and not last:
+                    raise Interrupted(step)
+    return state
+
+
+def _validation(experiment: Experiment):
+    """Returns a function from the state to the accuracy at each density.
+
+    Masked execution reads the density from an array: one compilation for all.
+    """
+    forward = compile_forward(experiment.trainer)
+
+    def validate(state: State) -> dict[str, float]:
+        accuracy = {}
+        for density in experiment.densities:
+            answers = evaluate(
+                forward,
+                state,
+                experiment.dataset.validation,
+                batch_size=experiment.settings.evaluation.batch_size,
+                density=density,
+            )
+            name = "accuracy" if density is None else f"accuracy@{density:.3g}"
+            accuracy[name] = answers.accuracy
+        return accuracy
+
+    return validate
+
+
+def _require_finite(losses: dict[int, jax.Array]):
+    """Waits for the losses by step, and names the first step that is not finite."""
+    for step, loss in losses.items():
+        value = float(np.asarray(loss))
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at step {step}")
+
+
+def _words(accuracy: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in accuracy.items())

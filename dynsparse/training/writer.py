@@ -1,0 +1,106 @@
+"""What a run writes as it goes: metrics.jsonl, the truth, and TensorBoard, a view."""
+
+import json
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+
+class Writer:
+    """Appends metrics to the folder of a run.
+
+    Rows after the step that a run resumes from are dropped, here and in TensorBoard, so
+    that a killed and resumed run leaves what an uninterrupted one would have left.
+
+    Args:
+        workdir: Folder of the run.
+        start: The step that the run starts from.
+    """
+
+    def __init__(self, workdir: pathlib.Path, start: int):
+        self._workdir = workdir
+        path = workdir / "metrics.jsonl"
+        kept = [
+            line for line in _whole_lines(path) if json.loads(line)["step"] <= start
+        ]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(kept))
+        os.replace(temporary, path)
+        self._file = path.open("a")
+        self._board = SummaryWriter(
+            str(workdir), filename_suffix=_unique(), purge_step=start + 1
+        )
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self._board.close()
+
+    def scalars(self, step: int, split: str, values: Mapping[str, float]):
+        """Writes one row: `values` of `split` after `step` steps."""
+        row: dict[str, Any] = dict(step=step, split=split)
+        row |= {name: float(value) for name, value in values.items()}
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{split}/{name}", float(value), step)
+        self._board.flush()  # a kill loses nothing that a checkpoint keeps
+
+    def image(self, step: int, name: str, picture: np.ndarray):
+        """Writes a picture, uint8 [height, width, 3], to TensorBoard."""
+        self._board.add_image(name, picture, step, dataformats="HWC")
+
+    def summary(
+        self,
+        step: int,
+        settings: Mapping[str, bool | str | float | int],
+        metrics: Mapping[str, float],
+        rows: Sequence[Mapping[str, float]],
+    ):
+        """Writes what compares runs: hparams, and the curve with kFLOPs as its step.
+
+        TensorBoard has no plot of one metric against another. The run `<run>@kflops`
+        inside the folder has FLOPs / 1000 per example where steps would be, sorted, so
+        that the scalars tab draws accuracy against cost. Both are written anew.
+
+        Args:
+            step: The last step.
+            settings: Flat config.
+            metrics: Numbers to compare runs by.
+            rows: The rows of curve.csv.
+        """
+        hparams = self._workdir / "hparams"
+        kflops = self._workdir / f"{self._workdir.name}@kflops"
+        for folder in (hparams, kflops):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._board.add_hparams(
+            dict(settings),
+            {f"hparam/{name}": value for name, value in metrics.items()},
+            name=hparams.name,
+            global_step=step,
+        )
+        with SummaryWriter(str(kflops), filename_suffix=_unique()) as board:
+            for row in sorted(rows, key=lambda row: row["flops_mean"]):
+                at = round(row["flops_mean"] / 1000)
+                for name in ("accuracy", "latency_ms", "density"):
+                    board.add_scalar(f"curve/{name}", row[name], at)
+
+
+def _whole_lines(path: pathlib.Path) -> list[str]:
+    """Lines of `path` that end; a kill may have cut the last one."""
+    if not path.exists():
+        return []
+    return [line for line in path.open() if line.endswith("\n")]
+
+
+def _unique() -> str:
+    """Two writers of one second would overwrite each other's file."""
+    return f".{os.getpid()}.{uuid.uuid4().hex}"
