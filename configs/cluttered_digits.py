@@ -35,13 +35,13 @@ def get_config(gate: str = "soft_topk") -> ConfigDict:
             granularity="tokens",  # or "blocks"
             width=48,
             depth=3,
-            num_heads=2,
-            mlp_width=192,
+            num_heads=3,
+            mlp_width=144,
             scorer_hidden=24,
         )
     )
     config.optimizer = ConfigDict(
-        dict(learning_rate=3e-3, warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
+        dict(learning_rate=4e-3, warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
     )
     config.train = ConfigDict(
         dict(

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """Everything that this method adds to a task."""
     config = ConfigDict()
-    config.gate = ConfigDict(dict(name="soft_topk", density=1.0, temperature=1.0))
+    config.gate = ConfigDict(dict(name="soft_topk", density=1.0, temperature=3.0))
     config.density_sampling = ConfigDict(
         dict(
             low=0.1,  # lowest density that a step draws

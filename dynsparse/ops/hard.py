@@ -60,7 +60,8 @@ def _ordered_bits(scores):
     """Returns integers that are ordered as the scores are, `nan` lowest."""
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     kind = jnp.int64 if wide.dtype == jnp.float64 else jnp.int32
-    wide = jnp.where(jnp.isnan(wide), -jnp.inf, wide) + 0.0  # -0.0 becomes 0.0
+    wide = jnp.where(jnp.isnan(wide), -jnp.inf, wide)
+    wide = jnp.where(wide == 0, 0, wide)  # -0.0 ties with 0.0
     bits = jax.lax.bitcast_convert_type(wide, kind)
     return jnp.where(bits < 0, bits ^ jnp.iinfo(kind).max, bits)
 

@@ -1,0 +1,127 @@
+"""The structure of the tree: who imports whom, how long a file is, what it may not say."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted(
+    path
+    for folder in ("dynsparse", "configs", "experiments")
+    for path in (ROOT / folder).rglob("*.py")
+) + [ROOT / "launch.py"]
+
+# What each part may import of the library, beside itself.
+ALLOWED = {
+    "lookup": set(),
+    "ops": set(),
+    "gates": {"ops", "lookup"},
+    "layers": {"ops", "gates"},
+    "models": {"ops", "gates", "layers", "lookup"},
+    "costs": {"ops", "gates.base"},
+    "budgets": {"ops", "gates.base"},
+    "data": {"lookup"},
+    "training": {
+        "ops",
+        "gates",
+        "layers",
+        "models",
+        "costs",
+        "budgets",
+        "data",
+        "reports",
+    },
+    "reports": set(),
+    "launching": set(),
+}
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(path):
+    """Modules that a file imports, wherever it does, type checking included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(module, part):
+    inside = module.removeprefix("dynsparse.")
+    candidates = ALLOWED[part] | {part}
+    return any(inside == c or inside.startswith(f"{c}.") for c in candidates)
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_imports_run_one_way(part):
+    files = [p for p in FILES if p.relative_to(ROOT).parts[:2] in _places(part)]
+    assert files
+    for path in files:
+        for module in imported(path):
+            if module == "dynsparse" or not module.startswith("dynsparse."):
+                continue
+            assert allowed(module, part), f"{name(path)} imports {module}"
+
+
+def _places(part):
+    return {("dynsparse", part), ("dynsparse", f"{part}.py")}
+
+
+def test_every_part_has_its_rule():
+    parts = {p.name for p in (ROOT / "dynsparse").iterdir() if p.is_dir()}
+    assert parts - {"__pycache__"} <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_file_exceeds_300_lines(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_the_training_loop_stays_under_150_lines():
+    loop = ROOT / "dynsparse/training/loop.py"
+    assert len(loop.read_text().splitlines()) < 150
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_nothing_reads_a_config_with_a_default(path):
+    assert "config.get(" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_file_is_a_drawer(path):
+    assert path.stem not in {"utils", "helpers", "misc", "common"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_private_module_of_another_library_is_imported(path):
+    assert not any("._src" in module for module in imported(path))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.py")), ids=name)
+def test_configs_import_only_ml_collections(path):
+    roots = {module.partition(".")[0] for module in imported(path)}
+    assert roots <= {"ml_collections", "configs"} | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "module", ["launch", "dynsparse", "dynsparse.launching", "dynsparse.reports"]
+)
+def test_jax_stays_unimported(module):
+    code = f"import {module}, sys; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_parsing_a_command_leaves_jax_unimported():
+    code = (
+        "import launch, sys; from dynsparse import launching;"
+        "launching.parse(['launch.py', '--config=configs/cluttered_digits.py']);"
+        "sys.exit('jax' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
