@@ -3,6 +3,7 @@
 Imports no jax until a run starts.
 """
 
+import os
 import shlex
 import sys
 
@@ -29,7 +30,8 @@ def main(argv: list[str]) -> int:
     if result is None:
         return 130
     console.print(reports.curve_table(result))
-    console.print(f"figures  {request.workdir}/curve.png  {request.workdir}/kept.png")
+    figures = [str(request.workdir / name) for name in ("curve.png", "kept.png")]
+    console.print("figures ", *filter(os.path.exists, figures))
     folder = shlex.quote(str(request.workdir))
     console.print(f"compare  {sys.executable} -m tensorboard.main --logdir {folder}")
     return 0

@@ -8,8 +8,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from dynsparse.costs.measure import run_gates
 from dynsparse.costs.prices import Prices
-from dynsparse.gates.base import GateRecord, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +102,8 @@ def bill(model: nnx.Module, batch: Float[Array, "n *shape"]) -> Bill:
         model: Any model with gated layers, in either execution.
         batch: Its input.
     """
-    model = nnx.view(model, deterministic=True, raise_if_not_found=False)
-    _, captured = nnx.capture(model, GateRecord)(batch)
     example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
-    masks = {name: decision.mask for name, decision in records(captured).items()}
+    masks = run_gates(model, batch)
     return itemize(Prices(model, example), masks, num_examples=len(batch))
 
 

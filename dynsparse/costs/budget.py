@@ -38,7 +38,7 @@ def largest_density(prices: Prices, budget: float) -> float:
             )
             for name, part in prices.parts.items()
         }
-        return prices.used(counts)[0] <= budget * prices.dense
+        return bool(prices.used(counts)[0] <= budget * prices.dense)
 
     if affordable(1.0):  # first: without a decision to make, all can be cheaper
         return 1.0

@@ -141,7 +141,9 @@ def _taps(
     position = output * stride + tap * rhs_dilation - pad[0]
     on_value = position % lhs_dilation == 0
     inside = (position >= 0) & (position <= (size - 1) * lhs_dilation)
-    return int((on_value & (inside | padding)).sum())
+    # The padding of a transposed convolution is no part of its definition.
+    counted = inside | (padding and lhs_dilation == 1)
+    return int((on_value & counted).sum())
 
 
 def _ragged_dot(equation, padding: bool) -> int:

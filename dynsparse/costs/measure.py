@@ -1,4 +1,4 @@
-"""The stopwatch beside the bill."""
+"""What has to run to be known: the decisions of a batch, and the time of a call."""
 
 import statistics
 import time
@@ -6,6 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.gates.base import GateRecord, records
+
+
+def run_gates(
+    model: nnx.Module, batch: Float[Array, "n *shape"]
+) -> dict[str, Float[Array, "n units"]]:
+    """Returns the mask of each gated layer for `batch`, without noise."""
+    graphdef, state = nnx.split(
+        nnx.view(model, deterministic=True, raise_if_not_found=False)
+    )
+
+    @jax.jit
+    def decide(state, batch):
+        _, captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(batch)
+        return {name: output.mask for name, output in records(captured).items()}
+
+    return decide(state, batch)
 
 
 def median_seconds(

@@ -114,7 +114,7 @@ class Prices:
         missing = [name for name in self.parts if name not in counts]
         if missing:
             raise ValueError(f"counts lack the layers {missing}.")
-        used = np.zeros((), np.int64)
+        used = np.zeros(1, np.int64)
         for name, part in self.parts.items():
             used = used + part.gate_macs(counts[name])
         if self._additive:

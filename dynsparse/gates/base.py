@@ -1,7 +1,8 @@
 """The contract that every gate obeys, and the record that gated layers leave."""
 
 import abc
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,15 +35,16 @@ class GateRecord(nnx.Variable):
     """The `GateOutput` that a gated layer leaves for `nnx.capture`."""
 
 
-def records(captured: nnx.State) -> dict[str, GateOutput]:
+def records(captured: Mapping[Any, Any]) -> dict[str, GateOutput]:
     """Maps the path of each gated layer to its decision.
 
     Args:
         captured: The state that `nnx.capture(model, GateRecord)(x)` returns second.
     """
+    state: Any = captured
     return {
         "/".join(map(str, path[:-1])): variable.get_value()
-        for path, variable in nnx.to_flat_state(captured)
+        for path, variable in nnx.to_flat_state(state)
         if isinstance(variable, GateRecord)
     }
 

@@ -1,6 +1,6 @@
 """What all gated layers share: a host, a scorer, a gate, and two executions."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.gates.base import Gate, GateOutput, GateRecord
 
-Execution = Literal["masked", "compact", "dense"]
+_EXECUTIONS = ("masked", "compact", "dense")
 
 
 class GatedLayer(nnx.Module):
@@ -54,11 +54,11 @@ class GatedLayer(nnx.Module):
         self.scorer: Any = scorer
         self.gate = gate
         self.num_units = num_units
-        self.execution: Execution = "masked"
+        self.execution = "masked"
         self.forced_count: int | None = None
 
     def set_view(
-        self, execution: Execution | None = None, forced_count: int | None = None
+        self, execution: str | None = None, forced_count: int | None = None
     ):
         """Lets `nnx.view(model, execution="compact")` choose the execution.
 
@@ -71,10 +71,9 @@ class GatedLayer(nnx.Module):
             ValueError: If a value is none of these.
         """
         if execution is not None:
-            if execution not in get_args(Execution):
+            if execution not in _EXECUTIONS:
                 raise ValueError(
-                    f"execution must be one of {get_args(Execution)}, "
-                    f"got {execution!r}."
+                    f"execution must be one of {_EXECUTIONS}, got {execution!r}."
                 )
             self.execution = execution
         if forced_count is not None:

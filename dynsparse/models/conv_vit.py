@@ -133,7 +133,7 @@ class ConvStem(nnx.Module):
     ) -> Float[Array, "batch n features"]:
         """Returns the tokens, row by row of the picture."""
         x = self.second(jax.nn.gelu(self.first(images)))
-        return x.reshape(x.shape[0], -1, x.shape[-1]) + self.position[...]
+        return x.reshape(x.shape[0], -1, x.shape[-1]) + self.position[None]
 
 
 class TokenBlocks(nnx.Module):

@@ -32,7 +32,7 @@ class Trainer:
     """
 
     graphdef: nnx.GraphDef
-    streams: nnx.State
+    streams: dict[str, Any]
     transform: optax.GradientTransformation
     density_sampling: DensitySampling | None
     density_loss: DensityLoss | None
@@ -59,7 +59,13 @@ class Trainer:
             key=jax.random.key(seed),
             step=jnp.zeros((), jnp.int32),
         )
-        trainer = cls(graphdef, streams, transform, density_sampling, density_loss)
+        trainer = cls(
+            graphdef,
+            nnx.to_pure_dict(streams),
+            transform,
+            density_sampling,
+            density_loss,
+        )
         return trainer, state
 
     def model(self, state: State) -> nnx.Module:

@@ -1,0 +1,18 @@
+"""The stopwatch."""
+
+import time
+
+from dynsparse.costs import median_seconds
+
+
+def test_calls_take_turns_after_one_warm_up():
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in "ab"}
+    median_seconds(calls, repeats=3)
+    assert order == list("ab" * 4)
+
+
+def test_the_median_ignores_a_hiccup():
+    delays = iter([0.0, 0.02, 0.5, 0.02])
+    seconds = median_seconds(dict(a=lambda: time.sleep(next(delays))), repeats=3)
+    assert 0.02 <= seconds["a"] < 0.2

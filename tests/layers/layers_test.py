@@ -1,0 +1,159 @@
+"""Properties of gated layers beside the agreement of their executions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import gates
+from dynsparse.layers import PooledScorer, UnitScorer, masked_attention
+from tests.layers.rows import LAYERS, SPECS, TOKENS, WIDTH, build
+
+X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
+REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
+LEARNED = [("tokens", "soft_topk"), ("tokens", "gumbel_sigmoid")]
+LEARNED += [("blocks", "gumbel_sigmoid")]
+
+
+@pytest.mark.parametrize(("layer", "gate"), LEARNED)
+@pytest.mark.parametrize("part", ["scorer", "host"])
+def test_masked_execution_teaches_scorer_and_host(layer, gate, part):
+    graphdef, params, rest = nnx.split(build(layer, gate), nnx.Param, ...)
+
+    rest = nnx.to_pure_dict(rest)
+
+    def loss(params):
+        module = nnx.merge(graphdef, params, rest)
+        return jnp.square(LAYERS[layer].output(module(X))).sum()
+
+    gradient = jax.jit(jax.grad(loss))(params)
+    leaves = jax.tree.leaves(gradient[part])
+    assert all(jnp.isfinite(leaf).all() for leaf in leaves)
+    assert sum(bool(leaf.any()) for leaf in leaves) > len(leaves) // 2
+
+
+@pytest.mark.parametrize(("layer", "gate"), REFUSED)
+def test_a_gate_of_another_kind_is_refused_in_words(layer, gate):
+    with pytest.raises(ValueError, match="takes gates whose count is varying or full; "):
+        build(layer, gate)
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (dict(execution="sparse"), "execution must be one of .* got 'sparse'"),
+        (dict(forced_count=TOKENS + 1), rf"forced_count must be in \[0, {TOKENS}\]"),
+    ],
+)
+def test_unknown_views_are_named(view, message):
+    with pytest.raises(ValueError, match=message):
+        nnx.view(build("tokens", "soft_topk"), **view)
+
+
+def test_closed_tokens_do_not_touch_the_open_ones():
+    module = nnx.view(build("tokens", "soft_topk"), deterministic=True)
+    _, mask = module(X)
+    # The same decision for inputs that differ only where it is closed.
+    output = lambda x: module.host(x, mask) * mask[..., None]
+    disturbed = jnp.where(mask[..., None] > 0, X, 100 * X)
+    np.testing.assert_allclose(output(disturbed), output(X), atol=1e-5)
+
+
+def test_dense_execution_asks_no_gate():
+    module = build("tokens", "random_topk")
+    output, mask = nnx.view(module, execution="dense")(X)
+    np.testing.assert_array_equal(mask, 1)
+    np.testing.assert_array_equal(output, module.host(X, None))
+
+
+def test_calls_outside_capture_leave_nothing_behind():
+    module = build("tokens", "soft_topk")
+    before = jax.tree.structure(nnx.state(module))
+    jax.jit(lambda x: module(x))(X)
+    assert jax.tree.structure(nnx.state(module)) == before
+
+
+@pytest.mark.parametrize("density", [0.25, 0.5])
+def test_densities_compile_masked_execution_once(density):
+    graphdef, state = nnx.split(build("tokens", "soft_topk"))
+    traces = 0
+
+    @jax.jit
+    def apply(state, density):
+        nonlocal traces
+        traces += 1
+        module = nnx.merge(graphdef, state)
+        module.gate.density[...] = density
+        return module(X)[1].sum(-1)
+
+    for value in (density, 2 * density):
+        np.testing.assert_array_equal(apply(state, value), round(value * TOKENS))
+    assert traces == 1
+
+
+def attention_inputs():
+    keys = jax.random.split(jax.random.key(0), 3)
+    return [3 * jax.random.normal(key, (2, 6, 2, 4)) for key in keys]
+
+
+def test_masked_attention_is_attention_over_the_open_tokens():
+    query, key, value = attention_inputs()
+    mask = jnp.array([[1.0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1]])
+    masked = masked_attention(query, key, value, mask)
+    for example in range(2):
+        kept = np.flatnonzero(mask[example])
+        part = [x[example : example + 1, kept] for x in (query, key, value)]
+        expected = jax.nn.dot_product_attention(*part)
+        np.testing.assert_allclose(masked[example, kept], expected[0], atol=1e-5)
+
+
+def test_masked_attention_survives_closed_tokens_of_any_size():
+    query, key, value = attention_inputs()
+    mask = jnp.array([[1.0, 0, 1, 1, 0, 0]] * 2)
+    loud = jnp.where(mask[..., None, None] > 0, key, 1e4)
+    loss = lambda mask: masked_attention(query, loud, value, mask).sum()
+    assert jnp.isfinite(jax.grad(loss)(mask)).all()
+    np.testing.assert_allclose(
+        masked_attention(query, loud, value, mask),
+        masked_attention(query, key, value, mask),
+        atol=1e-5,
+    )
+
+
+def test_mask_gradient_of_attention_matches_finite_differences():
+    query, key, value = [x / 3 for x in attention_inputs()]
+    mask = jnp.array([[1.0, 0.4, 1, 0.2, 0.7, 0.9]] * 2)
+    loss = lambda mask: jnp.sin(masked_attention(query, key, value, mask)).sum()
+    direction, step = jnp.cos(jnp.arange(12.0)).reshape(2, 6), 1e-2
+    difference = loss(mask + step * direction) - loss(mask - step * direction)
+    analytic = (jax.grad(loss)(mask) * direction).sum()
+    np.testing.assert_allclose(analytic, difference / (2 * step), rtol=1e-2)
+
+
+def test_no_open_token_attends_to_nothing():
+    query, key, value = attention_inputs()
+    output = masked_attention(query, key, value, jnp.zeros((2, 6)))
+    np.testing.assert_array_equal(output, 0)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "shape"), [(UnitScorer, (5, TOKENS)), (PooledScorer, (5, 1))]
+)
+def test_scorers_give_one_score_per_unit(scorer, shape):
+    module = scorer(width=WIDTH, hidden=4, rngs=nnx.Rngs(0))
+    scores = module(X)
+    assert scores.shape == shape
+    assert len(np.unique(scores)) == scores.size
+
+
+def test_every_granularity_is_in_the_table():
+    exported = __import__("dynsparse.layers", fromlist=["layers"]).__all__
+    gated = {name for name in exported if name.startswith("Gated")} - {"GatedLayer"}
+    built = {type(build(layer, "dense")).__name__ for layer in LAYERS}
+    assert gated == built
+
+
+def test_every_gate_is_in_one_layer():
+    assert set(SPECS) == set(gates.available())
+    assert set().union(*(row.gates for row in LAYERS.values())) == set(SPECS)

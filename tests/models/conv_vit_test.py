@@ -1,0 +1,102 @@
+"""The small vision model, gated by tokens and by blocks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import models
+from dynsparse.gates import GateRecord, records
+from dynsparse.models.conv_vit import masked_max
+
+TINY = dict(
+    name="conv_vit",
+    granularity="tokens",
+    width=8,
+    depth=2,
+    num_heads=2,
+    mlp_width=16,
+    scorer_hidden=4,
+)
+SOFT = dict(name="soft_topk", density=0.5, temperature=1.0)
+GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
+
+
+def build(gate, image_shape=(12, 16, 3), **changes):
+    return models.from_config(
+        {**TINY, **changes},
+        gate=gate,
+        image_shape=image_shape,
+        num_classes=5,
+        rngs=nnx.Rngs(0, gate=1),
+    )
+
+
+def run(model, images):
+    graphdef, state = nnx.split(model)
+    apply = lambda state, x: nnx.capture(nnx.merge(graphdef, state), GateRecord)(x)
+    return jax.jit(apply)(state, images)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "gate", "layers"),
+    [
+        ("tokens", SOFT, {"body"}),
+        ("tokens", GUMBEL, {"body"}),
+        ("blocks", GUMBEL, {"body/blocks/0", "body/blocks/1"}),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 7])
+def test_whole_models_agree_in_both_executions(granularity, gate, layers, batch, key):
+    model = nnx.view(build(gate, granularity=granularity), deterministic=True)
+    images = jax.random.uniform(key, (batch, 12, 16, 3))
+    logits, captured = run(model, images)
+    assert set(records(captured)) == layers
+    compact, _ = run(nnx.view(model, execution="compact"), images)
+    np.testing.assert_allclose(compact, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"), [((12, 16, 3), (3, 4)), ((28, 28, 1), (7, 7)), ((5, 9, 1), (2, 3))]
+)
+def test_tokens_cover_pictures_of_any_shape(shape, grid):
+    model = build(SOFT, image_shape=shape)
+    assert model.grid == grid
+    images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    tokens = nnx.eval_shape(model.stem, images)
+    assert tokens.shape == (2, grid[0] * grid[1], TINY["width"])
+    assert nnx.eval_shape(model, images).shape == (2, 5)
+
+
+def test_tokens_lie_where_the_grid_says(key):
+    model = build(SOFT)
+    images = jnp.zeros((1, 12, 16, 3))
+    spot = images.at[0, 5, 14].set(1.0)  # in row 1, column 3 of 4x4 patches
+    moved = jnp.abs(model.stem(spot) - model.stem(images)).sum(-1)[0]
+    assert divmod(int(moved.argmax()), 4) == (1, 3)
+
+
+def test_masked_max_reads_open_tokens_only(key):
+    tokens = jax.random.normal(key, (2, 5, 3)) - 5
+    mask = jnp.array([[1.0, 0, 1, 0, 0], [0, 0, 0, 0, 0]])
+    expected = np.stack([tokens[0, [0, 2]].max(0), np.zeros(3)])
+    np.testing.assert_array_equal(masked_max(tokens, mask), expected)
+    np.testing.assert_array_equal(masked_max(tokens, None), tokens.max(1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(granularity="heads"), "granularity must be one of .* got 'heads'"),
+        (dict(width=0), "width must be at least 1, got 0"),
+        (dict(depth=0), "depth must be at least 1, got 0"),
+        (dict(num_heads=3), "num_heads=3 must divide width=8"),
+        (dict(name="resnet_9000"), "unknown name 'resnet_9000'; accepted: conv_vit"),
+        (dict(widht=8), "has no key 'widht'"),
+        (dict(granularity="blocks"), "takes gates whose count is varying or full"),
+    ],
+)
+def test_what_is_not_accepted_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(SOFT, **changes)
