@@ -1,4 +1,4 @@
-"""The structure of the tree: who imports whom, how long a file is, what it may not say."""
+"""The structure of the tree: imports, lengths of files, and what they may not say."""
 
 import ast
 import pathlib

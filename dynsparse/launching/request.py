@@ -68,11 +68,15 @@ def parse(argv: Sequence[str]) -> Request | None:
         sys.stdout.write(_USAGE)
         return None
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    config_flags.DEFINE_config_file(
+        "config", None, "", flag_values=values, sys_argv=list(argv)
+    )
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     try:
         rest = values(list(argv))[1:]
         config = values.config
+        if config is not None:
+            config.to_dict()  # a file that failed to load says so when it is read
     except Exception as error:  # a config is code: anything may come out of it
         raise UserError(_explain(error, argv)) from error
     if rest:

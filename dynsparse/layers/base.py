@@ -57,9 +57,7 @@ class GatedLayer(nnx.Module):
         self.execution = "masked"
         self.forced_count: int | None = None
 
-    def set_view(
-        self, execution: str | None = None, forced_count: int | None = None
-    ):
+    def set_view(self, execution: str | None = None, forced_count: int | None = None):
         """Lets `nnx.view(model, execution="compact")` choose the execution.
 
         Args:

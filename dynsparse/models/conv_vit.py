@@ -1,6 +1,5 @@
 """A small vision transformer behind a convolutional stem, gated by tokens or blocks."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from dynsparse.layers import (
     TransformerBlock,
     UnitScorer,
 )
+from dynsparse.models.base import PatchGrid
 
 _GRANULARITIES = ("tokens", "blocks")
 
@@ -76,7 +76,7 @@ class ConvVit(nnx.Module):
                 host=TokenBlocks(blocks),
                 scorer=UnitScorer(**scorer),
                 gate=gates.from_config(gate, rngs=rngs),
-                num_tokens=math.prod(self.stem.grid),
+                num_tokens=self.stem.grid.rows * self.stem.grid.columns,
             )
         else:
             self.body = GatedBlocks(
@@ -91,8 +91,8 @@ class ConvVit(nnx.Module):
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of tokens; token i is at divmod(i, columns)."""
+    def grid(self) -> PatchGrid:
+        """Where the tokens lie; token i is at divmod(i, columns)."""
         return self.stem.grid
 
     def __call__(
@@ -115,17 +115,17 @@ class ConvStem(nnx.Module):
         rngs: Initialises from the `params` stream.
     """
 
-    patch = 4  # two convolutions of stride 2
-
     def __init__(
         self, *, width: int, image_shape: tuple[int, int, int], rngs: nnx.Rngs
     ):
         height, columns, channels = image_shape
-        self.grid = (-(-height // self.patch), -(-columns // self.patch))
+        patch = 4  # two convolutions of stride 2
+        self.grid = PatchGrid(-(-height // patch), -(-columns // patch), patch)
         half = width // 2
         self.first = nnx.Conv(channels, half, (5, 5), strides=2, rngs=rngs)
         self.second = nnx.Conv(half, width, (3, 3), strides=2, rngs=rngs)
-        noise = jax.random.normal(rngs.params(), (math.prod(self.grid), width))
+        shape = (self.grid.rows * self.grid.columns, width)
+        noise = jax.random.normal(rngs.params(), shape)
         self.position = nnx.Param(0.02 * noise)
 
     def __call__(

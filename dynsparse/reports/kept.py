@@ -16,16 +16,17 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
     """Draws `run`/kept.png: one column per picture, one row per density.
 
     Args:
-        run: Folder that holds kept.npz: `images` [n, h, w, c] uint8, `labels` [n],
-            `densities` [p], `predictions` [p, n] and `masks` [p, n, rows, columns].
+        run: Folder that holds kept.npz: `images` [n, h, w, c] uint8, `patch` pixels
+            per side, `labels` [n], `densities` [p], `predictions` [p, n] and `masks`
+            [p, n, rows, columns].
 
     Returns:
         The file.
     """
     with np.load(run / "kept.npz") as file:
-        images, labels, densities, predictions, masks = (
-            file[name]
-            for name in ("images", "labels", "densities", "predictions", "masks")
+        images, labels, patch = file["images"], file["labels"], int(file["patch"])
+        densities, predictions, masks = (
+            file[name] for name in ("densities", "predictions", "masks")
         )
     number = len(images)
     figure, grid = plt.subplots(
@@ -46,7 +47,7 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
     for row, density in enumerate(densities):
         for column in range(number):
             axes = grid[1 + row, column]
-            axes.imshow(_shade(colour[column], masks[row, column]))
+            axes.imshow(_shade(colour[column], masks[row, column], patch))
             right = predictions[row, column] == labels[column]
             axes.set_xlabel(
                 f"says {predictions[row, column]}",
@@ -65,11 +66,8 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, -1)
 
 
-def _shade(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _shade(image: np.ndarray, mask: np.ndarray, patch: int) -> np.ndarray:
     """Dims the closed patches and tints the open ones."""
     height, width, _ = image.shape
-    rows, columns = mask.shape
-    at_row = np.arange(height) // -(-height // rows)
-    at_column = np.arange(width) // -(-width // columns)
-    open_pixel = mask[at_row][:, at_column][..., None]
+    open_pixel = mask.repeat(patch, 0).repeat(patch, 1)[:height, :width, None]
     return np.where(open_pixel, 0.75 * image + 0.25 * _KEPT, _DIMMED * image)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from dynsparse.budgets import set_density
 from dynsparse.data import Split
 from dynsparse.gates.base import GateRecord, records
-from dynsparse.training.step import State, Trainer, to_float
+from dynsparse.training.step import State, Trainer, reseed, to_float
 
 _NOISE_SEED = 0  # of gates that stay random in evaluation; replayed by every pass
 
@@ -57,7 +57,7 @@ def compile_forward(trainer: Trainer, **view: Any) -> Forward:
             raise_if_not_found=False,
             **view,
         )
-        nnx.reseed(model, gate=key)
+        reseed(model, key)
         if density is not None:
             set_density(model, density)
         logits, captured = nnx.capture(model, GateRecord)(to_float(images))

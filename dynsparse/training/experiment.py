@@ -12,6 +12,7 @@ from dynsparse import data, models
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
 from dynsparse.gates.base import Density
+from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.settings import Settings
@@ -31,7 +32,7 @@ class Experiment:
         prices: Of the model.
         densities: Points of the curve, from dense to sparse; (None,) for a model whose
             gates fix no density.
-        grid: Rows and columns of tokens, for models that have them.
+        grid: Where the tokens lie, for models that have them.
     """
 
     settings: Settings
@@ -41,7 +42,7 @@ class Experiment:
     initial_state: State
     prices: Prices
     densities: tuple[float | None, ...]
-    grid: tuple[int, int] | None
+    grid: PatchGrid | None
 
 
 def prepare(config: Mapping[str, Any]) -> Experiment:

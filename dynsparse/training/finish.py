@@ -94,12 +94,12 @@ def _write_kept(
         return False
     split: Split = experiment.dataset.test
     number = min(experiment.settings.evaluation.num_pictures, len(split))
-    units = int(np.prod(experiment.grid))
+    rows, columns, patch = experiment.grid
     masks = [
         [
             mask[:number]
             for mask in point.answers.masks.values()
-            if mask.shape[1] == units
+            if mask.shape[1] == rows * columns
         ]
         for point in points
     ]
@@ -108,10 +108,11 @@ def _write_kept(
     np.savez(
         workdir / "kept.npz",
         images=split.images[:number],
+        patch=patch,
         labels=split.labels[:number],
         densities=[point.density for point in points],
         predictions=[point.answers.predictions[:number] for point in points],
-        masks=[found[0].reshape(number, *experiment.grid) for found in masks],
+        masks=[found[0].reshape(number, rows, columns) for found in masks],
     )
     return True
 
@@ -125,7 +126,7 @@ def _write_board(
 ):
     metrics = {}
     for point in points:
-        at = f"@{point.density:.3g}" if len(points) > 1 else ""
+        at = f"_at_{point.density:.3g}" if len(points) > 1 else ""
         metrics[f"accuracy{at}"] = point.answers.accuracy
         metrics[f"mflops{at}"] = 2 * point.bill.mean / 1e6
         metrics[f"latency_ms{at}"] = point.latency_ms

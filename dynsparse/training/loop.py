@@ -69,7 +69,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                     losses.clear()
                 if log:
                     values = {name: float(value) for name, value in metrics.items()}
-                    values["learning_rate"] = float(schedule(step - 1))
+                    values["learning_rate"] = float(np.asarray(schedule(step - 1)))
                     writer.scalars(step, "train", values)
                     progress.update(step, values)
                 if step % plan.eval_every == 0 or last:
@@ -100,7 +100,7 @@ def _validation(experiment: Experiment):
                 batch_size=experiment.settings.evaluation.batch_size,
                 density=density,
             )
-            name = "accuracy" if density is None else f"accuracy@{density:.3g}"
+            name = "accuracy" if density is None else f"accuracy_at_{density:.3g}"
             accuracy[name] = answers.accuracy
         return accuracy
 

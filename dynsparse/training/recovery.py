@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool
 
+from dynsparse.models.base import PatchGrid
+
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
@@ -26,19 +28,18 @@ class Recovery:
 
 
 def true_patches(
-    best_mask: Bool[np.ndarray, "n height width"], grid: tuple[int, int]
+    best_mask: Bool[np.ndarray, "n height width"], grid: PatchGrid
 ) -> Bool[np.ndarray, "n units"]:
     """Patches of which at least half lies on the object, row by row.
 
     Args:
         best_mask: Pixels of the object.
-        grid: Rows and columns of patches; those at the far edges may overhang.
+        grid: Where the patches lie.
     """
     n, height, width = best_mask.shape
-    rows, columns = grid
-    down, across = -(-height // rows), -(-width // columns)
-    overhang = ((0, 0), (0, rows * down - height), (0, columns * across - width))
-    cells = np.pad(best_mask, overhang).reshape(n, rows, down, columns, across)
+    rows, columns, patch = grid
+    overhang = ((0, 0), (0, rows * patch - height), (0, columns * patch - width))
+    cells = np.pad(best_mask, overhang).reshape(n, rows, patch, columns, patch)
     return (cells.mean((2, 4)) >= 0.5).reshape(n, -1)
 
 

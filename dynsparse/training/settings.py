@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from dynsparse.budgets import DensityLoss, DensitySampling
 
@@ -95,7 +95,7 @@ class Settings:
     density_loss: DensityLoss | None
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any]) -> "Settings":
         """Reads the sections of `config`.
 
         Raises:

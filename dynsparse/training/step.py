@@ -85,7 +85,7 @@ class Trainer:
 
         def loss(params):
             model = self.model(state | dict(params=params))
-            nnx.reseed(model, gate=noise_key)
+            reseed(model, noise_key)
             if self.density_sampling is not None:
                 set_density(model, self.density_sampling(density_key))
             logits, captured = nnx.capture(model, GateRecord)(to_float(images))
@@ -114,6 +114,17 @@ class Trainer:
 def compile_step(trainer: Trainer):
     """Returns `trainer.step` compiled; the state passed in is given up to it."""
     return jax.jit(trainer.step, donate_argnums=0)
+
+
+def reseed(model: nnx.Module, key: jax.Array):
+    """Seeds every random stream of `model` from `key`, in place."""
+    tags = {
+        node.key.tag
+        for _, node in nnx.iter_graph(model)
+        if isinstance(node, nnx.RngStream)
+    }
+    keys = jax.random.split(key, max(len(tags), 1))
+    nnx.reseed(model, **dict(zip(sorted(tags), keys, strict=False)))
 
 
 def to_float(images: jax.Array) -> jax.Array:

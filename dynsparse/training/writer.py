@@ -98,7 +98,8 @@ def _whole_lines(path: pathlib.Path) -> list[str]:
     """Lines of `path` that end; a kill may have cut the last one."""
     if not path.exists():
         return []
-    return [line for line in path.open() if line.endswith("\n")]
+    lines = path.read_text().splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
 
 
 def _unique() -> str:

@@ -38,7 +38,9 @@ def test_sampled_densities_fill_the_range_and_the_share_of_full_ones():
     keys = jax.random.split(jax.random.key(0), 20_000)
     drawn = np.asarray(jax.vmap(sampling)(keys))
     full = drawn == 1
-    np.testing.assert_allclose(full.mean(), 0.25, atol=4 * (0.25 * 0.75 / 20_000) ** 0.5)
+    np.testing.assert_allclose(
+        full.mean(), 0.25, atol=4 * (0.25 * 0.75 / 20_000) ** 0.5
+    )
     rest = drawn[~full]
     assert ((rest >= 0.2) & (rest < 0.6)).all()
     np.testing.assert_allclose(rest.mean(), 0.4, atol=4 * 0.4 / (12 * 15_000) ** 0.5)
@@ -53,7 +55,11 @@ def test_set_density_reaches_every_gate_that_has_one():
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (DensityLoss, dict(target=1.5, weight=1.0), r"target must be in \[0, 1\], got 1.5"),
+        (
+            DensityLoss,
+            dict(target=1.5, weight=1.0),
+            r"target must be in \[0, 1\], got 1.5",
+        ),
         (DensityLoss, dict(target=0.5, weight=-1.0), "weight must be >= 0, got -1.0"),
         (DensitySampling, dict(low=0.0, high=1.0, full=0.0), "0 < low <= high <= 1"),
         (DensitySampling, dict(low=0.6, high=0.5, full=0.0), "low=0.6, high=0.5"),

@@ -25,9 +25,7 @@ def load(tmp_path, content, fraction=0.2, seed=0):
     path = tmp_path / "pictures.npz"
     np.savez(path, **content)
     return data.from_config(
-        dict(
-            name="npz_images", path=str(path), validation_fraction=fraction, seed=seed
-        )
+        dict(name="npz_images", path=str(path), validation_fraction=fraction, seed=seed)
     )
 
 
@@ -36,7 +34,11 @@ def test_grey_pictures_get_a_channel_and_validation_is_cut_from_train(tmp_path):
     dataset = load(tmp_path, content)
     assert dataset.image_shape == (6, 5, 1)
     assert dataset.num_classes == 3
-    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (48, 12, 9)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (
+        48,
+        12,
+        9,
+    )
     cut = np.concatenate([dataset.train.images, dataset.validation.images])[..., 0]
     as_set = lambda pictures: {picture.tobytes() for picture in pictures}
     assert as_set(cut) == as_set(content["x_train"])
@@ -78,7 +80,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "message"), MISTAKES, ids=lambda case: str(case)[:40])
+@pytest.mark.parametrize(
+    ("changes", "message"), MISTAKES, ids=lambda case: str(case)[:40]
+)
 def test_mistakes_in_the_file_are_named(tmp_path, changes, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load(tmp_path, arrays(**changes))

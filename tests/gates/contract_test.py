@@ -181,13 +181,17 @@ def test_density_variable_and_static_density_open_the_same(row, key):
 @fixed_gates
 @pytest.mark.parametrize("density", [-0.1, 1.5])
 def test_density_out_of_range_is_named(row, density):
-    with pytest.raises(ValueError, match=rf"density must be in \[0, 1\], got {density}"):
+    with pytest.raises(
+        ValueError, match=rf"density must be in \[0, 1\], got {density}"
+    ):
         build(row, density=density)
     with pytest.raises(ValueError, match=rf"got {density}"):
         nnx.view(build(row), density=density)
 
 
-@pytest.mark.parametrize("row", [r for r in GATES if "temperature" in r.spec], ids=by_name)
+@pytest.mark.parametrize(
+    "row", [r for r in GATES if "temperature" in r.spec], ids=by_name
+)
 def test_temperature_must_be_positive(row):
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         build(row, temperature=0.0)

@@ -35,7 +35,9 @@ def test_masked_execution_teaches_scorer_and_host(layer, gate, part):
 
 @pytest.mark.parametrize(("layer", "gate"), REFUSED)
 def test_a_gate_of_another_kind_is_refused_in_words(layer, gate):
-    with pytest.raises(ValueError, match="takes gates whose count is varying or full; "):
+    with pytest.raises(
+        ValueError, match="takes gates whose count is varying or full; "
+    ):
         build(layer, gate)
 
 

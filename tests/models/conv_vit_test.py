@@ -58,11 +58,12 @@ def test_whole_models_agree_in_both_executions(granularity, gate, layers, batch,
 
 
 @pytest.mark.parametrize(
-    ("shape", "grid"), [((12, 16, 3), (3, 4)), ((28, 28, 1), (7, 7)), ((5, 9, 1), (2, 3))]
+    ("shape", "grid"),
+    [((12, 16, 3), (3, 4)), ((28, 28, 1), (7, 7)), ((5, 9, 1), (2, 3))],
 )
 def test_tokens_cover_pictures_of_any_shape(shape, grid):
     model = build(SOFT, image_shape=shape)
-    assert model.grid == grid
+    assert model.grid == (*grid, 4)
     images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
     tokens = nnx.eval_shape(model.stem, images)
     assert tokens.shape == (2, grid[0] * grid[1], TINY["width"])

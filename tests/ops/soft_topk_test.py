@@ -74,7 +74,9 @@ def slope_sum(scores, temperature, m):
 def tolerance(scores, k, temperature, m):
     """Floor of float32: the threshold's last place times the slope of the sum."""
     spread = float(np.abs(scores - scores.max()).max()) + temperature * 20
-    return 4 * EPS * (spread * slope_sum(scores, temperature, m) + len(m) ** 0.5 * k + 1)
+    return (
+        4 * EPS * (spread * slope_sum(scores, temperature, m) + len(m) ** 0.5 * k + 1)
+    )
 
 
 @thorough
@@ -156,7 +158,9 @@ def test_masks_are_nested_in_k(case, fraction):
 @thorough
 @given(cases())
 def test_derivative_by_k_is_a_distribution(case):
-    weights = jax.jacfwd(mask_of, 1)(case[0], jnp.float32(case[1]), jnp.float32(case[2]))
+    weights = jax.jacfwd(mask_of, 1)(
+        case[0], jnp.float32(case[1]), jnp.float32(case[2])
+    )
     assert (weights >= 0).all()
     np.testing.assert_allclose(weights.sum(), 1, atol=1e-5)
 
@@ -308,7 +312,9 @@ def test_nothing_is_nan(name, x64):
         dtype = jnp.float64 if x64 else jnp.float32
         row = jnp.asarray(np.array(HARD_INPUTS[name]), dtype)
         grid = list(itertools.product((0, 1e-3, 2, 2.5, 5.999, 6), TEMPERATURES))
-        k, temperature = (jnp.asarray(column, dtype) for column in zip(*grid, strict=True))
+        k, temperature = (
+            jnp.asarray(column, dtype) for column in zip(*grid, strict=True)
+        )
         rows = jnp.broadcast_to(row, (len(grid), 6))
         weights = jnp.cos(jnp.arange(6, dtype=dtype))
         loss = lambda *p: (mask_rows(*p) @ weights).sum()
@@ -389,7 +395,9 @@ def test_bfloat16_is_computed_in_float32():
     np.testing.assert_array_equal(m, expected.astype(jnp.bfloat16))
 
 
-@pytest.mark.parametrize(("k", "temperature"), [(-1, 1.0), (7, 1.0), (3, 0.0), (3, -1.0)])
+@pytest.mark.parametrize(
+    ("k", "temperature"), [(-1, 1.0), (7, 1.0), (3, 0.0), (3, -1.0)]
+)
 def test_values_out_of_range_are_named(k, temperature):
     with pytest.raises(ValueError, match=r"needs (k in \[0, 6\]|temperature > 0), got"):
         ops.soft_topk_mask(jnp.arange(6.0), k, temperature)

@@ -1,0 +1,275 @@
+"""The whole job from its command: what it leaves, resumes, and refuses."""
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import launch
+from dynsparse import launching, reports, training
+from dynsparse.training.checkpoint import Checkpoints
+from tests.training import tiny
+
+ROOT = pathlib.Path(launch.__file__).parent
+CONFIG = f"--config={ROOT}/configs/cluttered_digits.py"
+
+
+def command(workdir, *flags, config=CONFIG):
+    return ["launch.py", config, *tiny.FLAGS, f"--workdir={workdir}", *flags]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    assert launch.main(command(workdir)) == 0
+    return workdir
+
+
+def test_a_run_leaves_everything_in_its_folder(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {
+        "config.json",
+        "metrics.jsonl",
+        "curve.csv",
+        "curve.png",
+        "kept.npz",
+        "kept.png",
+        "result.json",
+        "checkpoints",
+        "digits@kflops",
+    } <= names
+
+
+def test_curve_has_the_promised_columns_and_adds_up(finished):
+    with (finished / "curve.csv").open() as file:
+        header = file.readline().strip()
+    assert header == (
+        "density,budget,flops_mean,macs_mean,macs_p95,macs_dense,"
+        "accuracy,latency_ms,latency_dense_ms"
+    )
+    rows = reports.read_curve(finished)
+    assert len(rows) == 3
+    for row in rows:
+        assert row["flops_mean"] == 2 * row["macs_mean"]
+        np.testing.assert_allclose(row["budget"], row["macs_mean"] / row["macs_dense"])
+        assert min(row.values()) >= 0
+    assert [row["density"] for row in rows] == sorted(
+        (row["density"] for row in rows), reverse=True
+    )
+
+
+def test_result_carries_where_it_comes_from(finished):
+    result = json.loads((finished / "result.json").read_text())
+    for name in ("commit", "device", "seed", "packages", "macs_floor", "steps"):
+        assert result[name] is not None
+    assert result["steps"] == 6
+    found = result["curve"][-1]["recovery"]
+    assert 0 <= found["precision"] <= 1
+    assert 0 < found["random_precision"] < 1
+
+
+def events(folder):
+    loaded = EventAccumulator(str(folder), size_guidance=dict(scalars=0, images=0))
+    loaded.Reload()
+    return loaded
+
+
+def test_tensorboard_shows_scalars_and_figures(finished):
+    board = events(finished)
+    tags = board.Tags()
+    assert {"train/loss", "train/density/body", "validation/accuracy_at_1"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in board.Scalars("train/loss")] == [2, 4, 6]
+    assert set(tags["images"]) == {"curve", "kept"}
+
+
+def test_tensorboard_draws_accuracy_against_kflops(finished):
+    points = events(finished / "digits@kflops").Scalars("curve/accuracy")
+    rows = sorted(reports.read_curve(finished), key=lambda row: row["flops_mean"])
+    assert [p.step for p in points] == [round(r["flops_mean"] / 1000) for r in rows]
+    np.testing.assert_allclose(
+        [p.value for p in points], [r["accuracy"] for r in rows], rtol=1e-6
+    )
+
+
+def test_tensorboard_compares_runs_by_mflops_and_accuracy(finished):
+    board = events(finished / "hparams")
+    scalars = set(board.Tags()["scalars"])
+    assert {"hparam/accuracy_at_1", "hparam/mflops_at_1"} <= scalars
+    plugins = board.summary_metadata
+    assert any(data.plugin_data.plugin_name == "hparams" for data in plugins.values())
+
+
+def test_a_finished_run_prints_its_table_again(finished, capsys):
+    before = (finished / "result.json").stat().st_mtime_ns
+    assert launch.main(command(finished)) == 0
+    printed = capsys.readouterr().out
+    assert "acc %" in printed
+    assert "tensorboard" in printed
+    assert (finished / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_changed_config_is_refused_with_the_difference(finished, capsys):
+    assert launch.main(command(finished, "--config.model.width=16")) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "model.width: 8 there, 16 here" in error
+
+
+def test_a_folder_in_use_is_refused(tmp_path, capsys):
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert launch.main(command(tmp_path)) == 2
+    assert "is in use by another process" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def interrupt(experiment, workdir):
+        raise training.Interrupted(4)
+
+    monkeypatch.setattr(training, "train", interrupt)
+    assert launch.main(command(tmp_path)) == 130
+    assert f"--workdir={tmp_path}" in capsys.readouterr().out.splitlines()[-1]
+    assert not (tmp_path / "result.json").exists()
+
+
+MISTAKES = [
+    (["--config.gate.density=1.5"], "density must be in [0, 1], got 1.5"),
+    (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: dense"),
+    (["--config.model.widht=9"], "widht"),
+    (["--config.model.width=1.5"], "1.5"),
+    (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
+    (["--colour=red"], "colour"),
+    (["train"], "unexpected argument 'train'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"), MISTAKES, ids=lambda case: str(case)[:40]
+)
+def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert launch.main(command(workdir, *flags)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("--config=configs/nothing.py", "no such file 'configs/nothing.py'"),
+        (f"{CONFIG}:softtopk", "unknown gate 'softtopk'; accepted: dense"),
+        ("--workdir=x", "--config is missing"),
+    ],
+)
+def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
+    assert launch.main(["launch.py", config]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
+    config = f"--config={ROOT}/configs/npz_images.py"
+    flags = ["--config.data.path=nowhere.npz", f"--workdir={tmp_path}/run"]
+    assert launch.main(["launch.py", config, *flags]) == 2
+    assert "no such file 'nowhere.npz'" in capsys.readouterr().err
+
+
+def test_help_is_no_mistake(capsys):
+    assert launch.main(["launch.py", "--help"]) == 0
+    assert "--workdir" in capsys.readouterr().out
+
+
+def test_folders_are_fresh_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = launching.parse(["launch.py", CONFIG]).workdir
+    first.mkdir(parents=True)
+    second = launching.parse(["launch.py", CONFIG]).workdir
+    assert first.parent == second.parent == pathlib.Path("runs")
+    assert first != second
+
+
+def test_the_printed_command_resumes(tmp_path):
+    request = launching.parse(command(tmp_path, "--config.seed=3"))
+    import shlex
+
+    again = launching.parse(shlex.split(request.command)[1:])
+    assert again.workdir == request.workdir
+    assert again.plain_config == request.plain_config
+
+
+def test_ones_own_pictures_train_and_leave_a_curve(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = lambda n: rng.integers(0, 256, (n, 9, 14, 3), np.uint8)
+    path = tmp_path / "pictures.npz"
+    np.savez(
+        path,
+        x_train=pictures(60),
+        y_train=np.arange(60) % 3,
+        x_test=pictures(10),
+        y_test=np.arange(10) % 3,
+    )
+    flags = [flag for flag in tiny.FLAGS if ".data." not in flag]
+    config = f"--config={ROOT}/configs/npz_images.py:gumbel_sigmoid"
+    workdir = tmp_path / "run"
+    arguments = [config, *flags, f"--config.data.path={path}", f"--workdir={workdir}"]
+    assert launch.main(["launch.py", *arguments]) == 0
+    with (workdir / "curve.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 1
+    assert (workdir / "kept.png").exists()
+
+
+def final_state(workdir):
+    experiment = training.prepare(tiny.config(train__num_steps=40))
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        assert checkpoints.latest == 40
+        return checkpoints.restore(experiment.initial_state)
+
+
+def test_kill_9_and_the_same_command_end_with_the_same_bits(tmp_path):
+    flags = ("--config.train.num_steps=40", "--config.train.log_every=1")
+    start = lambda workdir: subprocess.Popen(
+        [sys.executable, *command(workdir, *flags)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    log = killed / "metrics.jsonl"
+    size = lambda: log.stat().st_size if log.exists() else 0
+    for delay in (0.0, 0.4):  # between, before or inside checkpoints, as it falls
+        before, process = size(), start(killed)
+        deadline = time.monotonic() + 200
+        while size() <= before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(delay)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert size() > before
+        assert not (killed / "result.json").exists()
+    assert start(killed).wait() == 0
+    assert start(whole).wait() == 0
+
+    states = [final_state(workdir) for workdir in (killed, whole)]
+    left, right = (jax.tree.leaves(state["params"]) for state in states)
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+    rows = [(path / "metrics.jsonl").read_text() for path in (killed, whole)]
+    assert rows[0] == rows[1]

@@ -1,0 +1,89 @@
+"""Figures and tables from files alone."""
+
+import csv
+import io
+
+import matplotlib.image
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dynsparse import reports
+
+
+def row(density, accuracy):
+    macs = 1e6 * (0.2 + 0.8 * density)
+    return dict(
+        density=density,
+        budget=macs / 1e6,
+        flops_mean=2 * macs,
+        macs_mean=macs,
+        macs_p95=macs,
+        macs_dense=1e6,
+        accuracy=accuracy,
+        latency_ms=10 * macs / 1e6,
+        latency_dense_ms=10.0,
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    with (tmp_path / "curve.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, reports.FIELDS)
+        writer.writeheader()
+        writer.writerows([row(0.25, 0.8), row(1.0, 0.95)])
+    return tmp_path
+
+
+def test_curve_is_read_back_from_dense_to_sparse(run):
+    assert reports.read_curve(run) == [row(1.0, 0.95), row(0.25, 0.8)]
+
+
+def test_curve_is_drawn(run):
+    picture = matplotlib.image.imread(reports.draw_curve(run, "title"))
+    assert picture.shape[0] > 300
+    assert picture[..., :3].std() > 0.05
+
+
+def test_closed_patches_are_dark_and_open_ones_are_not(tmp_path):
+    masks = np.zeros((1, 1, 2, 2), bool)
+    masks[0, 0, 0, 0] = True
+    np.savez(
+        tmp_path / "kept.npz",
+        images=np.full((1, 8, 8, 1), 255, np.uint8),
+        patch=4,
+        labels=[3],
+        densities=[0.25],
+        predictions=[[3]],
+        masks=masks,
+    )
+    picture = matplotlib.image.imread(reports.draw_kept(tmp_path))[..., :3]
+    share = lambda low, high: ((picture > low) & (picture < high)).all(-1).mean()
+    dark, white = share(0.2, 0.3), share(0.99, 1.01)
+    tinted = ((picture[..., 0] > 0.9) & (picture[..., 2] < 0.8)).mean()
+    np.testing.assert_allclose(
+        dark / tinted, 3, rtol=0.15
+    )  # the patches have soft edges
+    assert white > tinted
+
+
+@pytest.mark.parametrize("recovery", [False, True])
+def test_table_shows_every_point_within_80_columns(recovery):
+    found = dict(precision=0.8, recall=0.7, random_precision=0.3, random_recall=0.2)
+    result = dict(
+        title="a run",
+        batch_size=64,
+        macs_dense=1_000_000,
+        macs_floor=200_000,
+        curve=[
+            row(d, 0.9) | dict(recovery=found if recovery else None, layers={})
+            for d in (1.0, 0.25)
+        ],
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reports.curve_table(result))
+    text = console.export_text()
+    assert "…" not in text
+    for word in ("1.000", "0.250", "90.00", "20.0%"):
+        assert word in text
+    assert ("0.800" in text) == recovery

@@ -1,0 +1,213 @@
+"""The loop: learning, resuming, stopping, and what it refuses."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynsparse import training
+from dynsparse.training.batches import Batches
+from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.step import Trainer
+from tests.training import tiny
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return training.prepare(tiny.config())
+
+
+def fresh(experiment):
+    """The same experiment, with a state that a step may take over."""
+    state = jax.tree.map(jnp.copy, experiment.initial_state)
+    return dataclasses.replace(experiment, initial_state=state)
+
+
+def same(left, right):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_array_equal(a, b)
+
+
+def metrics(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(experiment, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    return training.train(fresh(experiment), workdir), workdir
+
+
+def test_every_step_is_taken_and_logged_once(uninterrupted):
+    state, workdir = uninterrupted
+    assert int(state["step"]) == 6
+    steps = [(row["step"], row["split"]) for row in metrics(workdir)]
+    train, validation = [(s, "train") for s in (2, 4, 6)], [(4, "validation")]
+    assert sorted(steps) == sorted([*train, *validation, (6, "validation")])
+
+
+def test_training_lowers_the_loss(experiment, tmp_path):
+    config = tiny.config(
+        "dense",
+        train__num_steps=120,
+        train__log_every=20,
+        train__eval_every=120,
+        train__checkpoint_every=120,
+        optimizer__warmup_steps=20,
+        optimizer__learning_rate=1e-2,
+        model__width=16,
+        data__max_fragments=0,
+    )
+    training.train(training.prepare(config), tmp_path)
+    losses = [row["loss"] for row in metrics(tmp_path) if row["split"] == "train"]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def stop_after(experiment, step):
+    """The experiment, with a kill between the loading of a batch and its step."""
+
+    class Killed(Exception):
+        pass
+
+    class Deadly(Batches):
+        def __init__(self):
+            pass
+
+        def __getitem__(self, index):
+            if index == step:
+                raise Killed
+            return experiment.batches[index]
+
+    return dataclasses.replace(fresh(experiment), batches=Deadly()), Killed
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_resumed_run_ends_with_the_same_bits(
+    experiment, uninterrupted, step, tmp_path
+):
+    doomed, killed = stop_after(experiment, step)
+    with pytest.raises(killed):
+        training.train(doomed, tmp_path)
+    state = training.train(fresh(experiment), tmp_path)
+    same(state, uninterrupted[0])
+    assert metrics(tmp_path) == metrics(uninterrupted[1])
+
+
+def test_a_finished_run_takes_no_step_more(experiment, uninterrupted, tmp_path):
+    state, workdir = uninterrupted
+    doomed, _ = stop_after(experiment, 0)
+    same(training.train(doomed, workdir), state)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on_from_there(
+    experiment, uninterrupted, number, tmp_path
+):
+    class Signalling(Batches):
+        def __init__(self):
+            pass
+
+        def __getitem__(self, index):
+            if index == 1:
+                os.kill(os.getpid(), number)
+            return experiment.batches[index]
+
+    asked = dataclasses.replace(fresh(experiment), batches=Signalling())
+    before = signal.getsignal(number)
+    with pytest.raises(training.Interrupted, match="stopped at step 2"):
+        training.train(asked, tmp_path)
+    assert signal.getsignal(number) == before
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.latest == 2
+    same(training.train(fresh(experiment), tmp_path), uninterrupted[0])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_step(experiment, tmp_path):
+    class Poisoned(Trainer):
+        def step(self, state, images, labels):
+            bad = state["step"] == 4
+            state, values = super().step(state, images, labels)
+            values["loss"] = jnp.where(bad, jnp.nan, values["loss"])
+            return state, values
+
+    trainer = Poisoned(**vars(experiment.trainer))
+    poisoned = dataclasses.replace(fresh(experiment), trainer=trainer)
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 5"):
+        training.train(poisoned, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.latest == 3
+
+
+def test_every_step_draws_its_own_noise():
+    experiment = training.prepare(tiny.config("gumbel_sigmoid"))
+    step, batch = jax.jit(experiment.trainer.step), experiment.batches[0]
+    states = [experiment.initial_state | dict(step=jnp.int32(i)) for i in range(4)]
+    losses = {float(step(state, *batch)[1]["loss"]) for state in states}
+    assert len(losses) == 4
+
+
+def test_a_step_depends_on_the_key_and_the_step_alone(experiment):
+    step = jax.jit(experiment.trainer.step)
+    state, batch = experiment.initial_state, experiment.batches[0]
+    same(step(state, *batch)[0], step(state, *batch)[0])
+    later = step(state | dict(step=jnp.int32(1)), *batch)[1]
+    assert step(state, *batch)[1]["density"] != later["density"]
+
+
+def test_batches_depend_on_the_seed_and_the_step_alone(experiment):
+    split = experiment.dataset.train
+    batches = [Batches(split, batch_size=16, seed=s) for s in (0, 0, 1)]
+    first, again, other = [np.stack([b[i][0] for i in range(8)]) for b in batches]
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_every_epoch_reads_every_example_once_in_a_new_order(experiment):
+    split = experiment.dataset.train
+    batches = Batches(split, batch_size=16, seed=0)
+    epochs = [
+        [image.tobytes() for i in range(8) for image in batches[8 * epoch + i][0]]
+        for epoch in (0, 1)
+    ]
+    everything = sorted(image.tobytes() for image in split.images)
+    assert sorted(epochs[0]) == sorted(epochs[1]) == everything
+    assert epochs[0] != epochs[1]
+
+
+def test_densities_are_those_asked_for_and_the_one_the_budget_buys(experiment):
+    first, bought, last = experiment.densities
+    assert (first, last) == (1.0, 0.25)
+    prices, units = experiment.prices, 49
+    used = prices.used({"body": np.array([round(bought * units)])})[0]
+    assert 0.66 * prices.dense < used <= 0.7 * prices.dense
+
+
+@pytest.mark.parametrize("gate", ["dense", "gumbel_sigmoid", "random_topk"])
+def test_every_method_trains(gate, tmp_path):
+    experiment = training.prepare(tiny.config(gate))
+    training.train(experiment, tmp_path)
+    rows = metrics(tmp_path)
+    assert all(np.isfinite(row["loss"]) for row in rows if row["split"] == "train")
+
+
+def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
+    config = tiny.config(
+        "gumbel_sigmoid",
+        density_loss__target=0.2,
+        density_loss__weight=100.0,
+        train__num_steps=60,
+        optimizer__learning_rate=2e-2,
+        train__log_every=60,
+        train__eval_every=60,
+    )
+    training.train(training.prepare(config), tmp_path)
+    density = [row["density"] for row in metrics(tmp_path) if "density" in row]
+    np.testing.assert_allclose(density[-1], 0.2, atol=0.05)

@@ -1,0 +1,36 @@
+"""The shipped config, small enough for tests."""
+
+from configs import cluttered_digits
+
+SMALL = {
+    "data.num_train": 128,
+    "data.num_validation": 20,
+    "data.num_test": 40,
+    "model.width": 8,
+    "model.depth": 1,
+    "model.num_heads": 2,
+    "model.mlp_width": 8,
+    "model.scorer_hidden": 4,
+    "optimizer.warmup_steps": 2,
+    "train.num_steps": 6,
+    "train.batch_size": 16,
+    "train.log_every": 2,
+    "train.eval_every": 4,
+    "train.checkpoint_every": 3,
+    "evaluation.densities": (1.0, 0.25),
+    "evaluation.budgets": (0.7,),
+    "evaluation.batch_size": 16,
+    "evaluation.latency_repeats": 2,
+    "evaluation.num_pictures": 3,
+}
+FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
+
+
+def config(gate="soft_topk", **changes):
+    """Plain values of a tiny run; `changes` have __ for the dots of a key."""
+    settings = cluttered_digits.get_config(gate)
+    settings.update_from_flattened_dict(SMALL)
+    settings.update_from_flattened_dict(
+        {key.replace("__", "."): value for key, value in changes.items()}
+    )
+    return settings.to_dict()

@@ -1,0 +1,102 @@
+"""Every key of every shipped config is read by a run."""
+
+import pathlib
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import cluttered_digits, npz_images
+from dynsparse import training
+from dynsparse.training.step import Trainer
+from tests.training import tiny
+
+METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
+
+
+class Recording(dict):
+    """A section that notes which of its keys are asked for."""
+
+    def __init__(self, values, prefix=""):
+        self.read = set()
+        self.prefix = prefix
+        super().__init__(
+            {
+                key: Recording(value, f"{prefix}{key}.")
+                if isinstance(value, dict)
+                else value
+                for key, value in values.items()
+            }
+        )
+
+    def __getitem__(self, key):
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def __iter__(self):  # without it, dict(section) would not ask for the keys
+        return iter(self.keys())
+
+    def keys(self):  # dict(section), which hands every key to a checked constructor
+        self.read.update(super().keys())
+        return super().keys()
+
+    def unread(self):
+        for key, value in super().items():
+            if key not in self.read:
+                yield self.prefix + key
+            elif isinstance(value, Recording):
+                yield from value.unread()
+
+
+def test_the_record_tells_read_from_unread():
+    record = Recording(dict(a=1, b=dict(c=2, d=3), e=dict(f=4)))
+    assert record["b"]["c"] == 2
+    assert sorted(record.unread()) == ["a", "b.d", "e"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_key_of_a_run_is_unread(method):
+    config = Recording(tiny.config(method))
+    training.prepare(config)
+    assert list(config.unread()) == []
+
+
+def test_every_setting_that_is_read_is_used():
+    """Constructors take their keys by name; each name must then be used."""
+    import ast
+
+    unused = []
+    for path in pathlib.Path("dynsparse").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        text = " ".join(p.read_text() for p in pathlib.Path("dynsparse").rglob("*.py"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name.endswith(
+                ("Settings", "DensityLoss", "DensitySampling")
+            ):
+                fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
+                unused += [
+                    f"{node.name}.{field.target.id}"
+                    for field in fields
+                    if f".{field.target.id}" not in text
+                ]
+    assert unused == []
+
+
+@pytest.mark.parametrize("module", [cluttered_digits, npz_images])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_task_takes_every_method_and_is_locked(module, method):
+    config = module.get_config(method)
+    assert isinstance(config, ConfigDict)
+    assert config.is_locked
+    assert config.gate.name == method
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(ValueError, match="unknown gate 'softtopk'; accepted: dense"):
+        cluttered_digits.get_config("softtopk")
+
+
+def test_the_trainer_is_told_what_the_config_says():
+    trainer = training.prepare(tiny.config("gumbel_sigmoid")).trainer
+    assert isinstance(trainer, Trainer)
+    assert trainer.density_loss.target == 0.5
+    assert trainer.density_sampling is None
