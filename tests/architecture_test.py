@@ -111,7 +111,14 @@ def test_configs_import_only_ml_collections(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["launch", "dynsparse", "dynsparse.launching", "dynsparse.reports"]
+    "module",
+    [
+        "launch",
+        "dynsparse",
+        "dynsparse.launching",
+        "dynsparse.reports",
+        "experiments.wall_clock",
+    ],
 )
 def test_jax_stays_unimported(module):
     code = f"import {module}, sys; sys.exit('jax' in sys.modules)"

@@ -1,12 +1,9 @@
 """What a run leaves: curve, pictures, TensorBoard summary and, last, result.json."""
 
 import csv
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +16,9 @@ from dynsparse import reports
 from dynsparse.data import Split
 from dynsparse.training.curve import Point, trace_curve
 from dynsparse.training.experiment import Experiment
+from dynsparse.training.provenance import provenance
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
-
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def finish(
@@ -52,12 +48,7 @@ def finish(
         figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(
         title=title,
-        commit=_commit(),
-        device=str(jax.devices()[0].device_kind),
-        processor=platform.processor() or platform.machine(),
-        cores=os.cpu_count(),
-        python=platform.python_version(),
-        packages={name: importlib.metadata.version(name) for name in _PACKAGES},
+        **provenance(),
         seed=experiment.settings.seed,
         steps=int(state["step"]),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state["params"])),
@@ -147,16 +138,3 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             plain = isinstance(value, bool | str | int | float)
             flat[prefix + key] = value if plain else str(value)
     return flat
-
-
-def _commit() -> str:
-    """Returns the commit of the checkout, `+` if it was changed, or "unknown"."""
-    root = pathlib.Path(__file__).parents[2]
-    try:
-        run = lambda *words: subprocess.run(
-            ("git", "-C", str(root), *words), capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = run("status", "--porcelain", "--untracked-files=no")
-        return run("rev-parse", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -1,0 +1,37 @@
+"""Where a number comes from: what every result carries."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def provenance() -> dict[str, Any]:
+    """Returns commit, device, cores, Python and the versions of the packages."""
+    return dict(
+        commit=_commit(),
+        device=jax.devices()[0].device_kind,
+        processor=platform.machine(),
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        packages={name: importlib.metadata.version(name) for name in _PACKAGES},
+    )
+
+
+def _commit() -> str:
+    """Returns the commit of the checkout, `+` if it was changed, or "unknown"."""
+    root = pathlib.Path(__file__).parents[2]
+    try:
+        run = lambda *words: subprocess.run(
+            ("git", "-C", str(root), *words), capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = run("status", "--porcelain", "--untracked-files=no")
+        return run("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

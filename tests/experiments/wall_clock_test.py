@@ -1,0 +1,56 @@
+"""The wall-clock experiment, on a model that is small enough to test."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from experiments import wall_clock
+
+TINY = dict(
+    name="conv_vit", width=8, depth=2, num_heads=2, mlp_width=8, scorer_hidden=4
+)
+
+
+def measure(**trial):
+    return wall_clock.measure(
+        **trial | dict(batch=8, model=TINY, image_shape=(12, 16, 3), repeats=1)
+    )
+
+
+@pytest.fixture(scope="module")
+def rows():
+    tokens = dict(granularity="tokens", gate=wall_clock.SOFT_TOPK, density=0.5)
+    blocks = dict(granularity="blocks", gate=wall_clock.GUMBEL, density=None)
+    return [measure(**tokens), measure(**blocks)]
+
+
+def test_both_executions_of_what_is_timed_agree(rows):
+    assert max(row["largest_difference"] for row in rows) < 1e-5
+
+
+def test_half_is_open(rows):
+    np.testing.assert_array_equal([row["density"] for row in rows], 0.5)
+    assert all(0.5 < row["macs_ratio"] < 0.8 for row in rows)
+
+
+def test_report_is_written(rows, tmp_path):
+    wall_clock.report(rows, tmp_path, dict(commit="abc"))
+    with (tmp_path / "wall_clock.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["granularity"] for row in table] == ["tokens", "blocks"]
+    for row in table:
+        np.testing.assert_allclose(
+            float(row["efficiency"]),
+            float(row["macs_ratio"]) / float(row["time_ratio"]),
+        )
+    assert wall_clock.CLAIM in (tmp_path / "report.md").read_text()
+
+
+def test_the_sweep_holds_both_granularities_at_half():
+    trials = []
+    wall_clock.sweep(lambda **trial: trials.append(trial))
+    assert ("tokens", 0.5, 64) in {
+        (t["granularity"], t["density"], t["batch"]) for t in trials
+    }
+    assert any(t["granularity"] == "blocks" and t["density"] is None for t in trials)

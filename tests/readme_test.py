@@ -1,0 +1,49 @@
+"""The README: its code runs, its numbers come from files, its commands are the ones."""
+
+import pathlib
+import re
+
+import pytest
+
+from experiments import readme
+
+TEXT = (readme.ROOT / "README.md").read_text()
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && "
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.S))
+def test_code_runs(code, capsys):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert "total" in capsys.readouterr().out
+
+
+def test_there_is_code_to_run():
+    assert "```python\n" in TEXT
+
+
+def test_numbers_are_those_of_the_committed_results():
+    assert readme.with_block(TEXT, readme.DOCS) == TEXT
+    assert readme.block(readme.DOCS) in TEXT
+
+
+def test_pictures_are_there():
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", TEXT)
+    assert len(pictures) == 2
+    assert all((readme.ROOT / picture).exists() for picture in pictures)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        INSTALL + ".venv/bin/python launch.py --config=configs/cluttered_digits.py",
+        INSTALL + ".venv/bin/python -m pytest",
+    ],
+)
+def test_the_two_commands_are_word_for_word(command):
+    assert f"    {command}\n" in TEXT
+
+
+def test_every_folder_is_explained():
+    folders = {p.name for p in pathlib.Path("dynsparse").iterdir() if p.is_dir()}
+    for folder in folders - {"__pycache__"}:
+        assert f"`{folder}`" in TEXT
