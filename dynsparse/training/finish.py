@@ -115,14 +115,8 @@ def _write_board(
     points: list[Point],
     figures: Mapping[str, pathlib.Path],
 ):
-    metrics = {}
-    for point in points:
-        at = f"_at_{point.density:.3g}" if len(points) > 1 else ""
-        metrics[f"accuracy{at}"] = point.answers.accuracy
-        metrics[f"mflops{at}"] = 2 * point.bill.mean / 1e6
-        metrics[f"latency_ms{at}"] = point.latency_ms
     with Writer(workdir, step) as writer:
-        writer.summary(step, _flat(config), metrics, [point.row() for point in points])
+        writer.summary(step, _flat(config), [point.row() for point in points])
         for name, path in figures.items():
             picture = matplotlib.image.imread(path)[..., :3]
             writer.image(step, name, (255 * picture).round().astype(np.uint8))

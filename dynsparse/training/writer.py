@@ -62,31 +62,37 @@ class Writer:
         self,
         step: int,
         settings: Mapping[str, bool | str | float | int],
-        metrics: Mapping[str, float],
         rows: Sequence[Mapping[str, float]],
     ):
-        """Writes what compares runs: hparams, and the curve with kFLOPs as its step.
+        """Writes what compares runs: the curve as hparams, and over kFLOPs.
 
-        TensorBoard has no plot of one metric against another. The run `<run>@kflops`
-        inside the folder has FLOPs / 1000 per example where steps would be, sorted, so
-        that the scalars tab draws accuracy against cost. Both are written anew.
+        TensorBoard has no plot of one metric against another. So each point of the
+        curve is a session of its own, and the scatter matrix of the HParams tab draws
+        accuracy against MFLOPs; and the run `<run>@kflops` inside the folder has
+        FLOPs / 1000 per example where steps would be, sorted, so that the scalars tab
+        does. Both are written anew.
 
         Args:
             step: The last step.
             settings: Flat config.
-            metrics: Numbers to compare runs by.
             rows: The rows of curve.csv.
         """
         hparams = self._workdir / "hparams"
         kflops = self._workdir / f"{self._workdir.name}@kflops"
         for folder in (hparams, kflops):
             shutil.rmtree(folder, ignore_errors=True)
-        self._board.add_hparams(
-            dict(settings),
-            {f"hparam/{name}": value for name, value in metrics.items()},
-            name=hparams.name,
-            global_step=step,
-        )
+        for row in rows:
+            metrics = dict(
+                accuracy=row["accuracy"],
+                mflops=row["flops_mean"] / 1e6,
+                latency_ms=row["latency_ms"],
+            )
+            self._board.add_hparams(
+                dict(settings) | dict(density=row["density"]),
+                {f"hparam/{name}": value for name, value in metrics.items()},
+                name=f"{hparams.name}/density={row['density']:.3f}",
+                global_step=step,
+            )
         with SummaryWriter(str(kflops), filename_suffix=_unique()) as board:
             for row in sorted(rows, key=lambda row: row["flops_mean"]):
                 at = round(row["flops_mean"] / 1000)

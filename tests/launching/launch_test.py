@@ -105,11 +105,15 @@ def test_tensorboard_draws_accuracy_against_kflops(finished):
 
 
 def test_tensorboard_compares_runs_by_mflops_and_accuracy(finished):
-    board = events(finished / "hparams")
-    scalars = set(board.Tags()["scalars"])
-    assert {"hparam/accuracy_at_1", "hparam/mflops_at_1"} <= scalars
-    plugins = board.summary_metadata
-    assert any(data.plugin_data.plugin_name == "hparams" for data in plugins.values())
+    for row in reports.read_curve(finished):
+        board = events(finished / "hparams" / f"density={row['density']:.3f}")
+        value = lambda name, board=board: board.Scalars(f"hparam/{name}")[-1].value
+        np.testing.assert_allclose(value("accuracy"), row["accuracy"], rtol=1e-6)
+        np.testing.assert_allclose(value("mflops"), row["flops_mean"] / 1e6, rtol=1e-6)
+        plugins = {
+            data.plugin_data.plugin_name for data in board.summary_metadata.values()
+        }
+        assert "hparams" in plugins
 
 
 def test_a_finished_run_prints_its_table_again(finished, capsys):
