@@ -30,18 +30,28 @@ def masked_attention(
     Returns:
         One vector per token and head; zeros where no token is open.
     """
-    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
+    # Heads first and one division per output: on a CPU, several times faster for 64
+    # tokens than a normalised [query, key] matrix with the heads behind.
+    query, key, value = (jnp.moveaxis(x, 2, 1) for x in (query, key, value))
+    logits = jnp.einsum(
+        "bhqd,bhkd->bhqk",
+        query * query.shape[-1] ** -0.5,
+        key,
+        preferred_element_type=jnp.float32,
+    )
     if mask is None:
-        weights = jax.nn.softmax(logits, axis=-1)
+        largest = logits.max(-1, keepdims=True)
+        weights = jnp.exp(logits - jax.lax.stop_gradient(largest))
     else:
-        mask = mask[:, None, None, :]
+        mask = mask[:, None, None, :].astype(jnp.float32)
         largest = jnp.where(mask > 0, logits, -jnp.inf).max(-1, keepdims=True)
         largest = jnp.where(jnp.isfinite(largest), largest, 0)
         exponent = logits - jax.lax.stop_gradient(largest)
         weights = jnp.exp(jnp.minimum(exponent, _MAX_EXPONENT)) * mask
-        total = weights.sum(-1, keepdims=True)
-        weights = weights / jnp.where(total > 0, total, 1)
-    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+    total = weights.sum(-1, keepdims=True)
+    summed = jnp.einsum("bhqk,bhkd->bhqd", weights.astype(value.dtype), value)
+    output = summed / jnp.where(total > 0, total, 1).astype(value.dtype)
+    return jnp.moveaxis(output, 1, 2)
 
 
 class TransformerBlock(nnx.Module):
