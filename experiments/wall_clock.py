@@ -33,7 +33,7 @@ FIELDS = (
     "largest_difference",
 )
 MODEL = dict(
-    name="conv_vit", width=128, depth=6, num_heads=4, mlp_width=512, scorer_hidden=32
+    name="conv_vit", width=192, depth=4, num_heads=3, mlp_width=768, scorer_hidden=48
 )
 IMAGE_SHAPE = (32, 32, 3)
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0)

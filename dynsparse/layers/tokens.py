@@ -45,19 +45,23 @@ class GatedTokens(GatedLayer):
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._run(tokens, mask), mask
-        if count is not None:
-            return self._gathered(tokens, mask, count), mask
+        if count is not None:  # exactly the open ones, whose masks are 1
+            return self._gathered(tokens, mask, count, surplus=False), mask
         largest = (mask > 0).sum(-1).max()
-        compute = lambda size: self._gathered(tokens, mask, size)
+        compute = lambda size: self._gathered(tokens, mask, size, surplus=True)
         sizes = ops.capacities(self.num_units)
         return ops.capacity_switch(largest, sizes, compute), mask
 
-    def _gathered(self, tokens, mask, size: int):
+    def _gathered(self, tokens, mask, size: int, *, surplus: bool):
         output = jnp.zeros_like(tokens)
         if size == 0:
             return output
         indices = ops.open_indices(mask, size)
-        kept = self._run(ops.gather(tokens, indices), ops.gather(mask, indices))
+        kept = ops.gather(tokens, indices)
+        if surplus:
+            kept = self._run(kept, ops.gather(mask, indices))
+        else:
+            kept = self.host(kept, None)
         return ops.scatter(kept, indices, output)
 
     def _run(self, tokens, mask):
