@@ -33,4 +33,6 @@ class SoftTopk(TopkGate):
         k = self.num_open(scores.shape[-1])
         soft = ops.soft_topk_mask(scores, k, self.temperature[...])
         hard = ops.hard_topk_mask(scores, k)
+        if self.static_density is not None:  # compact execution: no gradient to carry,
+            return GateOutput(hard, soft)  # so the soft mask is not solved for
         return GateOutput(ops.straight_through(hard, soft), soft)
