@@ -3,8 +3,18 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Config(Protocol):
+    """What a section of a config has to offer: a dict or a ConfigDict does."""
+
+    def keys(self) -> Any:
+        """Returns the names of its values."""
+
+    def __getitem__(self, key: str, /) -> Any:
+        """Returns the value of `key`."""
 
 
 def available(package: str) -> list[str]:
@@ -40,7 +50,7 @@ def find(package: str, name: str) -> type:
         raise ValueError(f"{kind}: cannot load {name!r}: {error}") from error
 
 
-def build(package: str, config: Mapping[str, Any], **arguments: Any) -> Any:
+def build(package: str, config: Config, **arguments: Any) -> Any:
     """Builds the object that `config["name"]` names from the other keys of `config`.
 
     Args:

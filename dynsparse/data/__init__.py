@@ -1,8 +1,5 @@
 """Tasks: where pictures come from; one source per file, found by the file's name."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from dynsparse import lookup
 from dynsparse.data.base import Dataset, Split
 
@@ -14,7 +11,7 @@ def available() -> list[str]:
     return lookup.available(__name__)
 
 
-def from_config(config: Mapping[str, Any]) -> Dataset:
+def from_config(config: lookup.Config) -> Dataset:
     """Builds the task that `config` names.
 
     Args:

@@ -1,8 +1,5 @@
 """Gates: scores to a decision. One method per file; the file's name is its name."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from flax import nnx
 
 from dynsparse import lookup
@@ -34,7 +31,7 @@ def available() -> list[str]:
     return lookup.available(__name__)
 
 
-def from_config(config: Mapping[str, Any], *, rngs: nnx.Rngs) -> Gate:
+def from_config(config: lookup.Config, *, rngs: nnx.Rngs) -> Gate:
     """Builds the gate that `config` names.
 
     Args:

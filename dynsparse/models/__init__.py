@@ -1,8 +1,5 @@
 """Networks made of gated layers; one architecture per file."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from flax import nnx
 
 from dynsparse import lookup
@@ -16,9 +13,9 @@ def available() -> list[str]:
 
 
 def from_config(
-    config: Mapping[str, Any],
+    config: lookup.Config,
     *,
-    gate: Mapping[str, Any],
+    gate: lookup.Config,
     image_shape: tuple[int, int, int],
     num_classes: int,
     rngs: nnx.Rngs,

@@ -1,6 +1,5 @@
 """A small vision transformer behind a convolutional stem, gated by tokens or blocks."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from dynsparse.layers import (
     TransformerBlock,
     UnitScorer,
 )
+from dynsparse.lookup import Config
 from dynsparse.models.base import PatchGrid
 
 _GRANULARITIES = ("tokens", "blocks")
@@ -50,7 +50,7 @@ class ConvVit(nnx.Module):
         num_heads: int,
         mlp_width: int,
         scorer_hidden: int,
-        gate: Mapping[str, Any],
+        gate: Config,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,

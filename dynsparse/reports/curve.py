@@ -45,12 +45,12 @@ def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
     figure.suptitle(title)
 
     left.plot(macs, [100 * row["accuracy"] for row in rows], "o-", color="#0072B2")
-    for row, x in zip(rows, macs, strict=True):
+    for index, (row, x) in enumerate(zip(rows, macs, strict=True)):
         left.annotate(
             f"{row['density']:.2f}",
             (x, 100 * row["accuracy"]),
             textcoords="offset points",
-            xytext=(0, -14),
+            xytext=(0, (-15, 8)[index % 2]),  # neighbours may be close
             ha="center",
             fontsize=8,
         )
@@ -61,7 +61,7 @@ def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
     left.set_xlabel("MACs per picture (millions; 1 MAC = 2 FLOPs)")
     left.set_ylabel("test accuracy (%)")
     left.set_title("Accuracy against cost (labels: density)", fontsize=10)
-    left.legend(loc="lower right", frameon=False)
+    left.legend(loc="center right", frameon=False)
 
     time = [row["latency_ms"] / row["latency_dense_ms"] for row in rows]
     right.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="time = MACs")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from ml_collections import ConfigDict
 
 from dynsparse import gates, ops
 
@@ -235,6 +236,12 @@ def test_a_gate_from_outside_the_library_plugs_in_by_name():
     name = f"{Everything.__module__}:Everything"
     gate = gates.from_config(dict(name=name), rngs=nnx.Rngs(0))
     assert isinstance(gate, Everything)
+
+
+def test_configs_of_ml_collections_are_taken():
+    config = ConfigDict(dict(name="soft_topk", density=0.25, temperature=0.5)).lock()
+    gate = gates.from_config(config, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(gate.density[...], 0.25)
 
 
 def test_soft_topk_opens_the_highest_scores(key):
