@@ -3,8 +3,6 @@
 Imports no jax until a run starts.
 """
 
-import os
-import shlex
 import sys
 
 from absl import logging
@@ -27,13 +25,12 @@ def main(argv: list[str]) -> int:
     except launching.UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except FloatingPointError as error:
+        sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
+        return 1
     if result is None:
         return 130
-    console.print(reports.curve_table(result))
-    figures = [str(request.workdir / name) for name in ("curve.png", "kept.png")]
-    console.print("figures ", *filter(os.path.exists, figures))
-    folder = shlex.quote(str(request.workdir))
-    console.print(f"compare  {sys.executable} -m tensorboard.main --logdir {folder}")
+    console.print(reports.run_summary(result, request.workdir))
     return 0
 
 
@@ -50,12 +47,12 @@ def run(request: launching.Request, console: Console) -> dict | None:
         console.print(f"resume with  {request.command}")
         try:
             state = training.train(experiment, request.workdir)
-        except training.Interrupted as stopped:
-            console.print(f"{stopped}; resume with  {request.command}")
+            return training.finish(
+                experiment, state, request.workdir, request.plain_config, request.title
+            )
+        except (training.Interrupted, KeyboardInterrupt) as stopped:
+            console.print(f"{stopped or 'stopped'}; resume with  {request.command}")
             return None
-        return training.finish(
-            experiment, state, request.workdir, request.plain_config, request.title
-        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,27 @@
 """The table that a run ends with, from result.json."""
 
+import pathlib
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
+
+
+def run_summary(result: Mapping[str, Any], run: pathlib.Path) -> Group:
+    """What a run ends with: its table, its figures, and how to see more.
+
+    Args:
+        result: The content of result.json.
+        run: Folder of the run.
+    """
+    figures = [run / name for name in ("curve.png", "kept.png")]
+    shown = " ".join(str(figure) for figure in figures if figure.exists())
+    board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
+    return Group(curve_table(result), f"figures  {shown}", f"explore  {board}")
 
 
 def curve_table(result: Mapping[str, Any]) -> Table:

@@ -139,9 +139,23 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
     assert "is in use by another process" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
+    tmp_path, capsys, monkeypatch
+):
+    def fail(experiment, workdir):
+        raise FloatingPointError("the loss is nan at step 37")
+
+    monkeypatch.setattr(training, "train", fail)
+    assert launch.main(command(tmp_path)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("failed: the loss is nan at step 37")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("stop", [training.Interrupted(4), KeyboardInterrupt()])
+def test_an_interrupted_run_says_how_to_go_on(stop, tmp_path, capsys, monkeypatch):
     def interrupt(experiment, workdir):
-        raise training.Interrupted(4)
+        raise stop
 
     monkeypatch.setattr(training, "train", interrupt)
     assert launch.main(command(tmp_path)) == 130

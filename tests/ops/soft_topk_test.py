@@ -173,6 +173,17 @@ def test_none_and_all_are_exact(n, temperature):
     np.testing.assert_array_equal(mask(scores, n, temperature), np.ones(n))
 
 
+@pytest.mark.parametrize("temperature", [1e-4, 0.01, 1.0])
+@pytest.mark.parametrize("k", [0.0, 0.5, 1000.5, 4095.0, 4096.0])
+def test_long_rows_match_the_reference_and_sum_to_k(k, temperature):
+    scores = draw_scores("normal", 4096, 7)
+    m = mask(scores, k, temperature)
+    expected, *_ = reference.soft_topk(scores, k, float(np.float32(temperature)))
+    spread = np.abs(scores - scores.max()).max() / temperature + 20
+    np.testing.assert_allclose(m, expected, atol=2 * EPS * spread + 2 * EPS)
+    assert abs(np.float64(m).sum() - k) <= tolerance(scores, k, temperature, m)
+
+
 def plateau_tolerance(scores, temperature):
     """Relative error of exp(-|u|) that a last-place error of the threshold makes."""
     return 1e-4 + 16 * EPS * float(np.abs(scores).max()) / temperature
