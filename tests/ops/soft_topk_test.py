@@ -281,6 +281,12 @@ def test_second_derivatives_match_finite_differences(argument):
             np.testing.assert_allclose(exact[index], difference, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("k", [0.0, 3.0, 6.0])
+def test_second_derivatives_are_finite_where_all_entries_saturate(k):
+    loss = lambda s: ops.soft_topk_mask(s, k, 1e-3) @ jnp.cos(jnp.arange(6.0))
+    assert jnp.isfinite(jax.hessian(loss)(jnp.arange(6.0))).all()
+
+
 @thorough
 @given(
     st.sampled_from((2, 3, 17, 128)), st.integers(0, 50), st.sampled_from(TEMPERATURES)
