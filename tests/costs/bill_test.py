@@ -84,8 +84,9 @@ def test_full_density_of_a_top_k_gate_costs_what_the_dense_model_does():
     assert (bill.used == bill.dense).all()
 
 
-def test_layers_and_the_rest_add_up():
-    model = build_model(GUMBEL, granularity="blocks")
+@pytest.mark.parametrize("granularity", ["tokens", "blocks"])
+def test_layers_and_the_rest_add_up(granularity):
+    model = build_model(GUMBEL, granularity=granularity)
     bill = costs.bill(model, images(5))
     gated = sum(layer.dense for layer in bill.layers.values())
     used = sum(layer.used + layer.gate for layer in bill.layers.values())
