@@ -29,8 +29,8 @@ def test_examples_may_differ_as_long_as_the_batch_meets_the_target():
 
 def test_density_loss_in_bfloat16_is_averaged_in_float32():
     neighbours = jnp.array([0.5, 0.50390625], jnp.bfloat16)  # the mean is neither
-    loss = DensityLoss(target=0.501953125, weight=1.0)
-    np.testing.assert_allclose(loss(dict(a=decision(neighbours))), 0, atol=1e-9)
+    loss = DensityLoss(target=0.5, weight=1.0)(dict(a=decision(neighbours)))
+    np.testing.assert_allclose(loss, 0.001953125**2, rtol=1e-6)
 
 
 def test_sampled_densities_fill_the_range_and_the_share_of_full_ones():
