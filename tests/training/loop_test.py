@@ -13,6 +13,7 @@ import pytest
 from dynsparse import training
 from dynsparse.training.batches import Batches
 from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.interrupt import StopSignal
 from dynsparse.training.step import Trainer
 from tests.training import tiny
 
@@ -128,6 +129,14 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.latest == 2
     same(training.train(fresh(experiment), tmp_path), uninterrupted[0])
+
+
+def test_signal_handlers_are_those_of_before():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignal() as stop:
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert not stop.asked
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_step(experiment, tmp_path):

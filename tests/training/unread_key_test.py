@@ -32,8 +32,8 @@ class Recording(dict):
         self.read.add(key)
         return super().__getitem__(key)
 
-    def __iter__(self):  # without it, dict(section) would not ask for the keys
-        return iter(self.keys())
+    def __iter__(self):  # a look is no reading; its presence makes dict() ask keys()
+        return super().__iter__()
 
     def keys(self):  # dict(section), which hands every key to a checked constructor
         self.read.update(super().keys())
