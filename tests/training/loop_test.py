@@ -83,7 +83,7 @@ def stop_after(experiment, step):
             pass
 
         def __getitem__(self, index):
-            if index == step:
+            if index >= step:
                 raise Killed
             return experiment.batches[index]
 
