@@ -67,7 +67,7 @@ class Writer:
         """Writes what compares runs: the curve as hparams, and over kFLOPs.
 
         TensorBoard has no plot of one metric against another. So each point of the
-        curve is a session of its own, and the scatter matrix of the HParams tab draws
+        curve is an entry of its own, and the scatter matrix of the HParams tab draws
         accuracy against MFLOPs; and the run `<run>@kflops` inside the folder has
         FLOPs / 1000 per example where steps would be, sorted, so that the scalars tab
         does. Both are written anew.
