@@ -84,10 +84,9 @@ def test_outputs_agree_in_bfloat16(layer):
     assert jnp.abs(difference).max() <= 2**-6 * size  # two of eight bits
 
 
-@pytest.mark.parametrize(("layer", "gate"), PAIRS)
+# A random control's draw belongs to the place in the batch, by design.
+@pytest.mark.parametrize(("layer", "gate"), [p for p in PAIRS if p[1] != "random_topk"])
 def test_no_example_depends_on_its_neighbours(layer, gate):
-    if gate == "random_topk":
-        pytest.skip("its draw belongs to the place in the batch, by design")
     (_, _), (compact, decision), x = both(layer, gate, 7)
     index = int(decision.mask.any(-1).argmax())  # one that runs something
     alone, _ = run(compact_view(build(layer, gate), gate), x[index][None])

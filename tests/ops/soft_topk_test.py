@@ -362,7 +362,10 @@ def test_debug_nans_finds_none():
     with jax.debug_nans(True):
         scores = jnp.asarray(draw_scores("wide", 17, 0))
         for k in (0.0, 3.0, 17.0):
-            jax.grad(lambda s, k=k: ops.soft_topk_mask(s, k, 1e-3)[0])(scores)
+            gradient = jax.grad(lambda s, k=k: ops.soft_topk_mask(s, k, 1e-3)[0])(
+                scores
+            )
+            assert jnp.isfinite(gradient).all()
 
 
 def test_one_compilation_serves_every_k_and_temperature():

@@ -105,7 +105,9 @@ def test_a_resumed_run_ends_with_the_same_bits(
 def test_a_finished_run_takes_no_step_more(experiment, uninterrupted, tmp_path):
     state, workdir = uninterrupted
     doomed, _ = stop_after(experiment, 0)
-    same(training.train(doomed, workdir), state)
+    again = training.train(doomed, workdir)
+    assert int(again["step"]) == 6
+    same(again, state)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
