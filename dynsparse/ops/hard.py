@@ -1,14 +1,14 @@
 """Hard masks with an exact count, and the straight-through estimator."""
 
 import jax
-import jax.core
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
+
+from dynsparse.ops.counts import Count, per_row
 
 
 def hard_topk_mask(
-    scores: Float[Array, "*batch n"], k: int | Int[Array, "*#batch"]
+    scores: Float[Array, "*batch n"], k: Count
 ) -> Float[Array, "*batch n"]:
     """Mask with ones at the `k` largest scores of each row: exactly `k`, ties included.
 
@@ -28,13 +28,7 @@ def hard_topk_mask(
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
     """
-    n = scores.shape[-1]
-    if not isinstance(k, jax.core.Tracer):
-        values = np.asarray(k)
-        if not ((values >= 0) & (values <= n)).all():
-            raise ValueError(f"hard_topk_mask needs k in [0, {n}], got {k}.")
-    k = jnp.clip(jnp.asarray(k, jnp.int32), 0, n)
-    k = jnp.broadcast_to(k, scores.shape[:-1])[..., None]
+    k = per_row("hard_topk_mask", k, scores).astype(jnp.int32)
     ranks = _ordered_bits(jax.lax.stop_gradient(scores))
 
     def count_from(level):
@@ -72,11 +66,14 @@ def straight_through(
     """Returns `hard` with the gradient of `soft`.
 
     The straight-through estimator (Bengio, Leonard and Courville, 2013,
-    arXiv:1308.3432) with a surrogate of choice.
+    arXiv:1308.3432) with a surrogate of choice, which may lie anywhere.
 
-    The value is bit-exact for zeros and ones: `hard - soft` is exactly representable
-    or rounds so that adding `soft` restores `hard`, which the order
-    `(hard + soft) - soft` does not give.
+    The value is bit-exact for every finite `soft`: the difference that is added is
+    exactly 0, which the order `(hard + soft) - soft` does not give.
+
+    Args:
+        hard: The value; gets no gradient.
+        soft: The surrogate; gets the whole gradient.
     """
     frozen = jax.lax.stop_gradient
-    return (frozen(hard) - frozen(soft)) + soft
+    return frozen(hard) + (soft - frozen(soft))

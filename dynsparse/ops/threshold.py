@@ -1,84 +1,185 @@
 """The threshold family: soft masks with an exact budget.
 
-A mask of the family is `F((scores - threshold) / temperature)`, where the threshold is
-the number that makes the mask sum to k. This file holds the logistic member.
+A mask of the family is `F((scores - threshold * costs) / temperature)`, where the
+threshold is the number that makes `sum(costs * mask)` the budget k. One root-find and
+one implicit derivative serve every member; `families.py` holds the members.
 """
+
+import functools
+from typing import Literal
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Bool, Float, Num
+
+from dynsparse.ops.families import Family, find_family
+from dynsparse.ops.solvers import CLOSED_FORMS, Problem, bisect
+
+Solver = Literal["bisection", "sort"]
 
 
 def soft_topk_mask(
     scores: Float[Array, "*batch n"],
     k: int | float | Num[Array, "*#batch"],
     temperature: float | Float[Array, "*#batch"] = 1.0,
+    *,
+    family: str | Family = "logistic",
+    costs: Float[Array, "*#batch n"] | None = None,
+    where: Bool[Array, "*#batch n"] | None = None,
+    solver: Solver = "bisection",
 ) -> Float[Array, "*batch n"]:
-    r"""Relaxed top-k mask: entries in [0, 1], each row sums to `k`.
+    r"""Relaxed top-k mask: entries in [0, 1], each row spends exactly `k`.
 
-    Solves $\sum_i \sigma((s_i - \theta) / T) = k$ for $\theta$ and returns
-    $\sigma((s - \theta) / T)$, which maximises $\langle s, m \rangle + T H_b(m)$ over
-    the capped simplex $\{0 \le m \le 1, \sum_i m_i = k\}$ (Amos, Koltun and Kolter,
-    2019, "The limited multi-label projection layer"). The mask keeps the order of the
-    scores, shares ties equally, and is nested in `k`: raising `k` lowers no entry.
+    Solves $\sum_i c_i F((s_i - \theta c_i) / T) = k$ for $\theta$ and returns
+    $F((s - \theta c) / T)$, with c = 1 without `costs`. It maximises
+    $\langle s, m \rangle - T \sum_i \Omega(m_i)$ over $0 \le m \le 1$,
+    $\langle c, m \rangle = k$, where $F = (\Omega')^{-1}$. The mask keeps the order of
+    the scores (without costs), shares ties equally, and is nested in `k`: raising `k`
+    lowers no entry. The families:
 
-    Derivatives of any order are those of the implicit function theorem, with
-    $d_i = \sigma'(u_i) / T$, $w = d / \sum_j d_j$ and $u = (s - \theta) / T$:
+    - `logistic` (Amos, Koltun and Kolter, 2019, arXiv:1906.08707), also what entropic
+      optimal transport with two anchors gives, at half its epsilon (Xie et al., 2020,
+      arXiv:2002.06504);
+    - `laplace` (LapSum: Struski et al., 2025, arXiv:2503.06242): heavier tails;
+    - `gaussian`: lighter ones;
+    - `capped`, the projection onto the capped simplex, and `power_3_2`, `power_4_3`
+      (Sander et al., 2023, arXiv:2302.01425): exactly 0 and 1 where scores are further
+      apart than the temperature;
+    - `capped_exponential`, a softmax with entries capped at 1 (the fixed point of the
+      coordinate descent of CoLT5: Ainslie et al., 2023, arXiv:2303.09752);
+    - `smoothstep`, the cubic of Hazimeh et al. (2020, arXiv:2002.07772), here with an
+      exact budget.
+
+    Derivatives of any order that F has are those of the implicit function theorem, by
+    scores, `k`, `temperature` and `costs`. With $d_i = F'(u_i) / T$ and without costs:
     $\partial m / \partial s = \mathrm{diag}(d) - d d^T / \sum_j d_j$ and
-    $\partial m / \partial k = w$. The solver compares the two tails of the mask around
-    the threshold instead of summing the mask, so that the threshold stays right where
-    every entry rounds to 0 or 1 (a float32 sum is flat there).
+    $\partial m / \partial k = d / \sum_j d_j$. The gradient by `k` of a loss is minus
+    the shadow price of the budget.
 
-    Gradients vanish as $e^{-\mathrm{gap} / 2T}$, with gap the difference of the k-th
-    and (k+1)-th score: a temperature far below the gap teaches the scores nothing.
+    Misuse: gradients vanish as the tail of F at half the gap between the k-th and the
+    next score over `temperature`, and for families with a band (`capped`, `power`,
+    `smoothstep`) are exactly 0 once that gap exceeds the temperature: a temperature far
+    below the gap teaches the scores nothing. Rows with `nan` are `nan`.
 
     Args:
         scores: Unnormalised preferences; higher is more likely to be open. `-inf`
             forbids a unit, `inf` opens it before all finite ones, `nan` makes its whole
             row `nan`. Computed in float32 at least.
-        k: Units to open, real, in [0, n]; one number or one per row. A traced value
-            outside is clipped. 0 and n give exact zeros and ones, with zero gradient
-            for the scores and the one-sided limit for `k`.
+        k: Units to open, or what they may cost together; real, in [0, n] or
+            [0, sum(costs)]; one number or one per row. A traced value outside is
+            clipped, and so is one above what is not forbidden. The ends give exact
+            zeros and ones, with zero gradient for the scores and the one-sided limit
+            for `k`.
         temperature: Width of the relaxation, > 0, in units of `scores`; one number or
-            one per row. Towards 0 the mask becomes the hard top-k mask, towards
-            infinity every entry becomes k / n.
+            one per row. Towards 0 the mask becomes the hard top-k mask (with costs, the
+            greedy knapsack by scores over costs), towards infinity every entry becomes
+            the same.
+        family: A name above, or a `Family`.
+        costs: What a fully open unit spends, > 0; `k` is in the same unit. Only where
+            units compete for one budget at different prices: scaling costs and `k`
+            together changes nothing.
+        where: False forbids a unit: its mask and gradient are 0.
+        solver: "bisection" takes any family and costs, O(n) memory; "sort" is the
+            closed form of `laplace` and `capped` without costs.
 
     Returns:
         The mask, in the shape and dtype of `scores`.
 
     Raises:
-        ValueError: If a concrete `k` is outside [0, n] or a concrete `temperature` is
-            not positive.
+        ValueError: If a concrete `k` is outside its range, a concrete `temperature` or
+            cost is not positive, or `family` or `solver` is not one of those accepted.
     """
-    n = scores.shape[-1]
-    _require(k, lambda k: (k >= 0) & (k <= n), f"k in [0, {n}]")
-    _require(temperature, lambda t: t > 0, "temperature > 0")
+    return _solve(scores, k, temperature, family, costs, where, solver)[0]
+
+
+def soft_topk_threshold(
+    scores: Float[Array, "*batch n"],
+    k: int | float | Num[Array, "*#batch"],
+    temperature: float | Float[Array, "*#batch"] = 1.0,
+    *,
+    family: str | Family = "logistic",
+    costs: Float[Array, "*#batch n"] | None = None,
+    where: Bool[Array, "*#batch n"] | None = None,
+    solver: Solver = "bisection",
+) -> Float[Array, "*batch"]:
+    r"""The threshold $\theta$ of `soft_topk_mask`, one per row, in units of `scores`.
+
+    The score that would be open by F(0): about halfway between the k-th and the next
+    score for symmetric families at low temperatures. Derivatives as of the mask.
+
+    Args:
+        scores: As in `soft_topk_mask`, and so are the others.
+        k: Budget.
+        temperature: Width of the relaxation.
+        family: Member of the threshold family.
+        costs: What units spend.
+        where: False forbids a unit.
+        solver: "bisection" or "sort".
+
+    Returns:
+        In the dtype of the computation, float32 at least. At the ends of `k` any number
+        that closes or opens all; 0 where no score is finite.
+
+    Raises:
+        ValueError: As `soft_topk_mask`.
+    """
+    return _solve(scores, k, temperature, family, costs, where, solver)[1]
+
+
+def _solve(scores, k, temperature, family, costs, where, solver):
+    """Returns the mask and the threshold."""
+    rule = _rule(family, costs, solver)
     dtype = jnp.promote_types(scores.dtype, jnp.float32)
     x = scores.astype(dtype)
+    if where is not None:
+        x = jnp.where(where, x, -jnp.inf)
+    if costs is not None:
+        _require(costs, lambda c: c > 0, "costs > 0")
+    _require(temperature, lambda t: t > 0, "temperature > 0")
+    largest = scores.shape[-1] if costs is None else _total(costs)
+    _require(k, lambda k: (k >= 0) & (k <= largest), f"k in [0, {largest}]")
+    unit = jnp.ones((), dtype) if costs is None else costs.astype(dtype)
+    c = jnp.broadcast_to(unit, x.shape)
     rows = (*scores.shape[:-1], 1)
     k = jnp.broadcast_to(jnp.asarray(k, dtype)[..., None], rows)
     temperature = jnp.broadcast_to(jnp.asarray(temperature, dtype)[..., None], rows)
-    k = jnp.where(
-        k < 0, 0, jnp.where(k > n, n, k)
-    )  # jnp.clip halves slopes at its ends
 
     finite = jnp.isfinite(x)
     always = x == jnp.inf
-    num_finite = finite.sum(-1, keepdims=True).astype(dtype)
-    num_always = always.sum(-1, keepdims=True).astype(dtype)
-    left = k - num_always
-    left = jnp.where(left < 0, 0, jnp.where(left > num_finite, num_finite, left))
-    # A row's mask is invariant to a shift; near zero, float32 resolves its scores best.
-    top = jnp.where(finite, x, -jnp.inf).max(-1, keepdims=True)
-    shifted = x - jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
-    mask = _logistic_mask(jnp.where(finite, shifted, 0), left, temperature, finite)
+    cost_of = lambda units: jnp.where(units, c, 0).sum(-1, keepdims=True)
+    left = _clip(k - cost_of(always), cost_of(finite))
+    # A row's mask is invariant to a shift of all scores, with costs to one by their
+    # multiple; near zero, float32 resolves the scores best.
+    top = jnp.where(finite, x / c, -jnp.inf).max(-1, keepdims=True)
+    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+    shifted = jnp.where(finite, x - top * c, 0)
+    mask = _mask(rule, shifted, left, temperature, c, finite)
+    threshold = top + _threshold(rule, shifted, left, temperature, c, finite)
 
-    share = jnp.minimum(1, k / jnp.maximum(num_always, 1))
+    share = jnp.minimum(
+        1, k / jnp.where(always.any(-1, keepdims=True), cost_of(always), 1)
+    )
     mask = jnp.where(finite, mask, jnp.where(always, share, 0))
-    mask = jnp.where(jnp.isnan(x).any(-1, keepdims=True), jnp.nan, mask)
-    return mask.astype(scores.dtype)
+    spoilt = jnp.isnan(x).any(-1, keepdims=True)
+    mask = jnp.where(spoilt, jnp.nan, mask)
+    return mask.astype(scores.dtype), jnp.where(spoilt, jnp.nan, threshold)[..., 0]
+
+
+def _rule(family, costs, solver):
+    """Returns the family and the solver, checked; both static."""
+    if solver == "bisection":
+        found = find_family(family)
+        return found, functools.partial(bisect, found)
+    if solver != "sort":
+        raise ValueError(f"solver must be 'bisection' or 'sort', got {solver!r}.")
+    if costs is not None or family not in CLOSED_FORMS:
+        raise ValueError(
+            f"solver 'sort' takes the families {', '.join(CLOSED_FORMS)}, without "
+            f"costs; got {family!r}{'' if costs is None else ' with costs'}."
+        )
+    return find_family(family), CLOSED_FORMS[family]
 
 
 def _require(value, holds, accepted: str):
@@ -88,91 +189,72 @@ def _require(value, holds, accepted: str):
         raise ValueError(f"soft_topk_mask needs {accepted}, got {value}.")
 
 
+def _total(costs):
+    """The smallest budget of a row that opens everything, infinite if traced."""
+    if isinstance(costs, jax.core.Tracer):
+        return np.inf
+    return float(np.asarray(costs, np.float64).sum(-1).min())
+
+
+def _clip(k, largest):
+    """`k` in [0, largest]; unlike `jnp.clip`, with the whole slope at the ends."""
+    return jnp.where(k < 0, 0, jnp.where(k > largest, largest, k))
+
+
 # The mask has a derivative rule of its own because autodiff through the threshold would
 # multiply 1 / sum(d), which overflows where all gates saturate, by d, which underflows.
 # The threshold has one too, for the second and higher derivatives of the mask.
 
 
-@jax.custom_jvp
-def _logistic_mask(x, k, temperature, finite):
-    u = (x - _threshold(x, k, temperature, finite)) / temperature
-    return jnp.where(finite, jax.nn.sigmoid(u), 0)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _mask(rule, x, k, temperature, costs, allowed):
+    threshold = _threshold(rule, x, k, temperature, costs, allowed)
+    u = jnp.where(allowed, (x - threshold * costs) / temperature, 0)
+    total = jnp.where(allowed, costs, 0).sum(-1, keepdims=True)
+    mask = jnp.where(k >= total, 1, jnp.where(k <= 0, 0, rule[0].mask(u)))
+    return jnp.where(allowed, mask, 0)
 
 
-@_logistic_mask.defjvp
-def _logistic_mask_jvp(primals, tangents):
-    x, k, temperature, finite = primals
-    dx, dk, dt, _ = tangents
-    u, log_slope = _slopes(
-        x, _threshold(x, k, temperature, finite), temperature, finite
-    )
-    weights = jax.nn.softmax(log_slope, axis=-1, where=finite)
-    slope = jnp.where(finite, jnp.exp(log_slope), 0) / temperature
-    move = dx - u * dt
-    average = (weights * move).sum(-1, keepdims=True)
-    mask = jnp.where(finite, jax.nn.sigmoid(u), 0)
-    return mask, slope * (move - average) + weights * dk
+@_mask.defjvp
+def _mask_jvp(rule, primals, tangents):
+    x, k, temperature, costs, allowed = primals
+    dx, dk, dt, dc, _ = tangents
+    mask = _mask(rule, *primals)
+    threshold = _threshold(rule, *primals)
+    u, log_slope, weights = _slopes(rule, threshold, *primals)
+    total = jnp.where(allowed, costs, 0).sum(-1, keepdims=True)
+    saturated = ~allowed | (k <= 0) | (k >= total)
+    slope = jnp.where(saturated, 0, jnp.exp(log_slope)) / temperature
+    move = dx - u * dt - threshold * dc
+    average = (weights * move / costs).sum(-1, keepdims=True)
+    spend = dk - (mask * dc).sum(-1, keepdims=True)
+    return mask, slope * (move - costs * average) + weights / costs * spend
 
 
-@jax.custom_jvp
-def _threshold(x, k, temperature, finite):
-    return _solve(x, k, temperature, finite)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _threshold(rule, x, k, temperature, costs, allowed):
+    return rule[1](Problem(x, k, temperature, costs, allowed))
 
 
 @_threshold.defjvp
-def _threshold_jvp(primals, tangents):
-    x, k, temperature, finite = primals
-    dx, dk, dt, _ = tangents
-    threshold = _threshold(x, k, temperature, finite)
-    u, log_slope = _slopes(x, threshold, temperature, finite)
-    weights = jax.nn.softmax(log_slope, axis=-1, where=finite)
-    log_total = jax.nn.logsumexp(log_slope, axis=-1, keepdims=True, where=finite)
-    log_largest = jnp.log(jnp.finfo(x.dtype).max) / 2
+def _threshold_jvp(rule, primals, tangents):
+    _, _, temperature, costs, allowed = primals
+    dx, dk, dt, dc, _ = tangents
+    threshold = _threshold(rule, *primals)
+    u, log_slope, weights = _slopes(rule, threshold, *primals)
+    log_total = jax.nn.logsumexp(
+        log_slope + 2 * jnp.log(costs), axis=-1, keepdims=True, where=allowed
+    )
+    log_largest = jnp.log(jnp.finfo(threshold.dtype).max) / 2
     inverse_total = temperature * jnp.exp(jnp.minimum(-log_total, log_largest))
-    average = (weights * (dx - u * dt)).sum(-1, keepdims=True)
-    return threshold, average - inverse_total * dk
+    average = weights * (dx - u * dt - threshold * dc) / costs
+    spend = dk - (_mask(rule, *primals) * dc).sum(-1, keepdims=True)
+    return threshold, average.sum(-1, keepdims=True) - inverse_total * spend
 
 
-def _slopes(x, threshold, temperature, finite):
-    """Returns u and log F'(u); m (1 - m) instead loses one tail to rounding."""
-    u = jnp.where(finite, (x - threshold) / temperature, 0)
-    return u, -jax.nn.softplus(u) - jax.nn.softplus(-u)
-
-
-def _solve(x, k, temperature, finite):
-    """Returns the threshold, [*batch, 1], by bisection on the balance of the tails."""
-    info = jnp.finfo(x.dtype)
-    num_finite = finite.sum(-1, keepdims=True).astype(x.dtype)
-    # Beyond `saturated` the logistic function is exactly 0 or 1, which serves k = 0, n.
-    saturated = -1.3 * jnp.log(info.tiny)
-    logit = jnp.log(k) - jnp.log(num_finite - k)
-    logit = jnp.clip(jnp.where(num_finite > 0, logit, 0), -saturated, saturated)
-    lowest = jnp.where(finite, x, jnp.inf).min(-1, keepdims=True)
-    highest = jnp.where(finite, x, -jnp.inf).max(-1, keepdims=True)
-    lowest = jnp.where(jnp.isfinite(lowest), lowest, 0)
-    highest = jnp.where(jnp.isfinite(highest), highest, 0)
-
-    def too_many(threshold):
-        # sum(mask) - k = (units above - k) - (what they lack of 1) + (what those below
-        # add). Both tails are sums of sigmoid(-|u|), scaled by exp(nearest) so that
-        # they still compare where they underflow.
-        above = finite & (x > threshold)
-        distance = jnp.where(finite, jnp.abs(x - threshold) / temperature, jnp.inf)
-        nearest = distance.min(-1, keepdims=True)
-        nearest = jnp.where(jnp.isfinite(nearest), nearest, 0)
-        scaled = jnp.exp(nearest - distance)
-        tail = scaled / (1 + scaled * jnp.exp(-nearest))
-        balance = jnp.where(above, -tail, tail).sum(-1, keepdims=True)
-        surplus = above.sum(-1, keepdims=True).astype(x.dtype) - k
-        excess = surplus + jnp.exp(-nearest) * balance
-        return jnp.where(surplus == 0, balance, excess) > 0
-
-    def halve(_, bracket):
-        low, high = bracket
-        middle = low + (high - low) / 2
-        over = too_many(middle)
-        return jnp.where(over, middle, low), jnp.where(over, high, middle)
-
-    bracket = (lowest - temperature * logit, highest - temperature * logit)
-    low, high = jax.lax.fori_loop(0, info.nmant + 10, halve, bracket)
-    return low + (high - low) / 2
+def _slopes(rule, threshold, x, _, temperature, costs, allowed):
+    """Returns u, log F'(u) and each unit's share of the slope of the spent budget."""
+    u = jnp.where(allowed, (x - threshold * costs) / temperature, 0)
+    log_slope = rule[0].log_slope(u)
+    weights = jax.nn.softmax(log_slope + 2 * jnp.log(costs), axis=-1, where=allowed)
+    return u, log_slope, weights

@@ -1,0 +1,81 @@
+"""One of n: samples of a categorical variable with a gradient."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from dynsparse.ops.counts import require_positive
+from dynsparse.ops.hard import straight_through
+from dynsparse.ops.plackett_luce import gumbel_perturb
+
+
+def gumbel_softmax(
+    key: PRNGKeyArray,
+    logits: Float[Array, "*batch n"],
+    temperature: float | Float[Array, ""] = 1.0,
+    *,
+    hard: bool,
+) -> Float[Array, "*batch n"]:
+    r"""Relaxed one-hot sample $\mathrm{softmax}((a + G) / T)$, G Gumbel.
+
+    Jang, Gu and Poole (2016, arXiv:1611.01144) and Maddison, Mnih and Teh (2016,
+    arXiv:1611.00712). The largest entry is a sample of softmax(a).
+
+    Args:
+        key: One draw per logit.
+        logits: a.
+        temperature: T > 0. The variance of the gradient grows as 1 / T.
+        hard: True for the one-hot vector of the largest entry with the gradient of the
+            relaxed one (straight-through); biased.
+
+    Returns:
+        Each row sums to 1, in the shape and dtype of `logits`.
+
+    Raises:
+        ValueError: If a concrete `temperature` is not positive.
+    """
+    require_positive("gumbel_softmax", temperature=temperature)
+    perturbed = gumbel_perturb(key, logits)
+    soft = jax.nn.softmax(perturbed / temperature, -1)
+    if hard:
+        soft = straight_through(_one_hot(perturbed), soft)
+    return soft.astype(logits.dtype)
+
+
+def reinmax(
+    key: PRNGKeyArray,
+    logits: Float[Array, "*batch n"],
+    temperature: float | Float[Array, ""] = 1.0,
+) -> Float[Array, "*batch n"]:
+    r"""One-hot sample with a gradient of second order (ReinMax).
+
+    With D the sample of $\pi_0 = \mathrm{softmax}(a)$,
+    $\pi_1 = (\mathrm{softmax}(a / T) + D) / 2$ and $J(\pi) = \mathrm{diag}(\pi) -
+    \pi \pi^T$, the gradient is $2 J(\pi_1) g - J(\pi_0) g / 2$ (Liu et al., 2023,
+    arXiv:2304.08612): at T = 1 the trapezoidal rule, exact in expectation for losses
+    that are quadratic in D. Not always less biased than straight-through on others.
+
+    Args:
+        key: One draw per row.
+        logits: a.
+        temperature: T >= 1 is recommended; > 0.
+
+    Returns:
+        One-hot rows, in the shape and dtype of `logits`.
+
+    Raises:
+        ValueError: If a concrete `temperature` is not positive.
+    """
+    require_positive("reinmax", temperature=temperature)
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    sample = _one_hot(gumbel_perturb(key, wide))
+    middle = (jax.nn.softmax(wide / temperature, -1) + sample) / 2
+    # A softmax whose value is `middle`, for its Jacobian by the logits.
+    shift = jax.lax.stop_gradient(jnp.log(middle) - wide)
+    pi_1, pi_0 = jax.nn.softmax(wide + shift, -1), jax.nn.softmax(wide, -1)
+    return straight_through(sample, 2 * pi_1 - pi_0 / 2).astype(logits.dtype)
+
+
+def _one_hot(scores):
+    largest = scores.argmax(-1)
+    return jax.nn.one_hot(largest, scores.shape[-1], dtype=scores.dtype)

@@ -1,0 +1,71 @@
+"""Sparse probabilities: sparsemax, and entmax with entries capped at 1."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Num
+
+from dynsparse.ops.counts import require_positive
+from dynsparse.ops.families import power
+from dynsparse.ops.threshold import soft_topk_mask
+
+
+def sparsemax(
+    scores: Float[Array, "*batch n"],
+    temperature: float | Float[Array, ""] = 1.0,
+) -> Float[Array, "*batch n"]:
+    """Projection of scores / temperature onto the simplex: sums to 1, exact zeros.
+
+    Martins and Astudillo (2016, arXiv:1602.02068), through
+    `optax.projections.projection_simplex`. As a mask it opens a number of units that
+    varies with the input and shares a sum of 1 among them, whatever their number.
+
+    Args:
+        scores: Higher is more likely to be open.
+        temperature: > 0, in units of `scores`; the larger, the more units are open.
+
+    Returns:
+        The probabilities, in the shape and dtype of `scores`.
+
+    Raises:
+        ValueError: If a concrete `temperature` is not positive.
+    """
+    require_positive("sparsemax", temperature=temperature)
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) / temperature
+    # A shift changes nothing; near zero, float32 resolves the scores best.
+    top = jax.lax.stop_gradient(wide.max(-1, keepdims=True))
+    rows = (wide - jnp.where(jnp.isfinite(top), top, 0)).reshape(-1, scores.shape[-1])
+    rows = jnp.maximum(rows, -_FAR)  # what is further below the largest has 0 anyway
+    projected = jax.vmap(optax.projections.projection_simplex)(rows)
+    return projected.reshape(scores.shape).astype(scores.dtype)
+
+
+_FAR = 2.0  # sparsemax is 0 at 1 below the largest
+
+
+def capped_entmax(
+    scores: Float[Array, "*batch n"],
+    k: int | float | Num[Array, "*#batch"],
+    temperature: float | Float[Array, "*#batch"] = 1.0,
+    *,
+    alpha: float,
+) -> Float[Array, "*batch n"]:
+    r"""Entmax with entries capped at 1 and sum `k`: exact zeros and exact ones.
+
+    $\min(1, [(\alpha - 1) s / T - \theta]_+^{1 / (\alpha - 1)})$: alpha-entmax (Peters,
+    Niculae and Martins, 2019, arXiv:1905.05702) over the capped simplex, a member of
+    the threshold family: `soft_topk_mask` with `power(alpha)` at temperature
+    $T / (\alpha - 1)$, hence with its derivatives, ranges and errors. Alpha 2 is the
+    capped projection; towards 1 it becomes the softmax with capped entries.
+
+    Args:
+        scores: Higher is more likely to be open.
+        k: Sum of each row, in [0, n].
+        temperature: > 0, in units of `scores`.
+        alpha: In (1, 2], static.
+
+    Raises:
+        ValueError: If a concrete value is out of range.
+    """
+    family = power(alpha)  # first: it names an alpha that is not accepted
+    return soft_topk_mask(scores, k, temperature / (alpha - 1), family=family)

@@ -1,0 +1,111 @@
+"""The hard concrete distribution: relaxed samples that are exactly 0 or 1 at times."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from dynsparse.ops.bernoulli import binary_concrete
+from dynsparse.ops.counts import require_positive
+
+LOW, HIGH = -0.1, 1.1  # gamma and zeta of the paper
+
+
+def hard_concrete(
+    key: PRNGKeyArray | None,
+    logits: Float[Array, "*shape"],
+    temperature: float | Float[Array, ""] = 2 / 3,
+    *,
+    low: float = LOW,
+    high: float = HIGH,
+) -> Float[Array, "*shape"]:
+    r"""Binary concrete sample, stretched to (low, high) and clipped to [0, 1].
+
+    $\min(1, \max(0, (\zeta - \gamma)\,\sigma((L + a) / \beta) + \gamma))$ (Louizos,
+    Welling and Kingma, 2018, arXiv:1712.01312). Exact zeros and ones have positive
+    probability, so that the expected number of open units is differentiable:
+    `hard_concrete_open_prob`.
+
+    Args:
+        key: One draw per logit; None for the mask that the paper uses at test time,
+            $(\zeta - \gamma)\,\sigma(a) + \gamma$, clipped.
+        logits: a, the paper's log alpha.
+        temperature: $\beta > 0$; 2/3 in the paper.
+        low: $\gamma < 0$.
+        high: $\zeta > 1$.
+
+    Returns:
+        The mask, in [0, 1], in the shape and dtype of `logits`.
+
+    Raises:
+        ValueError: If a concrete value is out of range.
+    """
+    _check(temperature, low, high)
+    if key is None:
+        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        sample = jax.nn.sigmoid(wide)
+    else:
+        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        sample = binary_concrete(key, wide, temperature)
+    stretched = sample * (high - low) + low
+    return jnp.clip(stretched, 0, 1).astype(logits.dtype)
+
+
+def hard_concrete_open_prob(
+    logits: Float[Array, "*shape"],
+    temperature: float | Float[Array, ""] = 2 / 3,
+    *,
+    low: float = LOW,
+    high: float = HIGH,
+) -> Float[Array, "*shape"]:
+    r"""Probability that a sample is above 0: $\sigma(a - \beta \log(-\gamma/\zeta))$.
+
+    Its sum is the expected L0 norm of the mask.
+
+    Args:
+        logits: a.
+        temperature: $\beta > 0$.
+        low: $\gamma < 0$.
+        high: $\zeta > 1$.
+
+    Raises:
+        ValueError: If a concrete value is out of range.
+    """
+    _check(temperature, low, high)
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    offset = temperature * math.log(-low / high)
+    return jax.nn.sigmoid(wide - offset).astype(logits.dtype)
+
+
+def hard_concrete_expected_cost(
+    logits: Float[Array, "*batch n"],
+    costs: Float[Array, "*#batch n"],
+    temperature: float | Float[Array, ""] = 2 / 3,
+    *,
+    low: float = LOW,
+    high: float = HIGH,
+) -> Float[Array, "*batch"]:
+    """Expected cost of the units that a sample opens, in the unit of `costs`.
+
+    Args:
+        logits: Of the units.
+        costs: What each unit spends if its mask is above 0; ones give the expected L0.
+        temperature: As in `hard_concrete`.
+        low: As in `hard_concrete`.
+        high: As in `hard_concrete`.
+
+    Raises:
+        ValueError: If a concrete value is out of range.
+    """
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    prob = hard_concrete_open_prob(wide, temperature, low=low, high=high)
+    return (prob * jnp.broadcast_to(costs, prob.shape)).sum(-1)
+
+
+def _check(temperature, low, high):
+    require_positive("hard_concrete", temperature=temperature)
+    if not low < 0 < 1 < high:
+        raise ValueError(
+            f"hard_concrete needs low < 0 and high > 1, got {low} and {high}."
+        )

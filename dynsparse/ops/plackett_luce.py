@@ -1,0 +1,70 @@
+"""Gumbel top-k: sampling without replacement from a softmax (Plackett-Luce)."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from dynsparse.ops.counts import Count
+from dynsparse.ops.hard import hard_topk_mask
+
+
+def gumbel_perturb(
+    key: PRNGKeyArray, scores: Float[Array, "*batch n"]
+) -> Float[Array, "*batch n"]:
+    """The scores plus standard Gumbel noise, drawn and returned in float32 at least.
+
+    bfloat16 noise has 128 values and no tail; it is never drawn here.
+
+    Args:
+        key: One draw per score.
+        scores: Logits.
+    """
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    return wide + jax.random.gumbel(key, wide.shape, wide.dtype)
+
+
+def gumbel_topk_mask(
+    key: PRNGKeyArray, scores: Float[Array, "*batch n"], k: Count
+) -> Float[Array, "*batch n"]:
+    """Mask of `k` units drawn one after the other from softmax(scores). No gradient.
+
+    The `k` largest of the perturbed scores are an ordered sample without replacement
+    (Kool, van Hoof and Welling, 2019, arXiv:1903.06059), of Plackett's (1975) and
+    Luce's (1959) distribution. The inclusion probabilities have no closed form and are
+    not those of the k-subset distribution.
+
+    Args:
+        key: One draw per row.
+        scores: Logits of the softmax.
+        k: Units to open, in [0, n]; one number or one per row. A traced value outside
+            is clipped.
+
+    Returns:
+        Zeros and ones, in the shape and dtype of `scores`.
+
+    Raises:
+        ValueError: If a concrete `k` is outside [0, n].
+    """
+    return hard_topk_mask(gumbel_perturb(key, scores), k).astype(scores.dtype)
+
+
+def plackett_luce_log_prob(
+    scores: Float[Array, "*batch n"], order: Int[Array, "*batch k"]
+) -> Float[Array, "*batch"]:
+    r"""Log-probability of drawing exactly the units `order`, in that order.
+
+    $\sum_j s_{o_j} - \log \sum_{i \notin \{o_1 \ldots o_{j-1}\}} e^{s_i}$.
+
+    Args:
+        scores: Logits of the softmax.
+        order: Different indices in [0, n), the first drawn first.
+    """
+
+    def one_row(scores, order):
+        drawn = order[:, None] == jnp.arange(len(scores))[None]
+        gone = jnp.cumsum(drawn, 0) - drawn > 0  # [draw, unit]
+        rows = jnp.broadcast_to(scores[None], gone.shape)
+        left = jax.nn.logsumexp(rows, axis=-1, where=~gone)
+        return (scores[order] - left).sum()
+
+    return jnp.vectorize(one_row, signature="(n),(k)->()")(scores, order)

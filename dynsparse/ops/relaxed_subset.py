@@ -1,0 +1,52 @@
+"""Relaxed subset sampling: k softmaxes, each without what the earlier ones took."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from dynsparse.ops.counts import Count, per_row, require_positive, widest
+from dynsparse.ops.plackett_luce import gumbel_perturb
+
+
+def relaxed_subset_mask(
+    key: PRNGKeyArray | None,
+    scores: Float[Array, "*batch n"],
+    k: Count,
+    temperature: float | Float[Array, ""] = 1.0,
+) -> Float[Array, "*batch n"]:
+    r"""Relaxed sample of `k` units without replacement.
+
+    $\alpha^1 = s + \mathrm{Gumbel}$, $p^j = \mathrm{softmax}(\alpha^j / T)$,
+    $\alpha^{j+1} = \alpha^j + \log(1 - p^j)$, mask $= \sum_{j \le k} p^j$ (Xie and
+    Ermon, 2019, arXiv:1901.10517). The mask sums to `k`, but **entries may exceed 1**:
+    use it behind a hard forward mask. `k` sequential softmaxes, all kept for the
+    gradient: O(k n) memory; a traced `k` costs as much as k = n.
+
+    Args:
+        key: Of the noise; None for the mask of the scores as they are.
+        scores: Logits.
+        k: Units to take, in [0, n]; one number or one per row. A traced value outside
+            is clipped.
+        temperature: T > 0; towards 0 the mask becomes a Gumbel top-k sample.
+
+    Returns:
+        The mask, non-negative, in the shape and dtype of `scores`.
+
+    Raises:
+        ValueError: If a concrete `k` or `temperature` is out of range.
+    """
+    require_positive("relaxed_subset_mask", temperature=temperature)
+    rows = per_row("relaxed_subset_mask", k, scores)
+    dtype = jnp.promote_types(scores.dtype, jnp.float32)
+    left = scores.astype(dtype) if key is None else gumbel_perturb(key, scores)
+    tiny = jnp.finfo(dtype).tiny
+
+    def take(carry, j):
+        left, mask = carry
+        taken = jax.nn.softmax(left / temperature, -1)
+        left = left + jnp.log(jnp.maximum(1 - taken, tiny))
+        return (left, mask + jnp.where(j < rows, taken, 0)), None
+
+    steps = jnp.arange(widest(k, scores.shape[-1]))
+    (_, mask), _ = jax.lax.scan(take, (left, jnp.zeros_like(left)), steps)
+    return mask.astype(scores.dtype)
