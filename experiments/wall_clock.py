@@ -11,13 +11,12 @@ weights and random pictures, since neither changes the time. Block gates are bia
 that each is open for half of the batch.
 """
 
-import argparse
-import csv
-import json
-import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Any
 
-CLAIM = __doc__.partition("Claim: ")[2].partition(". What")[0] + "."
+from experiments.alone import Report, Row, run_alone
+
 FIELDS = (
     "granularity",
     "gate",
@@ -150,41 +149,15 @@ def _halve_blocks(model, images):
             block.scorer.score.bias[...] -= jnp.median(scores)
 
 
-def report(results: list[dict[str, Any]], out: pathlib.Path, where: dict[str, Any]):
-    """Writes wall_clock.csv and report.md into `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "wall_clock.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, FIELDS)
-        table.writeheader()
-        table.writerows(results)
-    columns = FIELDS[:-1]
-    lines = [f"# wall_clock\n\n{CLAIM}\n", f"`{json.dumps(where)}`\n"]
-    lines.append("| " + " | ".join(columns) + " |")
-    lines.append("|" + " --- |" * len(columns))
-    for row in results:
-        cells = [
-            f"{value:.3f}" if isinstance(value := row[name], float) else str(value)
-            for name in columns
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+def report(results: Sequence[Row]) -> Report:
+    """The table of time beside MACs."""
     largest = max(row["largest_difference"] for row in results)
-    lines.append(f"\nCompact and masked outputs differ by at most {largest:.1e}.\n")
-    (out / "report.md").write_text("\n".join(lines))
-
-
-def main():
-    """Measures every row and writes the report."""
-    parser = argparse.ArgumentParser(description=CLAIM)
-    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR")
-    out = parser.parse_args().out
-    trials: list[dict[str, Any]] = []
-    sweep(lambda **trial: trials.append(trial))
-    results = [measure(**trial) for trial in trials]
-
-    from dynsparse.training.provenance import provenance
-
-    report(results, out, provenance())
+    return Report(
+        rows=results,
+        columns=FIELDS[:-1],
+        notes=[f"Compact and masked outputs differ by at most {largest:.1e}."],
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(sys.modules["__main__"])
