@@ -37,7 +37,6 @@ def get_config(gate: str = "soft_topk") -> ConfigDict:
             depth=3,
             num_heads=3,
             mlp_width=144,
-            scorer_hidden=24,
         )
     )
     config.optimizer = ConfigDict(

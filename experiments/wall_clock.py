@@ -31,11 +31,10 @@ FIELDS = (
     "masked_ms",
     "largest_difference",
 )
-MODEL = dict(
-    name="conv_vit", width=192, depth=4, num_heads=3, mlp_width=768, scorer_hidden=48
-)
+MODEL = dict(name="conv_vit", width=192, depth=4, num_heads=3, mlp_width=768)
+SCORER = dict(name="mlp", hidden=48)
 IMAGE_SHAPE = (32, 32, 3)
-SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0)
+SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
 
 
@@ -80,6 +79,7 @@ def measure(
     network = models.from_config(
         {**model, "granularity": granularity},
         gate=gate,
+        scorer=SCORER,
         image_shape=image_shape,
         num_classes=10,
         rngs=nnx.Rngs(params=0, gate=1),

@@ -19,7 +19,7 @@ ALLOWED = {
     "lookup": set(),
     "ops": set(),
     "gates": {"ops", "lookup"},
-    "layers": {"ops", "gates"},
+    "layers": {"ops", "gates", "lookup"},
     "models": {"ops", "gates", "layers", "lookup"},
     "costs": {"ops", "gates.base"},
     "budgets": {"ops", "gates.base"},

@@ -2,11 +2,10 @@
 
 from ml_collections import ConfigDict
 
+from configs.methods._forms import own_density
+
 
 def get_config() -> ConfigDict:
     """Everything that this method adds to a task."""
-    config = ConfigDict()
-    config.gate = ConfigDict(dict(name="dense"))
-    config.density_sampling = None
-    config.density_loss = None
-    return config
+    gate = dict(name="dense")
+    return own_density(gate)

@@ -5,16 +5,10 @@ Method: Jang, Gu and Poole, 2016, arXiv:1611.01144.
 
 from ml_collections import ConfigDict
 
+from configs.methods._forms import target_density
+
 
 def get_config() -> ConfigDict:
     """Everything that this method adds to a task."""
-    config = ConfigDict()
-    config.gate = ConfigDict(dict(name="gumbel_sigmoid", temperature=1.0))
-    config.density_sampling = None  # each input decides its own density
-    config.density_loss = ConfigDict(
-        dict(
-            target=0.5,  # mean fraction of open units, per gated layer
-            weight=2.0,  # multiplies (mean open_prob - target)^2
-        )
-    )
-    return config
+    gate = dict(name="gumbel_sigmoid", temperature=1.0)
+    return target_density(gate)

@@ -2,17 +2,10 @@
 
 from ml_collections import ConfigDict
 
+from configs.methods._forms import exact_budget
+
 
 def get_config() -> ConfigDict:
     """Everything that this method adds to a task."""
-    config = ConfigDict()
-    config.gate = ConfigDict(dict(name="random_topk", density=1.0))
-    config.density_sampling = ConfigDict(
-        dict(
-            low=0.1,  # lowest density that a step draws
-            high=1.0,
-            full=0.25,  # share of the steps that run at full density
-        )
-    )
-    config.density_loss = None  # the count is exact: nothing to penalise
-    return config
+    gate = dict(name="random_topk", density=1.0)
+    return exact_budget(gate)

@@ -5,22 +5,29 @@ from flax import nnx
 from dynsparse import lookup
 from dynsparse.gates.base import (
     Density,
+    DensityGate,
     Gate,
     GateOutput,
     GateRecord,
     Temperature,
     TopkGate,
+    certain,
     records,
 )
+from dynsparse.gates.ema_threshold import calibrate
 
 __all__ = [
     "Density",
+    "DensityGate",
     "Gate",
     "GateOutput",
     "GateRecord",
     "Temperature",
     "TopkGate",
     "available",
+    "calibrate",
+    "certain",
+    "find",
     "from_config",
     "records",
 ]
@@ -29,6 +36,15 @@ __all__ = [
 def available() -> list[str]:
     """Names of the gates of this library."""
     return lookup.available(__name__)
+
+
+def find(name: str) -> type[Gate]:
+    """The class of the gate `name`, one of `available()` or "package.module:Class".
+
+    Raises:
+        ValueError: If there is no such gate.
+    """
+    return lookup.find(__name__, name)
 
 
 def from_config(config: lookup.Config, *, rngs: nnx.Rngs) -> Gate:

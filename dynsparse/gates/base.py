@@ -9,6 +9,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from dynsparse import ops
+
 
 class GateOutput(NamedTuple):
     """The decision: what a gate returns, in the shape and dtype of the scores.
@@ -49,49 +51,114 @@ def records(captured: Mapping[Any, Any]) -> dict[str, GateOutput]:
     }
 
 
+def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
+    """The decision of a gate that leaves nothing to chance: `open_prob` is `mask`.
+
+    Also of one whose inclusion probabilities have no closed form: the drawn mask is an
+    unbiased sample of them.
+    """
+    return GateOutput(mask, mask)
+
+
 class Gate(nnx.Module, abc.ABC):
     """Turns scores into a decision. Subclass it in a file of its own.
+
+    A gate learns through the gradient of its mask, or, if it has a `surrogate`, from
+    the losses of several samples.
 
     Attributes:
         count: Whether the number of open units is "fixed", the same for every input, or
             "varying"; "full" opens every unit.
+        competes: Whether the units of a row compete, so that one unit alone decides
+            nothing.
+        samples: Passes of a training step, each with a decision of its own.
+        joint: Whether gates of this kind may depend on each other's samples within a
+            pass.
+        sample: Which of the `samples` passes this is; a view sets it.
         deterministic: True in evaluation, where a gate that learns draws no noise.
     """
 
     count: ClassVar[Literal["fixed", "varying", "full"]]
+    competes: ClassVar[bool] = False
+    joint: ClassVar[bool] = True
+    samples: int = 1
+    sample: int = 0
     deterministic: bool = False
 
     @abc.abstractmethod
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis of `scores`."""
 
+    def surrogate(
+        self, record: GateOutput, losses: Float[Array, "samples *batch"]
+    ) -> Float[Array, ""] | None:
+        """Returns what a step adds to its loss so that the gate learns from losses.
+
+        Only its gradient by `record.open_prob` is used. None for a gate that learns
+        through its mask.
+
+        Args:
+            record: The decisions of all passes, [samples, *batch, n].
+            losses: Of each example in each pass.
+        """
+        return None
+
     def static_count(self, n: int) -> int | None:
         """Units of `n` that open for every input, or None where that is not known."""
         return None
 
-    def set_view(self, deterministic: bool | None = None):
+    def set_view(self, deterministic: bool | None = None, sample: int | None = None):
         """Lets `nnx.view(model, deterministic=True)` switch the noise off.
 
         Args:
             deterministic: True to decide without noise.
+            sample: Which of the `samples` passes of a training step this is.
         """
         if deterministic is not None:
             self.deterministic = deterministic
+        if sample is not None:
+            self.sample = sample
 
 
-class TopkGate(Gate):
-    """A gate that opens exactly round(density * n) of n units.
+class DensityGate(Gate):
+    """A gate with a density: the fraction of units that it opens.
 
     Args:
         density: Initial value of the `Density` Variable, in [0, 1].
     """
 
-    count = "fixed"
-
     def __init__(self, *, density: float):
         _check_density(density)
         self.density = Density(jnp.float32(density))
         self.static_density: float | None = None
+
+    def set_view(
+        self,
+        deterministic: bool | None = None,
+        sample: int | None = None,
+        density: float | None = None,
+    ):
+        """Lets `nnx.view(model, density=0.5)` fix the density at compile time.
+
+        Args:
+            deterministic: True to decide without noise.
+            sample: Which of the `samples` passes of a training step this is.
+            density: Static density in [0, 1], instead of the `Density` Variable.
+
+        Raises:
+            ValueError: If `density` is outside [0, 1].
+        """
+        super().set_view(deterministic=deterministic, sample=sample)
+        if density is not None:
+            _check_density(density)
+            self.static_density = density
+
+
+class TopkGate(DensityGate):
+    """A gate that opens exactly round(density * n) of n units."""
+
+    count = "fixed"
+    competes = True
 
     def num_open(self, n: int) -> int | Int[Array, ""]:
         """Units of `n` to open: an int where the density is static, else traced."""
@@ -106,25 +173,38 @@ class TopkGate(Gate):
             return None
         return num_open(self.static_density, n)
 
-    def set_view(self, deterministic: bool | None = None, density: float | None = None):
-        """Lets `nnx.view(model, density=0.5)` fix the density at compile time.
-
-        Args:
-            deterministic: True to decide without noise.
-            density: Static density in [0, 1], instead of the `Density` Variable.
-
-        Raises:
-            ValueError: If `density` is outside [0, 1].
-        """
-        super().set_view(deterministic=deterministic)
-        if density is not None:
-            _check_density(density)
-            self.static_density = density
+    def highest(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """The decision of evaluation: exactly the highest scores open."""
+        return certain(ops.hard_topk_mask(scores, self.num_open(scores.shape[-1])))
 
 
 def num_open(density: float, n: int) -> int:
     """Units of `n` that a density opens, rounded in float32 as a traced one is."""
     return int(np.round(np.float32(density) * np.float32(n)))
+
+
+def positive(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """Ones where a score is above 0, zeros elsewhere, without a gradient."""
+    return (scores > 0).astype(scores.dtype)
+
+
+def unit_logits(record: GateOutput) -> Float[Array, "*batch n"]:
+    """Logits whose sigmoid is `open_prob`, in float32; finite where that is 0 or 1."""
+    prob = record.open_prob.astype(jnp.float32)
+    ends = jnp.finfo(jnp.float32)
+    prob = jnp.clip(prob, ends.tiny, 1 - ends.epsneg)
+    return jnp.log(prob) - jnp.log1p(-prob)
+
+
+def initial_temperature(temperature: float) -> Temperature:
+    """The `Temperature` Variable of a gate.
+
+    Raises:
+        ValueError: If `temperature` is not positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}.")
+    return Temperature(jnp.float32(temperature))
 
 
 def _check_density(density: float):

@@ -1,38 +1,45 @@
 """Differentiable top-k: hard forward, soft backward."""
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, Temperature, TopkGate
+from dynsparse.gates.base import GateOutput, TopkGate, initial_temperature
 
 
 class SoftTopk(TopkGate):
     """Opens exactly the round(density * n) highest scores.
 
-    The mask is hard in the forward pass; its gradient is that of `ops.soft_topk_mask`
-    (Amos, Koltun and Kolter, 2019), which sums to zero over the units, so that the
-    scores cannot drift together. `open_prob` is that soft mask.
+    The mask is hard in the forward pass; its gradient is that of `ops.soft_topk_mask`,
+    which sums to zero over the units, so that the scores cannot drift together.
+    `open_prob` is that soft mask.
 
     Args:
         density: Fraction of units to open, in [0, 1].
         temperature: Width of the soft mask, > 0, in units of the scores. Only units
             within a few temperatures of the k-th score learn.
+        family: Member of the threshold family: "logistic" (Amos, Koltun and Kolter,
+            2019, arXiv:1906.08707), "laplace" (LapSum), "capped", "power_3_2" or
+            another of `ops.FAMILIES`, which cites each.
         rngs: Unused: there is no noise.
+
+    Raises:
+        ValueError: If a value is out of range or `family` unknown.
     """
 
-    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
+    def __init__(
+        self, *, density: float, temperature: float, family: str, rngs: nnx.Rngs
+    ):
         super().__init__(density=density)
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}.")
-        self.temperature = Temperature(jnp.float32(temperature))
+        self.temperature = initial_temperature(temperature)
+        ops.find_family(family)
+        self.family = family
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens the k highest scores of the last axis."""
+        highest = self.highest(scores)
+        if self.deterministic:
+            return highest
         k = self.num_open(scores.shape[-1])
-        soft = ops.soft_topk_mask(scores, k, self.temperature[...])
-        hard = ops.hard_topk_mask(scores, k)
-        if self.static_density is not None:  # compact execution: no gradient to carry,
-            return GateOutput(hard, soft)  # so the soft mask is not solved for
-        return GateOutput(ops.straight_through(hard, soft), soft)
+        soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
+        return GateOutput(ops.straight_through(highest.mask, soft), soft)

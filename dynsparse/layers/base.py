@@ -35,7 +35,8 @@ class GatedLayer(nnx.Module):
         num_units: Units per example.
 
     Raises:
-        ValueError: If the gate is of a kind that this granularity does not take.
+        ValueError: If the gate is of a kind that this granularity does not take, or
+            lets units compete where there is but one.
     """
 
     unit: ClassVar[str]
@@ -49,6 +50,11 @@ class GatedLayer(nnx.Module):
                 f"{type(self).__name__} (unit: {self.unit}) takes gates whose count is "
                 f"{' or '.join(self.kinds)}; that of {type(gate).__name__} is "
                 f"{gate.count}."
+            )
+        if gate.competes and num_units == 1:
+            raise ValueError(
+                f"{type(self).__name__} has one unit ({self.unit}) per example; the "
+                f"units of {type(gate).__name__} compete, so it needs more."
             )
         self.host: Any = host
         self.scorer: Any = scorer

@@ -16,6 +16,7 @@ def from_config(
     config: lookup.Config,
     *,
     gate: lookup.Config,
+    scorer: lookup.Config,
     image_shape: tuple[int, int, int],
     num_classes: int,
     rngs: nnx.Rngs,
@@ -26,6 +27,7 @@ def from_config(
         config: `name`, one of `available()` or "package.module:Class", and exactly the
             keys of that model's constructor.
         gate: Config of the model's gates.
+        scorer: Config of what gives them their scores.
         image_shape: Height, width, channels of the data.
         num_classes: Classes of the data.
         rngs: Streams `params` and `gate`.
@@ -37,6 +39,7 @@ def from_config(
         __name__,
         config,
         gate=gate,
+        scorer=scorer,
         image_shape=image_shape,
         num_classes=num_classes,
         rngs=rngs,

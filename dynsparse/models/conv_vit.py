@@ -1,7 +1,5 @@
 """A small vision transformer behind a convolutional stem, gated by tokens or blocks."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,9 +9,8 @@ from dynsparse import gates
 from dynsparse.layers import (
     GatedBlock,
     GatedTokens,
-    PooledScorer,
     TransformerBlock,
-    UnitScorer,
+    make_scorer,
 )
 from dynsparse.lookup import Config
 from dynsparse.models.base import PatchGrid
@@ -31,8 +28,8 @@ class ConvVit(nnx.Module):
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        scorer_hidden: Hidden units of each scorer.
         gate: Config of the gates, for `gates.from_config`.
+        scorer: Config of their scorers, for `layers.make_scorer`.
         image_shape: Height, width, channels.
         num_classes: Size of the output.
         rngs: `params` initialises, `gate` is the noise of the gates.
@@ -49,8 +46,8 @@ class ConvVit(nnx.Module):
         depth: int,
         num_heads: int,
         mlp_width: int,
-        scorer_hidden: int,
         gate: Config,
+        scorer: Config,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,
@@ -70,19 +67,21 @@ class ConvVit(nnx.Module):
             for _ in range(depth)
         ]
         self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
-        scorer: dict[str, Any] = dict(width=width, hidden=scorer_hidden, rngs=rngs)
         if granularity == "tokens":
+            num_tokens = self.stem.grid.rows * self.stem.grid.columns
             self.body: nnx.Module = GatedTokens(
                 host=TokenBlocks(blocks),
-                scorer=UnitScorer(**scorer),
+                scorer=make_scorer(
+                    scorer, width=width, num_units=num_tokens, rngs=rngs
+                ),
                 gate=gates.from_config(gate, rngs=rngs),
-                num_tokens=self.stem.grid.rows * self.stem.grid.columns,
+                num_tokens=num_tokens,
             )
         else:
             self.body = GatedBlocks(
                 GatedBlock(
                     host=block,
-                    scorer=PooledScorer(**scorer),
+                    scorer=make_scorer(scorer, width=width, num_units=1, rngs=rngs),
                     gate=gates.from_config(gate, rngs=rngs),
                 )
                 for block in blocks

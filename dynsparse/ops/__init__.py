@@ -17,7 +17,7 @@ from dynsparse.ops.compact import (
 )
 from dynsparse.ops.dftopk import dftopk_mask
 from dynsparse.ops.entmax import capped_entmax, sparsemax
-from dynsparse.ops.families import FAMILIES, Family, power
+from dynsparse.ops.families import FAMILIES, Family, find_family, power
 from dynsparse.ops.hard import hard_topk_mask, straight_through
 from dynsparse.ops.hard_concrete import (
     hard_concrete,
@@ -60,6 +60,7 @@ __all__ = [
     "capped_entmax",
     "dftopk_mask",
     "disarm_surrogate",
+    "find_family",
     "gather",
     "gumbel_perturb",
     "gumbel_sigmoid",

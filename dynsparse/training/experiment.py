@@ -49,8 +49,9 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     """Builds the run that `config` describes.
 
     Args:
-        config: Sections `data`, `model`, `gate`, `optimizer`, `train`, `evaluation`,
-            `density_sampling`, `density_loss` and the number `seed`.
+        config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
+            `gate_optimizer`, `train`, `evaluation`, `density_sampling`,
+            `density_loss`, `temperature_schedule` and the number `seed`.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
@@ -62,6 +63,7 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     model = models.from_config(
         config["model"],
         gate=config["gate"],
+        scorer=config["scorer"],
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
         rngs=nnx.Rngs(seed),
@@ -71,10 +73,10 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     densities = _densities(model, prices, settings)
     trainer, state = Trainer.create(
         model,
-        make_optimizer(settings.optimizer, settings.train.num_steps),
-        density_sampling=settings.density_sampling,
-        density_loss=settings.density_loss,
-        seed=seed,
+        make_optimizer(
+            settings.optimizer, settings.gate_optimizer, settings.train.num_steps
+        ),
+        settings,
     )
     grid = getattr(model, "grid", None)
     return Experiment(

@@ -2,31 +2,47 @@
 
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
 from dynsparse.budgets import DensityLoss
-from dynsparse.gates.base import GateOutput
+from dynsparse.gates.base import Gate, GateOutput
 
 
 def objective(
-    logits: Float[Array, "batch classes"],
+    logits: Float[Array, "samples batch classes"],
     labels: Int[Array, "batch"],
     decisions: Mapping[str, GateOutput],
+    gates: Mapping[str, Gate],
     density_loss: DensityLoss | None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Cross-entropy plus the density penalty, and the metrics of the batch.
+
+    Gates that learn from losses add their surrogate, whose value is taken off again:
+    the loss is the same, its gradient is not.
+
+    Args:
+        logits: Of every pass of the step; most gates want one.
+        labels: Of the batch.
+        decisions: By layer, each [samples, batch, units].
+        gates: By layer.
+        density_loss: Penalty, or None.
 
     Returns:
         The loss, and `loss`, `cross_entropy`, `accuracy`, `density` (mean over the
         gated layers of the mean `open_prob`) and `density/<layer>`, all in float32.
     """
     logits = logits.astype(jnp.float32)
-    cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels(
-        logits, labels
-    ).mean()
+    labels = jnp.broadcast_to(labels, logits.shape[:-1])
+    losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
+    cross_entropy = losses.mean()
     loss = cross_entropy
+    for name, decision in decisions.items():
+        surrogate = gates[name].surrogate(decision, losses)
+        if surrogate is not None:
+            loss = loss + (surrogate - jax.lax.stop_gradient(surrogate))
     if density_loss is not None and decisions:
         loss = loss + density_loss(decisions)
     metrics = dict(

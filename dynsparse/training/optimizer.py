@@ -3,7 +3,9 @@
 import jax
 import optax
 
-from dynsparse.training.settings import OptimizerSettings
+from dynsparse.training.settings import GateOptimizerSettings, OptimizerSettings
+
+_GATES = {"gate", "scorer"}  # attributes of a gated layer
 
 
 def learning_rate_schedule(
@@ -19,14 +21,36 @@ def learning_rate_schedule(
 
 
 def make_optimizer(
-    settings: OptimizerSettings, num_steps: int
+    settings: OptimizerSettings, gates: GateOptimizerSettings, num_steps: int
 ) -> optax.GradientTransformation:
-    """AdamW behind gradient clipping; vectors are not decayed."""
+    """AdamW behind gradient clipping; vectors are not decayed.
+
+    Gates and scorers are a group of their own.
+    """
+    schedule = learning_rate_schedule(settings, num_steps)
+    scaled = lambda step: gates.learning_rate_scale * schedule(step)
     return optax.chain(
         optax.clip_by_global_norm(settings.clip_norm),
-        optax.adamw(
-            learning_rate_schedule(settings, num_steps),
-            weight_decay=settings.weight_decay,
-            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+        optax.partition(
+            dict(
+                weights=_adamw(schedule, settings.weight_decay),
+                gates=_adamw(scaled, gates.weight_decay),
+            ),
+            group_of,
         ),
     )
+
+
+def group_of(params):
+    """Returns "gates" or "weights" for each leaf of `params`, by its path."""
+
+    def group(path, _):
+        keys = {getattr(entry, "key", None) for entry in path}
+        return "gates" if keys & _GATES else "weights"
+
+    return jax.tree_util.tree_map_with_path(group, params)
+
+
+def _adamw(schedule: optax.Schedule, weight_decay: float):
+    matrices = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    return optax.adamw(schedule, weight_decay=weight_decay, mask=matrices)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynsparse.budgets import DensityLoss, DensitySampling
+from dynsparse.training.annealing import TemperatureSchedule
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,23 @@ class OptimizerSettings:
         _check("optimizer", self, "warmup_steps", lambda v: v >= 0, ">= 0")
         _check("optimizer", self, "weight_decay", lambda v: v >= 0, ">= 0")
         _check("optimizer", self, "clip_norm", lambda v: v > 0, "> 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GateOptimizerSettings:
+    """What AdamW does otherwise to the parameters of gates and scorers.
+
+    Attributes:
+        learning_rate_scale: Times the learning rate of the others, > 0.
+        weight_decay: Of their matrices and kernels, >= 0.
+    """
+
+    learning_rate_scale: float
+    weight_decay: float
+
+    def __post_init__(self):
+        _check("gate_optimizer", self, "learning_rate_scale", lambda v: v > 0, "> 0")
+        _check("gate_optimizer", self, "weight_decay", lambda v: v >= 0, ">= 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,10 +107,12 @@ class Settings:
 
     seed: int
     optimizer: OptimizerSettings
+    gate_optimizer: GateOptimizerSettings
     train: TrainSettings
     evaluation: EvaluationSettings
     density_sampling: DensitySampling | None
     density_loss: DensityLoss | None
+    temperature_schedule: TemperatureSchedule | None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
@@ -106,11 +126,13 @@ class Settings:
             for name, kind in (
                 ("density_sampling", DensitySampling),
                 ("density_loss", DensityLoss),
+                ("temperature_schedule", TemperatureSchedule),
             )
         }
         return cls(
             seed=config["seed"],
             optimizer=_section(OptimizerSettings, config, "optimizer"),
+            gate_optimizer=_section(GateOptimizerSettings, config, "gate_optimizer"),
             train=_section(TrainSettings, config, "train"),
             evaluation=_section(EvaluationSettings, config, "evaluation"),
             **optional,

@@ -5,9 +5,7 @@ import pytest
 
 from experiments import wall_clock
 
-TINY = dict(
-    name="conv_vit", width=8, depth=2, num_heads=2, mlp_width=8, scorer_hidden=4
-)
+TINY = dict(name="conv_vit", width=8, depth=2, num_heads=2, mlp_width=8)
 
 
 def measure(**trial):

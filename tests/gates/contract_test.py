@@ -1,6 +1,8 @@
 """Properties that every gate must have. A new gate adds one row to GATES."""
 
 import dataclasses
+import itertools
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,23 +22,81 @@ class Row:
 
     Attributes:
         spec: Its config.
-        learns: Whether the scores receive a gradient through the mask.
+        learns: Whether the scores receive a gradient through the mask, from the losses
+            of several passes, or not at all.
+        open_prob: What it is in training: the probability that the mask is above
+            `opens_above`; a relaxed mask of the same sum; or the mask itself.
+        unbiased: Losses of which its gradient is the expected loss's: those linear in
+            the mask, all, or none.
         random: Whether it stays random in evaluation.
+        soft: Whether masks are soft in evaluation, between exact zeros and ones.
+        opens_above: Mask from which a unit counts as open.
     """
 
     spec: dict
-    learns: bool
+    learns: Literal["mask", "losses"] | None = "mask"
+    open_prob: Literal["probability", "relaxed", "mask"] = "probability"
+    unbiased: Literal["linear", "all"] | None = None
     random: bool = False
+    soft: bool = False
+    opens_above: float = 0.5
+
+
+def topk(name, **keys):
+    return dict(name=name, density=0.25, **keys)
 
 
 GATES = [
-    Row(dict(name="dense"), learns=False),
-    Row(dict(name="gumbel_sigmoid", temperature=2 / 3), learns=True),
-    Row(dict(name="random_topk", density=0.25), learns=False, random=True),
-    Row(dict(name="soft_topk", density=0.25, temperature=0.5), learns=True),
+    Row(dict(name="bernoulli_straight_through"), unbiased="linear"),
+    Row(dict(name="binary_concrete", temperature=0.5)),
+    Row(topk("capped_entmax", temperature=2.0, alpha=1.5), open_prob="relaxed"),
+    Row(dict(name="dense"), learns=None),
+    Row(topk("dftopk", temperature=0.5), open_prob="mask"),
+    Row(dict(name="disarm"), learns="losses", unbiased="all"),
+    Row(
+        dict(name="ema_threshold", density=0.25, temperature=0.5, decay=0.9),
+        open_prob="relaxed",
+    ),
+    Row(dict(name="gumbel_sigmoid", temperature=2 / 3)),
+    Row(dict(name="gumbel_softmax", temperature=1.0)),
+    Row(topk("gumbel_topk", temperature=0.5), open_prob="mask"),
+    Row(
+        dict(name="hard_concrete", temperature=2 / 3, low=-0.1, high=1.1),
+        soft=True,
+        opens_above=0.0,
+    ),
+    Row(topk("hard_topk"), learns=None, open_prob="mask"),
+    Row(topk("imle", step=2.0), open_prob="mask"),
+    Row(
+        dict(name="learned_threshold", temperature=0.5, threshold=0.2),
+        open_prob="mask",
+    ),
+    Row(topk("neural_sort", temperature=10.0), open_prob="mask"),
+    Row(topk("perturbed_topk", sigma=0.5, num_samples=50), open_prob="mask"),
+    Row(dict(name="random_bernoulli", density=0.25), learns=None, random=True),
+    Row(topk("random_topk"), learns=None, random=True),
+    Row(dict(name="reinforce", samples=3), learns="losses", unbiased="all"),
+    Row(dict(name="reinmax", temperature=1.0), unbiased="linear"),
+    Row(topk("relaxed_subset", temperature=0.5), open_prob="mask"),
+    Row(dict(name="relu_routing"), open_prob="mask", soft=True, opens_above=0.0),
+    Row(dict(name="semantic_hash")),
+    Row(dict(name="sigmoid_straight_through", temperature=1.0), open_prob="mask"),
+    Row(topk("simple", temperature=0.7), unbiased="linear"),
+    Row(
+        dict(name="smooth_step", width=4.0),
+        open_prob="mask",
+        soft=True,
+        opens_above=0.0,
+    ),
+    Row(topk("soft_sort", temperature=0.5), open_prob="mask"),
+    Row(topk("soft_topk", temperature=0.5, family="logistic"), open_prob="relaxed"),
+    Row(dict(name="sparsemax", temperature=4.0), open_prob="mask"),
+    Row(topk("systematic_topk", temperature=0.5, family="laplace"), unbiased="linear"),
 ]
 LEARNING = [row for row in GATES if row.learns]
-FIXED = [row for row in GATES if "density" in row.spec]
+FIXED = [
+    row for row in GATES if issubclass(gates.find(row.spec["name"]), gates.TopkGate)
+]
 
 by_name = lambda row: row.spec["name"]
 every_gate = pytest.mark.parametrize("row", GATES, ids=by_name)
@@ -72,22 +132,38 @@ def test_output_keeps_shape_dtype_and_range(row, dtype, key):
 
 @every_gate
 def test_evaluation_decides_between_zero_and_one(row, key):
-    mask = deterministic(build(row))(jax.random.normal(key, (64, N))).mask
-    assert set(np.unique(mask)) <= {0.0, 1.0}
+    mask = deterministic(build(row))(2 * jax.random.normal(key, (64, N))).mask
+    assert ((mask == 0) | (mask == 1)).mean() > 0.1
+    assert row.soft == bool(((mask > 0) & (mask < 1)).any())
 
 
 @every_gate
 def test_declared_count_is_what_opens(row, key):
     gate = build(row)
-    opened = deterministic(gate)(2 * jax.random.normal(key, (64, N))).mask.sum(-1)
+    mask = deterministic(gate)(2 * jax.random.normal(key, (64, N))).mask
+    opened = (mask > 0).sum(-1)
     if gate.count == "varying":
         assert len(np.unique(opened)) > 3
+        assert gate.static_count(N) is None
     else:
-        expected = N if gate.count == "full" else round(row.spec["density"] * N)
+        known = dict(dense=N, gumbel_softmax=1)
+        expected = known.get(by_name(row), N * row.spec.get("density", 0))
         np.testing.assert_array_equal(opened, expected)
 
 
-@learning_gates
+@every_gate
+def test_units_compete_or_decide_alone(row, key):
+    gate = deterministic(build(row))
+    scores = jax.random.normal(key, (64, N))
+    raised = scores.at[:, 0].add(100.0)
+    others = replay(gate, scores).mask[:, 1:] == replay(gate, raised).mask[:, 1:]
+    causal = by_name(row) == "ema_threshold"  # whose units compete in training alone
+    assert bool(others.all()) == (not gate.competes or row.random or causal)
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in LEARNING if r.open_prob != "mask"], ids=by_name
+)
 def test_open_prob_gradient_matches_finite_difference(row, key):
     gate, scores = build(row), jax.random.normal(key, (N,))
     weights = jnp.linspace(0.0, 1.0, N)  # a plain sum can be constant, e.g. always k
@@ -100,7 +176,9 @@ def test_open_prob_gradient_matches_finite_difference(row, key):
     np.testing.assert_allclose(analytic, (above - below) / (2 * step), rtol=1e-2)
 
 
-@learning_gates
+@pytest.mark.parametrize(
+    "row", [r for r in LEARNING if r.learns == "mask"], ids=by_name
+)
 def test_scores_receive_gradient_through_the_mask(row, key):
     gate, weights = build(row), jnp.linspace(0.0, 1.0, N)
     loss = lambda scores: weights @ replay(gate, scores).mask
@@ -109,23 +187,109 @@ def test_scores_receive_gradient_through_the_mask(row, key):
     assert jnp.count_nonzero(gradient) > 1
 
 
-@pytest.mark.parametrize("row", [r for r in GATES if not r.learns], ids=by_name)
-def test_controls_give_the_scores_no_gradient(row, key):
+@learning_gates
+def test_a_density_penalty_reaches_the_scores(row, key):
+    gate, weights = build(row), jnp.linspace(0.0, 1.0, N)
+    loss = lambda scores: weights @ replay(gate, scores).open_prob
+    gradient = jax.grad(loss)(jax.random.normal(key, (N,)))
+    assert jnp.count_nonzero(gradient) > 1
+
+
+@pytest.mark.parametrize("row", [r for r in GATES if r.learns != "mask"], ids=by_name)
+def test_masks_that_teach_nothing_have_no_gradient(row, key):
     gate = build(row)
-    loss = lambda scores: sum(value.sum() for value in replay(gate, scores))
+    loss = lambda scores: replay(gate, scores).mask @ jnp.cos(jnp.arange(float(N)))
+    assert not jax.grad(loss)(jax.random.normal(key, (N,))).any()
+
+
+@pytest.mark.parametrize("row", [r for r in GATES if not r.learns], ids=by_name)
+def test_controls_leave_no_gradient_to_penalties(row, key):
+    gate = build(row)
+    loss = lambda scores: replay(gate, scores).open_prob.sum()
     assert not jax.grad(loss)(jax.random.normal(key, (N,))).any()
 
 
 @every_gate
-def test_open_prob_is_the_mean_mask(row, key):
+def test_open_prob_is_how_often_units_open(row, key):
     gate, scores = build(row), 2 * jax.random.normal(key, (N,))
     output = gate(jnp.broadcast_to(scores, (4096, N)))
-    soft = by_name(row) == "soft_topk"  # its relaxation shares the boundary
-    expected, mean = output.open_prob.mean(0), output.mask.mean(0)
-    if soft:
+    opened = (output.mask > row.opens_above).astype(jnp.float32)
+    if row.open_prob == "mask" and row.opens_above == 0.5:
+        opened = output.mask
+    expected, mean = output.open_prob.mean(0), opened.mean(0)
+    if row.open_prob == "relaxed":  # which shares the boundary
         expected, mean = expected.sum(), mean.sum()
     # Four standard errors of a Bernoulli mean.
     np.testing.assert_allclose(mean, expected, atol=4 * 0.5 / 64)
+
+
+def estimates(gate, scores, loss):
+    """Gradients of `loss` of the mask by `scores`, [draws, n], one per draw."""
+
+    def objective(scores):
+        views = [nnx.view(nnx.clone(gate), sample=s) for s in range(gate.samples)]
+        outputs = [view(scores) for view in views]
+        record = jax.tree.map(lambda *leaves: jnp.stack(leaves), *outputs)
+        losses = loss(record.mask)
+        surrogate = gate.surrogate(record, losses)
+        return losses.mean(0).sum() + (
+            0 if surrogate is None else surrogate * len(scores)
+        )
+
+    return np.asarray(jax.grad(objective)(scores), np.float64)
+
+
+def assert_mean_is(draws, expected):
+    error = draws.std(0) / len(draws) ** 0.5
+    assert (np.abs(draws.mean(0) - expected) < 4 * error + 1e-6).all()
+
+
+UNBIASED = [r for r in GATES if r.unbiased]
+
+
+@pytest.mark.parametrize("row", UNBIASED, ids=by_name)
+def test_gradient_of_a_linear_loss_is_unbiased(row, key):
+    gate, weights = build(row), jnp.linspace(-1.0, 2.0, 4)
+    scores = jax.random.normal(key, (4,))
+    exact = jax.grad(lambda s: weights @ replay(gate, s).open_prob)(scores)
+    rows = jnp.broadcast_to(scores, (50_000, 4))
+    assert_mean_is(estimates(gate, rows, lambda mask: mask @ weights), exact)
+    assert np.abs(exact).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in UNBIASED if r.unbiased == "all"], ids=by_name
+)
+def test_gradient_of_any_loss_is_unbiased(row, key):
+    weights = jax.random.normal(key, (3, 5))
+    loss = lambda mask: jnp.sin(2 * mask @ weights).sum(-1)
+    masks = jnp.array(list(itertools.product([0.0, 1.0], repeat=3)))
+
+    def expected_loss(scores):
+        prob = jax.nn.sigmoid(scores)[None]
+        return jnp.prod(jnp.where(masks > 0, prob, 1 - prob), -1) @ loss(masks)
+
+    scores = jnp.array([0.5, -1.0, 0.2])
+    draws = estimates(build(row), jnp.broadcast_to(scores, (100_000, 3)), loss)
+    assert_mean_is(draws, jax.grad(expected_loss)(scores))
+
+
+def test_straight_through_is_biased_on_that_loss(key):
+    """The tests above can fail: what does not declare itself unbiased, fails them."""
+    row = Row(dict(name="bernoulli_straight_through"))
+    with pytest.raises(AssertionError):
+        test_gradient_of_any_loss_is_unbiased(row, key)
+
+
+@pytest.mark.parametrize("row", [r for r in GATES if r.learns == "losses"], ids=by_name)
+def test_passes_of_a_step_decide_apart(row, key):
+    gate = build(row)
+    scores = jax.random.normal(key, (64, N))
+    views = [nnx.view(nnx.clone(gate), sample=s) for s in range(gate.samples)]
+    masks = [view(scores).mask for view in views]
+    assert gate.samples > 1
+    for first, second in itertools.combinations(masks, 2):
+        assert (first != second).mean() > 0.2
 
 
 @pytest.mark.parametrize("row", [r for r in GATES if not r.random], ids=by_name)
@@ -161,7 +325,7 @@ def test_annealing_never_retraces(row, key):
 
     for value in (1.0, 0.5, 0.25):
         for name in ("temperature", "density"):
-            if hasattr(gate, name):
+            if isinstance(getattr(gate, name, None), nnx.Variable):
                 getattr(gate, name)[...] = jnp.float32(value)
         apply(gate, jax.random.normal(key, (N,)))
     assert traces == 1
@@ -211,7 +375,7 @@ def test_unknown_and_missing_keys_are_named(row):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("soft_topkk", "unknown name 'soft_topkk'; accepted: dense, gumbel_sigmoid"),
+        ("soft_topkk", "unknown name 'soft_topkk'; accepted: bernoulli.*, dense, "),
         ("base", "unknown name 'base'"),
         ("no_such_package:Gate", "cannot load 'no_such_package:Gate'"),
         ("dynsparse.gates.dense:Nothing", "cannot load"),
@@ -239,15 +403,66 @@ def test_a_gate_from_outside_the_library_plugs_in_by_name():
 
 
 def test_configs_of_ml_collections_are_taken():
-    config = ConfigDict(dict(name="soft_topk", density=0.25, temperature=0.5)).lock()
-    gate = gates.from_config(config, rngs=nnx.Rngs(0))
+    spec = topk("soft_topk", temperature=0.5, family="logistic")
+    gate = gates.from_config(ConfigDict(spec).lock(), rngs=nnx.Rngs(0))
     np.testing.assert_allclose(gate.density[...], 0.25)
 
 
-def test_soft_topk_opens_the_highest_scores(key):
+SORTING = ("soft_topk", "dftopk", "neural_sort", "soft_sort", "capped_entmax")
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in FIXED if by_name(r) in SORTING], ids=by_name
+)
+def test_the_highest_scores_open_in_training_as_well(row, key):
     scores = jax.random.normal(key, (8, N))
-    gate = build(Row(dict(name="soft_topk", density=0.25, temperature=0.5), True))
-    np.testing.assert_array_equal(gate(scores).mask, ops.hard_topk_mask(scores, 4))
+    np.testing.assert_array_equal(
+        build(row)(scores).mask, ops.hard_topk_mask(scores, 4)
+    )
+
+
+@pytest.mark.parametrize("row", [r for r in FIXED if not r.random], ids=by_name)
+def test_the_highest_scores_open_in_evaluation(row, key):
+    scores = jax.random.normal(key, (8, N))
+    expected = ops.hard_topk_mask(scores, 4)
+    np.testing.assert_array_equal(deterministic(build(row))(scores).mask, expected)
+
+
+@pytest.mark.parametrize("family", ops.FAMILIES)
+@pytest.mark.parametrize("name", ["soft_topk", "systematic_topk"])
+def test_every_family_gives_a_gate(name, family, key):
+    spec = topk(name, temperature=2.0, family=family)
+    scores = jax.random.normal(key, (8, N))
+    gradient = jax.grad(
+        lambda s: (build(Row(spec))(s).mask @ jnp.arange(float(N))).sum()
+    )
+    assert jnp.count_nonzero(gradient(scores)) > 8
+
+
+def test_random_bernoulli_takes_a_static_density():
+    gate = build(Row(dict(name="random_bernoulli", density=1.0)))
+    opened = nnx.view(gate, density=0.3)(jnp.zeros((4096, N))).mask.mean()
+    np.testing.assert_allclose(opened, 0.3, atol=0.01)
+
+
+OUT_OF_RANGE = [
+    ("reinforce", dict(samples=1), "samples must be at least 2, got 1"),
+    ("smooth_step", dict(width=0.0), "width must be positive, got 0.0"),
+    ("imle", dict(step=-1.0), "step must be positive, got -1.0"),
+    ("hard_concrete", dict(low=0.1), "needs low < 0 and high > 1, got 0.1 and 1.1"),
+    ("perturbed_topk", dict(sigma=0.0), "got sigma=0.0"),
+    ("capped_entmax", dict(alpha=1.0), r"p in \(1, 2\], got 1.0"),
+    ("soft_topk", dict(family="tanh"), "unknown family 'tanh'; accepted: logistic"),
+    ("ema_threshold", dict(density=1.0), r"density must be in \(0, 1\), got 1.0"),
+    ("ema_threshold", dict(decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), OUT_OF_RANGE)
+def test_values_out_of_range_are_named(name, changes, message):
+    row = next(row for row in GATES if by_name(row) == name)
+    with pytest.raises(ValueError, match=message):
+        build(row, **changes)
 
 
 def test_gumbel_noise_has_its_tails_in_bfloat16():

@@ -40,7 +40,7 @@ SPECS = dict(
     dense=dict(name="dense"),
     gumbel_sigmoid=dict(name="gumbel_sigmoid", temperature=1.0),
     random_topk=dict(name="random_topk", density=0.4),
-    soft_topk=dict(name="soft_topk", density=0.4, temperature=1.0),
+    soft_topk=dict(name="soft_topk", density=0.4, temperature=1.0, family="logistic"),
 )
 
 

@@ -17,9 +17,8 @@ TINY = dict(
     depth=2,
     num_heads=2,
     mlp_width=16,
-    scorer_hidden=4,
 )
-SOFT = dict(name="soft_topk", density=0.5, temperature=1.0)
+SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
 
 
@@ -27,6 +26,7 @@ def build(gate, image_shape=(12, 16, 3), **changes):
     return models.from_config(
         {**TINY, **changes},
         gate=gate,
+        scorer=dict(name="mlp", hidden=4),
         image_shape=image_shape,
         num_classes=5,
         rngs=nnx.Rngs(0, gate=1),

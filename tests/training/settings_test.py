@@ -7,7 +7,7 @@ from tests.training import tiny
 
 MISTAKES = [
     (dict(gate__density=1.5), r"density must be in \[0, 1\], got 1.5"),
-    (dict(gate__name="soft_topkk"), "unknown name 'soft_topkk'; accepted: dense, "),
+    (dict(gate__name="soft_topkk"), "unknown name 'soft_topkk'; accepted: b.*dense, "),
     (dict(model__name="vgg"), "models: unknown name 'vgg'; accepted: conv_vit"),
     (dict(data__name="mnist"), "data: unknown name 'mnist'; accepted: cluttered"),
     (dict(evaluation__densities=(0.5, 1.5)), r"densities must be within \[0, 1\]"),
@@ -21,6 +21,14 @@ MISTAKES = [
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
     (dict(optimizer__clip_norm=0.0), "clip_norm must be > 0"),
     (dict(density_sampling__low=0.0), "low=0.0"),
+    (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
+    (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
+    (dict(scorer__name="cnn"), "scorer: unknown name 'cnn'; accepted: mlp, static"),
+    (dict(scorer__name="static"), r"static takes the keys \[\], got \['hidden'\]"),
+    (
+        dict(temperature_schedule=dict(final=0.0, until=1.0)),
+        "final must be > 0, got 0.0",
+    ),
     (dict(model__granularity="blocks"), "takes gates whose count is varying or full"),
 ]
 
@@ -32,7 +40,8 @@ def test_mistakes_are_named_before_anything_runs(changes, message):
 
 
 @pytest.mark.parametrize(
-    "section", ["train", "optimizer", "evaluation", "density_sampling"]
+    "section",
+    ["train", "optimizer", "gate_optimizer", "evaluation", "density_sampling"],
 )
 def test_unknown_and_missing_keys_are_named(section):
     config = tiny.config()

@@ -10,7 +10,7 @@ SMALL = {
     "model.depth": 1,
     "model.num_heads": 2,
     "model.mlp_width": 8,
-    "model.scorer_hidden": 4,
+    "scorer.hidden": 4,
     "optimizer.warmup_steps": 2,
     "train.num_steps": 6,
     "train.batch_size": 16,
@@ -29,7 +29,10 @@ FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
 def config(gate="soft_topk", **changes):
     """Plain values of a tiny run; `changes` have __ for the dots of a key."""
     settings = cluttered_digits.get_config(gate)
-    settings.update_from_flattened_dict(SMALL)
+    small = dict(SMALL)
+    if settings.scorer.name != "mlp":
+        del small["scorer.hidden"]
+    settings.update_from_flattened_dict(small)
     settings.update_from_flattened_dict(
         {key.replace("__", "."): value for key, value in changes.items()}
     )

@@ -1,0 +1,14 @@
+"""The sign of the score with the gradient of a sigmoid, penalised.
+
+Method: Bengio, Leonard and Courville, 2013, arXiv:1308.3432.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.methods._forms import target_density
+
+
+def get_config() -> ConfigDict:
+    """Everything that this method adds to a task."""
+    gate = dict(name="sigmoid_straight_through", temperature=1.0)
+    return target_density(gate)

@@ -1,0 +1,11 @@
+"""Static pruning: soft top-k of learned scores that do not look at the input."""
+
+from ml_collections import ConfigDict
+
+from configs.methods._forms import exact_budget
+
+
+def get_config() -> ConfigDict:
+    """Everything that this method adds to a task."""
+    gate = dict(name="soft_topk", density=1.0, temperature=3.0, family="logistic")
+    return exact_budget(gate, scorer=dict(name="static"))

@@ -1,0 +1,101 @@
+"""Causal top-k: trained to open k of n, deployed as a threshold on each score alone."""
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    TopkGate,
+    certain,
+    initial_temperature,
+    num_open,
+    positive,
+)
+
+
+class EmaThreshold(Gate):
+    """Opens the round(density * n) highest scores while training, then a threshold.
+
+    In training the gate is `soft_topk` with the logistic family, and keeps the moving
+    average of the score that `density` of the units of a batch exceed. In evaluation a
+    unit opens if its score exceeds that: it needs no other unit, so it works token by
+    token, and hard inputs may open more (Expert Threshold routing: Sun, Liu, Wu and
+    Sun, 2026, arXiv:2603.11535, for experts). `calibrate` makes one from a trained
+    top-k gate.
+
+    Args:
+        density: Fraction of units to open, in (0, 1): exactly in training, on average
+            in evaluation.
+        temperature: Width of the soft mask, > 0, in units of the scores.
+        decay: Of the moving average, per training step, in [0, 1); the first steps are
+            averaged plainly.
+        rngs: Unused: there is no noise.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    count = "varying"
+    competes = True
+
+    def __init__(
+        self, *, density: float, temperature: float, decay: float, rngs: nnx.Rngs
+    ):
+        if not 0 < density < 1:
+            raise ValueError(f"density must be in (0, 1), got {density}.")
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be in [0, 1), got {decay}.")
+        self.density = density
+        self.temperature = initial_temperature(temperature)
+        self.decay = decay
+        self.threshold = Threshold(jnp.float32(0))
+        self.updates = Threshold(jnp.float32(0))
+
+    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """Opens k units of the last axis; in evaluation those above the threshold."""
+        if self.deterministic:
+            return certain(positive(scores - self.threshold[...].astype(scores.dtype)))
+        k = num_open(self.density, scores.shape[-1])
+        soft = ops.soft_topk_mask(scores, k, self.temperature[...])
+        self.observe(scores)
+        mask = ops.straight_through(ops.hard_topk_mask(scores, k), soft)
+        return GateOutput(mask, soft)
+
+    def observe(self, scores: Float[Array, "*batch n"]):
+        """Moves the threshold towards what `density` of all these scores exceed."""
+        frozen = jax.lax.stop_gradient(scores).astype(jnp.float32)
+        between = jnp.quantile(frozen, 1 - self.density, method="midpoint")
+        self.updates[...] += 1
+        weight = jnp.maximum(1 - self.decay, 1 / self.updates[...])
+        self.threshold[...] += weight * (between - self.threshold[...])
+
+
+class Threshold(nnx.Variable):
+    """State of a moving average of thresholds."""
+
+
+def calibrate(
+    gate: TopkGate, batches: Iterable[Float[Array, "*batch n"]], *, decay: float
+) -> EmaThreshold:
+    """Returns the causal twin of a trained top-k gate, at the gate's density.
+
+    Args:
+        gate: Whose density is taken, that of a view where it has one.
+        batches: Scores that the gate's scorer gave, such as over a validation split.
+        decay: Of the moving average, per batch.
+
+    Raises:
+        ValueError: If the density is 0 or 1, where there is nothing to decide.
+    """
+    static = gate.static_density
+    density = float(gate.density[...]) if static is None else static
+    twin = EmaThreshold(density=density, temperature=1.0, decay=decay, rngs=nnx.Rngs(0))
+    for scores in batches:
+        twin.observe(scores)
+    return nnx.view(twin, deterministic=True)

@@ -1,0 +1,44 @@
+"""Gumbel-softmax gates: one unit of n, hard straight-through."""
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
+
+
+class GumbelSoftmax(Gate):
+    """Opens exactly one unit of each row, unit i with probability softmax(scores)[i].
+
+    The mask is `ops.gumbel_softmax`, hard (Jang, Gu and Poole, 2016, arXiv:1611.01144).
+    For choices that exclude each other, such as a path, a width or an expert; for one
+    choice of open or closed per unit take `gumbel_sigmoid`. In evaluation the highest
+    score opens.
+
+    Args:
+        temperature: > 0. Low values raise the variance of the gradient as 1 / T.
+        rngs: Draws from the `gate` stream; forked, so that gates are independent.
+    """
+
+    count = "fixed"
+    competes = True
+
+    def __init__(self, *, temperature: float, rngs: nnx.Rngs):
+        self.temperature = initial_temperature(temperature)
+        self.noise = rngs.gate.fork()
+
+    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """Opens one unit of the last axis."""
+        if self.deterministic:
+            return certain(
+                ops.hard_topk_mask(scores, self.static_count(scores.shape[-1]))
+            )
+        mask = ops.gumbel_softmax(
+            self.noise(), scores, self.temperature[...], hard=True
+        )
+        return GateOutput(mask, jax.nn.softmax(scores, -1))
+
+    def static_count(self, n: int) -> int:
+        """One of `n`."""
+        return 1

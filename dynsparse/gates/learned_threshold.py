@@ -1,0 +1,38 @@
+"""Learned thresholds: a unit opens where its score exceeds a number that is learned."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
+
+
+class LearnedThreshold(Gate):
+    r"""Opens each unit whose score exceeds $\Delta$, a parameter of the gate.
+
+    The mask, and `open_prob`, are $1[s > \Delta]$ with the gradient of
+    $\sigma((s - \Delta) / T)$ (CGNet: Hua, Zhou, De Sa, Zhang and Suh, 2019,
+    arXiv:1805.12549, where 1 / T is 2). Give the parameter no weight decay: that would
+    pull the density, not the size of a weight.
+
+    Differs from the paper: one threshold for all units, and a density penalty in the
+    place of the paper's pull of the threshold towards a target; normalising the scores
+    is the scorer's part.
+
+    Args:
+        temperature: Of the sigmoid, > 0, in units of the scores.
+        threshold: Initial $\Delta$.
+        rngs: Unused: there is no noise.
+    """
+
+    count = "varying"
+
+    def __init__(self, *, temperature: float, threshold: float, rngs: nnx.Rngs):
+        self.temperature = initial_temperature(temperature)
+        self.threshold = nnx.Param(jnp.float32(threshold))
+
+    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """Decides over the last axis, each unit by itself."""
+        above = scores - self.threshold[...].astype(scores.dtype)
+        return certain(ops.sigmoid_straight_through(above, self.temperature[...]))

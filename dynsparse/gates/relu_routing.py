@@ -1,0 +1,30 @@
+"""ReLU routing: the positive part of the score is the mask."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate, GateOutput, positive
+
+
+class ReluRouting(Gate):
+    """Opens each unit whose score is positive, as far as its score says.
+
+    The mask is `ops.relu_mask` (ReMoE: Wang, Zhu and Chen, 2024, arXiv:2412.14711,
+    here capped at 1); `open_prob` is 1 where it is above 0, with the gradient of the
+    mask, so that a density penalty acts as the paper's L1 term does. Continuous, in
+    training as in evaluation.
+
+    Args:
+        rngs: Unused: there is no noise.
+    """
+
+    count = "varying"
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        del rngs
+
+    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """Decides over the last axis, each unit by itself."""
+        mask = ops.relu_mask(scores)
+        return GateOutput(mask, ops.straight_through(positive(mask), mask))

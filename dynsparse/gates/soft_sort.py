@@ -1,0 +1,33 @@
+"""SoftSort behind a hard forward pass."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import GateOutput, TopkGate, certain, initial_temperature
+
+
+class SoftSort(TopkGate):
+    """Opens exactly the round(density * n) highest scores.
+
+    The gradient is that of `ops.soft_sort_mask` (Prillo and Eisenschlos,
+    2020, arXiv:2006.16038), whose entries may exceed 1, hence the hard forward pass.
+
+    Args:
+        density: Fraction of units to open, in [0, 1].
+        temperature: Of the relaxed permutation, > 0, in units of the scores.
+        rngs: Unused: there is no noise.
+    """
+
+    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
+        super().__init__(density=density)
+        self.temperature = initial_temperature(temperature)
+
+    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+        """Opens k units of the last axis."""
+        highest = self.highest(scores)
+        if self.deterministic:
+            return highest
+        k = self.num_open(scores.shape[-1])
+        soft = ops.soft_sort_mask(scores, k, self.temperature[...])
+        return certain(ops.straight_through(highest.mask, soft))

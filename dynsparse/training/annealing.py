@@ -1,0 +1,56 @@
+"""Temperatures that fall while a model trains."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from dynsparse.gates.base import Temperature
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TemperatureSchedule:
+    """Geometric decay from the gate's own temperature to `final`.
+
+    Each step divides what is left of the way, on a logarithmic scale, by the steps that
+    are left: the temperature is state, and its start is known to the gate alone.
+
+    Attributes:
+        final: > 0.
+        until: Fraction of the run after which it stays there, in (0, 1].
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    final: float
+    until: float
+
+    def __post_init__(self):
+        if not self.final > 0:
+            raise ValueError(
+                f"temperature_schedule: final must be > 0, got {self.final}."
+            )
+        if not 0 < self.until <= 1:
+            raise ValueError(
+                f"temperature_schedule: until must be in (0, 1], got {self.until}."
+            )
+
+    def __call__(
+        self, temperature: Float[Array, ""], step: Int[Array, ""], num_steps: int
+    ) -> Float[Array, ""]:
+        """Returns the temperature of the next step.
+
+        Args:
+            temperature: Of step number `step`.
+            step: Counted from 0.
+            num_steps: Of the whole run.
+        """
+        left = jnp.maximum(self.until * num_steps - step, 1.0)
+        return temperature * (self.final / temperature) ** (1 / left)
+
+
+def temperatures(model: nnx.Module) -> list[Temperature]:
+    """Every `Temperature` of `model`."""
+    return [node for _, node in nnx.iter_graph(model) if isinstance(node, Temperature)]
