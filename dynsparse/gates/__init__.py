@@ -5,7 +5,6 @@ from flax import nnx
 from dynsparse import lookup
 from dynsparse.gates.base import (
     Density,
-    DensityGate,
     Gate,
     GateOutput,
     GateRecord,
@@ -18,7 +17,6 @@ from dynsparse.gates.ema_threshold import calibrate
 
 __all__ = [
     "Density",
-    "DensityGate",
     "Gate",
     "GateOutput",
     "GateRecord",

@@ -120,15 +120,18 @@ class Gate(nnx.Module, abc.ABC):
             self.sample = sample
 
 
-class DensityGate(Gate):
-    """A gate with a density: the fraction of units that it opens.
+class TopkGate(Gate):
+    """A gate that opens exactly round(density * n) of n units.
 
     Args:
         density: Initial value of the `Density` Variable, in [0, 1].
     """
 
+    count = "fixed"
+    competes = True
+
     def __init__(self, *, density: float):
-        _check_density(density)
+        check_density(density)
         self.density = Density(jnp.float32(density))
         self.static_density: float | None = None
 
@@ -150,15 +153,8 @@ class DensityGate(Gate):
         """
         super().set_view(deterministic=deterministic, sample=sample)
         if density is not None:
-            _check_density(density)
+            check_density(density)
             self.static_density = density
-
-
-class TopkGate(DensityGate):
-    """A gate that opens exactly round(density * n) of n units."""
-
-    count = "fixed"
-    competes = True
 
     def num_open(self, n: int) -> int | Int[Array, ""]:
         """Units of `n` to open: an int where the density is static, else traced."""
@@ -207,6 +203,7 @@ def initial_temperature(temperature: float) -> Temperature:
     return Temperature(jnp.float32(temperature))
 
 
-def _check_density(density: float):
+def check_density(density: float):
+    """Raises a ValueError that names a density outside [0, 1]."""
     if not 0 <= density <= 1:
         raise ValueError(f"density must be in [0, 1], got {density}.")

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import DensityGate, GateOutput
+from dynsparse.gates.base import Gate, GateOutput, check_density
 
 
-class RandomBernoulli(DensityGate):
+class RandomBernoulli(Gate):
     """Opens each unit with probability `density`, for every example anew.
 
     It learns nothing and stays random in evaluation; `nnx.reseed(model, gate=key)`
@@ -17,18 +17,20 @@ class RandomBernoulli(DensityGate):
     Args:
         density: Probability that a unit opens, in [0, 1].
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
+
+    Raises:
+        ValueError: If `density` is out of range.
     """
 
     count = "varying"
 
     def __init__(self, *, density: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
+        check_density(density)
+        self.density = density
         self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Draws units of the last axis; only the shape of `scores` matters."""
-        density = self.static_density
-        density = self.density[...] if density is None else jnp.float32(density)
-        opened = jax.random.bernoulli(self.noise(), density, scores.shape)
-        prob = jnp.broadcast_to(density.astype(scores.dtype), scores.shape)
+        opened = jax.random.bernoulli(self.noise(), self.density, scores.shape)
+        prob = jnp.full_like(scores, self.density)
         return GateOutput(opened.astype(scores.dtype), prob)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dynsparse.ops.families import FAMILIES, Family
+from dynsparse.ops.families import Family
 
 
 class Problem(NamedTuple):
@@ -72,7 +72,7 @@ def bisect(family: Family, problem: Problem):
     return low + (high - low) / 2
 
 
-def solve_laplace(problem: Problem):
+def solve_laplace(family: Family, problem: Problem):
     r"""Closed form of the Laplace family by one sort (LapSum).
 
     With s the sorted scores over the temperature, j of them above the threshold,
@@ -98,14 +98,14 @@ def solve_laplace(problem: Problem):
     size = jnp.log(jnp.abs(c))
     root = jnp.logaddexp(size, jnp.logaddexp(2 * size, log_a + log_b) / 2)
     threshold = jnp.where(c >= 0, root - log_a, log_b - root)
-    reach = FAMILIES["laplace"].reach(s.dtype)
+    reach = family.reach(s.dtype)
     finite = jnp.where(s > -jnp.inf, s, 0)
     low, high = finite.min(-1, keepdims=True), finite.max(-1, keepdims=True)
     threshold = jnp.where(problem.k <= 0, high + reach, threshold)
     return problem.temperature * jnp.clip(threshold, low - reach, high + reach)
 
 
-def solve_capped(problem: Problem):
+def solve_capped(_: Family, problem: Problem):
     """Closed form of the capped simplex by one sort of the 2 n breakpoints.
 
     The sum of the mask is piecewise linear in the threshold. Walking down the
@@ -146,6 +146,6 @@ def _descending(problem: Problem):
     return -jnp.sort(-scaled, -1)
 
 
-CLOSED_FORMS: dict[str, Callable[[Problem], Any]] = dict(
+CLOSED_FORMS: dict[str, Callable[[Family, Problem], Any]] = dict(
     laplace=solve_laplace, capped=solve_capped
 )

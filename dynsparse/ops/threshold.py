@@ -170,8 +170,7 @@ def _solve(scores, k, temperature, family, costs, where, solver):
 def _rule(family, costs, solver):
     """Returns the family and the solver, checked; both static."""
     if solver == "bisection":
-        found = find_family(family)
-        return found, functools.partial(bisect, found)
+        return find_family(family), bisect
     if solver != "sort":
         raise ValueError(f"solver must be 'bisection' or 'sort', got {solver!r}.")
     if costs is not None or family not in CLOSED_FORMS:
@@ -233,7 +232,8 @@ def _mask_jvp(rule, primals, tangents):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _threshold(rule, x, k, temperature, costs, allowed):
-    return rule[1](Problem(x, k, temperature, costs, allowed))
+    family, solve = rule
+    return solve(family, Problem(x, k, temperature, costs, allowed))
 
 
 @_threshold.defjvp

@@ -32,10 +32,10 @@ def make_optimizer(
     return optax.chain(
         optax.clip_by_global_norm(settings.clip_norm),
         optax.partition(
-            dict(
-                weights=_adamw(schedule, settings.weight_decay),
-                gates=_adamw(scaled, gates.weight_decay),
-            ),
+            {
+                "weights": _adamw(schedule, settings.weight_decay),
+                "gates": _adamw(scaled, gates.weight_decay),
+            },
             group_of,
         ),
     )

@@ -439,12 +439,6 @@ def test_every_family_gives_a_gate(name, family, key):
     assert jnp.count_nonzero(gradient(scores)) > 8
 
 
-def test_random_bernoulli_takes_a_static_density():
-    gate = build(Row(dict(name="random_bernoulli", density=1.0)))
-    opened = nnx.view(gate, density=0.3)(jnp.zeros((4096, N))).mask.mean()
-    np.testing.assert_allclose(opened, 0.3, atol=0.01)
-
-
 OUT_OF_RANGE = [
     ("reinforce", dict(samples=1), "samples must be at least 2, got 1"),
     ("smooth_step", dict(width=0.0), "width must be positive, got 0.0"),

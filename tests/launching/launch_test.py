@@ -165,7 +165,7 @@ def test_an_interrupted_run_says_how_to_go_on(stop, tmp_path, capsys, monkeypatc
 
 MISTAKES = [
     (["--config.gate.density=1.5"], "density must be in [0, 1], got 1.5"),
-    (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: dense"),
+    (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: b"),
     (["--config.model.widht=9"], "widht"),
     (["--config.model.width=1.5"], "1.5"),
     (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
@@ -191,7 +191,7 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
     ("config", "message"),
     [
         ("--config=configs/nothing.py", "no such file 'configs/nothing.py'"),
-        (f"{CONFIG}:softtopk", "unknown gate 'softtopk'; accepted: dense"),
+        (f"{CONFIG}:softtopk", "unknown gate 'softtopk'; accepted: b"),
         ("--workdir=x", "--config is missing"),
     ],
 )

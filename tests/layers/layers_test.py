@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import gates
-from dynsparse.layers import PooledScorer, UnitScorer, masked_attention
-from tests.layers.rows import LAYERS, SPECS, TOKENS, WIDTH, build
+from dynsparse.layers import (
+    PooledScorer,
+    UnitScorer,
+    make_scorer,
+    masked_attention,
+)
+from tests.layers.rows import LAYERS, TOKENS, WIDTH, build
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
@@ -156,6 +160,36 @@ def test_every_granularity_is_in_the_table():
     assert gated == built
 
 
-def test_every_gate_is_in_one_layer():
-    assert set(SPECS) == set(gates.available())
-    assert set().union(*(row.gates for row in LAYERS.values())) == set(SPECS)
+def test_static_scores_do_not_look_at_the_input():
+    scorer = make_scorer(
+        dict(name="static"), width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0)
+    )
+    scores = scorer(X)
+    assert scores.shape == (5, TOKENS)
+    assert (scores == scores[:1]).all()
+    assert len(np.unique(scores)) == TOKENS
+    gradient = nnx.grad(lambda scorer: scorer(X)[:, 2].sum())(scorer)
+    np.testing.assert_array_equal(gradient.scores[...], 5 * (np.arange(TOKENS) == 2))
+
+
+def test_magnitudes_are_norms_that_teach_nothing():
+    scorer = make_scorer(
+        dict(name="magnitude"), width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0)
+    )
+    np.testing.assert_allclose(scorer(X), np.linalg.norm(X, axis=-1), rtol=1e-6)
+    assert not jax.grad(lambda x: scorer(x).sum())(X).any()
+
+
+@pytest.mark.parametrize(
+    ("num_units", "kind"), [(TOKENS, UnitScorer), (1, PooledScorer)]
+)
+def test_one_unit_per_example_is_scored_from_pooled_features(num_units, kind):
+    config = dict(name="mlp", hidden=4)
+    scorer = make_scorer(config, width=WIDTH, num_units=num_units, rngs=nnx.Rngs(0))
+    assert type(scorer) is kind
+
+
+@pytest.mark.parametrize("gate", ["sparsemax", "ema_threshold"])
+def test_units_cannot_compete_where_there_is_one(gate):
+    with pytest.raises(ValueError, match="compete, so it needs more"):
+        build("blocks", gate)

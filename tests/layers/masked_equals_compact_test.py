@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from dynsparse.gates import GateRecord, records
-from tests.layers.rows import LAYERS, PAIRS, TOKENS, WIDTH, build, compact_view
+from tests.layers.rows import LAYERS, PAIRS, SPECS, TOKENS, WIDTH, build, compact_view
 
 BATCHES = (1, 7, 64)
 NOISE = 5  # of random controls: both executions replay it
@@ -56,6 +56,14 @@ def test_outputs_agree(layer, gate, batch):
 def test_decisions_are_identical(layer, gate, batch):
     (_, masked), (_, compact), _ = both(layer, gate, batch)
     np.testing.assert_array_equal(compact.mask, masked.mask)
+
+
+@pytest.mark.parametrize("gate", sorted(SPECS))
+def test_every_gate_agrees_in_one_layer(gate):
+    (masked, decision), (compact, same), _ = both("tokens", gate, 7)
+    np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
+    np.testing.assert_array_equal(decision.mask, same.mask)
+    assert decision.mask.any()
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -15,6 +15,7 @@ from dynsparse.layers import (
     TransformerBlock,
     UnitScorer,
 )
+from tests.gates.contract_test import GATES
 
 TOKENS, WIDTH = 12, 8
 
@@ -26,7 +27,8 @@ class Row:
     Attributes:
         build: From a gate and rngs to the layer.
         output: From what the layer returns to one array.
-        gates: Gates that it takes: at least one of each kind that makes sense.
+        gates: Gates that it takes: one of each kind that makes sense, one whose masks
+            are soft and the controls.
         refused: Gates that it does not take.
     """
 
@@ -36,12 +38,8 @@ class Row:
     refused: tuple[str, ...] = ()
 
 
-SPECS = dict(
-    dense=dict(name="dense"),
-    gumbel_sigmoid=dict(name="gumbel_sigmoid", temperature=1.0),
-    random_topk=dict(name="random_topk", density=0.4),
-    soft_topk=dict(name="soft_topk", density=0.4, temperature=1.0, family="logistic"),
-)
+SPECS = {row.spec["name"]: row.spec for row in GATES}
+KINDS = ("dense", "gumbel_sigmoid", "hard_concrete", "random_topk", "soft_topk")
 
 
 def block(rngs):
@@ -63,11 +61,11 @@ def blocks(gate, rngs):
 
 
 LAYERS = dict(
-    tokens=Row(tokens, lambda out: out[0], tuple(SPECS)),
+    tokens=Row(tokens, lambda out: out[0], KINDS),
     blocks=Row(
         blocks,
         lambda out: out,
-        ("dense", "gumbel_sigmoid"),
+        ("dense", "gumbel_sigmoid", "hard_concrete"),
         refused=("random_topk", "soft_topk"),
     ),
 )
@@ -85,7 +83,8 @@ def build(layer, gate, dtype=jnp.float32, spread=4.0):
 
 
 def compact_view(module, gate):
-    density = SPECS[gate].get("density")
+    fixed = issubclass(gates.find(gate), gates.TopkGate)
+    density = SPECS[gate]["density"] if fixed else None
     return nnx.view(
         module,
         deterministic=True,
