@@ -34,23 +34,24 @@ def systematic_round(
         Zeros and ones, in the shape and dtype of `mask`.
     """
     order_key, start_key = jax.random.split(key)
-    n = mask.shape[-1]
-    order = jax.random.permutation(order_key, n)
-    wide = mask.astype(jnp.float32)
-    wide = jnp.clip(jax.lax.stop_gradient(wide), 0, 1)[..., order]
+    order = jnp.argsort(jax.random.uniform(order_key, mask.shape), -1)
+    at = lambda values, index: jnp.take_along_axis(values, index, -1)
+    wide = jax.lax.stop_gradient(mask).astype(jnp.float32)
+    wide = at(jnp.clip(wide, 0, 1), order)
     certain = wide == 1
     step = _fraction_bits(jnp.where(certain, 0, wide))
+    reached = jnp.cumsum(step, -1, dtype=jnp.uint32)  # modulo 1: a carry is an integer
+    whole = (certain | (reached < step)).sum(-1)
     start = jax.random.bits(start_key, (*mask.shape[:-1], 1), jnp.uint32)
-    reached = start + jnp.cumsum(step, -1, dtype=jnp.uint32)  # modulo 1
-    drawn = (certain | (reached < step)).astype(jnp.float32)
+    drawn = certain | (reached + start < step)
 
-    total = wide.sum(-1)
-    slack = 8 * jnp.finfo(jnp.float32).eps * n**0.5 * jnp.maximum(total, 1)
-    fewest = jnp.floor(total + slack).astype(jnp.int32)
-    most = jnp.ceil(total - slack).astype(jnp.int32)
-    count = jnp.clip(drawn.sum(-1).astype(jnp.int32), fewest, jnp.maximum(most, fewest))
-    exact = hard_topk_mask(2 * drawn + wide, count)  # differs if rounding lost a carry
-    return exact[..., jnp.argsort(order)].astype(mask.dtype)
+    part = reached[..., -1].astype(jnp.float32) / 2.0**32
+    rounding = 4 * jnp.finfo(jnp.float32).eps * wide.shape[-1] ** 0.5 * (whole + 1)
+    slack = jnp.minimum(rounding, 0.25)
+    count = jnp.where(part < slack, whole, drawn.sum(-1))
+    count = jnp.where(part > 1 - slack, whole + 1, count)
+    exact = hard_topk_mask(2 * drawn + wide, count)  # drawn, but for a lost carry
+    return at(exact, jnp.argsort(order, -1)).astype(mask.dtype)
 
 
 def _fraction_bits(fraction):

@@ -90,7 +90,7 @@ def solve_laplace(family: Family, problem: Problem):
     log_b = jax.lax.cumlogsumexp(s, s.ndim - 1, reverse=True)
     log_b = jnp.concatenate([log_b, none], -1)
     # The sum of the mask with the threshold at each score, that score counted above.
-    above = counts[1:] - jnp.exp(s + log_a[..., 1:]) / 2
+    above = jnp.broadcast_to(counts[1:], s.shape) - jnp.exp(s + log_a[..., 1:]) / 2
     at_scores = above + jnp.exp(log_b[..., 1:] - s) / 2
     j = ((at_scores <= problem.k) & (s > -jnp.inf)).sum(-1, keepdims=True)
     log_a, log_b = (jnp.take_along_axis(end, j, -1) for end in (log_a, log_b))

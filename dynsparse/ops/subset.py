@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, widest
 
-_CERTAIN = 200.0  # a difference of logits that decides a unit in float32
+_BEYOND = 200.0  # where infinite scores are put
 _IMPOSSIBLE = -1e30  # a log-probability; unlike -inf, with a derivative
 
 
@@ -35,8 +35,10 @@ def k_subset_log_partition(
         ValueError: If a concrete `k` is outside [0, n].
     """
     k_rows = per_row("k_subset", k, scores).astype(jnp.int32)
-    last, _ = _recursion(_finite(scores), widest(k, scores.shape[-1]))
-    return jnp.take_along_axis(last, k_rows, -1)[..., 0]
+    shift, logits = _centred(scores, k_rows)
+    last, _ = _recursion(logits, widest(k, scores.shape[-1]))
+    log_prob = jnp.take_along_axis(last, k_rows, -1)
+    return (log_prob + k_rows * shift)[..., 0] + jax.nn.softplus(logits).sum(-1)
 
 
 def k_subset_marginals(
@@ -62,7 +64,7 @@ def k_subset_marginals(
     total = lambda s: k_subset_log_partition(s, k).sum()
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     # Rounding may leave [0, 1] by a last place; the slope is kept.
-    marginals = jax.grad(total)(_finite(wide))
+    marginals = jax.grad(total)(wide)
     excess = jax.lax.stop_gradient(marginals - jnp.clip(marginals, 0, 1))
     return (marginals - excess).astype(scores.dtype)
 
@@ -86,21 +88,19 @@ def k_subset_sample(
         ValueError: If a concrete `k` is outside [0, n].
     """
     left = per_row("k_subset", k, scores).astype(jnp.int32)
-    logits = _finite(jax.lax.stop_gradient(scores))
+    _, logits = _centred(jax.lax.stop_gradient(scores), left)
     _, before = _recursion(logits, widest(k, scores.shape[-1]))
     noise = jax.random.logistic(key, logits.shape, logits.dtype)
     at = functools.partial(jnp.take_along_axis, axis=-1)
 
     def visit(left, unit):  # last unit first: with it or without it among the others
-        logit, noise, before = unit
-        taken = logit + at(before, jnp.maximum(left - 1, 0))
-        odds = jnp.where(left > 0, taken - at(before, left), -jnp.inf)
-        certain = (left > 0) & (at(before, left) <= _IMPOSSIBLE / 2)
-        opened = certain | (odds + noise > 0)
+        logit, noise, before, num_before = unit
+        odds = logit + at(before, jnp.maximum(left - 1, 0)) - at(before, left)
+        opened = (left > 0) & ((left > num_before) | (odds + noise > 0))
         return left - opened, opened[..., 0]
 
     first = lambda units: jnp.moveaxis(units, -1, 0)[..., None]
-    units = (first(logits), first(noise), before)
+    units = (first(logits), first(noise), before, jnp.arange(logits.shape[-1]))
     _, opened = jax.lax.scan(visit, left, units, reverse=True)
     return jnp.moveaxis(opened, 0, -1).astype(scores.dtype)
 
@@ -145,25 +145,52 @@ def _finite(scores):
     high = jnp.where(finite, frozen, -jnp.inf).max(-1, keepdims=True)
     low = jnp.where(finite, frozen, jnp.inf).min(-1, keepdims=True)
     high, low = (jnp.where(jnp.isfinite(end), end, 0) for end in (high, low))
-    x = jnp.where(x == jnp.inf, high + _CERTAIN, x)
-    return jnp.where(x == -jnp.inf, low - _CERTAIN, x)
+    x = jnp.where(x == jnp.inf, high + _BEYOND, x)
+    return jnp.where(x == -jnp.inf, low - _BEYOND, x)
+
+
+def _centred(scores, k):
+    """Returns a shift without gradient, and the logits that are left around it.
+
+    Half-way between the k-th and the next score: then about k units have odds above
+    one, k is a likely count, and float32 resolves its log-probability.
+    """
+    x = _finite(scores)
+    ordered = -jnp.sort(-jax.lax.stop_gradient(x), -1)
+    at = lambda index: jnp.take_along_axis(
+        ordered, jnp.clip(index, 0, x.shape[-1] - 1), -1
+    )
+    shift = at(k - 1) / 2 + at(k) / 2
+    return shift, x - shift
 
 
 def _recursion(logits, width: int):
-    """Log of the elementary symmetric polynomials of orders 0 to `width`.
+    """Log-probabilities that 0 to `width` of independent units open (Poisson-binomial).
+
+    Unlike the elementary symmetric polynomials that they are up to a factor, they stay
+    near 0 where they matter.
 
     Returns:
         Those of all units, [*batch, width + 1], and those of the units before each
         one, [n, *batch, width + 1].
     """
-    none = jnp.full((*logits.shape[:-1], width + 1), _IMPOSSIBLE, logits.dtype)
-    none = none.at[..., 0].set(0)
+    orders = jnp.where(jnp.arange(width + 1) == 0, 0.0, _IMPOSSIBLE)
+    start = jnp.broadcast_to(orders, (*logits.shape[:-1], width + 1))
+    start = start + 0 * logits[..., :1]  # varies over devices as the logits do
 
-    def add(polynomials, logit):
-        with_it = polynomials[..., :-1] + logit[..., None]
-        without = polynomials[..., 1:]
-        higher = jnp.logaddexp(without, with_it)
-        new = jnp.concatenate([polynomials[..., :1], higher], -1)
-        return new, polynomials
+    def add(log_probs, unit):
+        log_open, log_closed = unit
+        with_it = log_probs[..., :-1] + log_open
+        without = log_probs + log_closed
+        higher = _log_add(without[..., 1:], with_it)
+        return jnp.concatenate([without[..., :1], higher], -1), log_probs
 
-    return jax.lax.scan(add, none, jnp.moveaxis(logits, -1, 0))
+    first = lambda units: jnp.moveaxis(units, -1, 0)[..., None]
+    units = first(jax.nn.log_sigmoid(logits)), first(jax.nn.log_sigmoid(-logits))
+    return jax.lax.scan(add, start, units)
+
+
+def _log_add(a, b):
+    """`jnp.logaddexp`, whose second derivative at a tie is wrong inside of a scan."""
+    top = jax.lax.stop_gradient(jnp.maximum(a, b))
+    return top + jnp.log(jnp.exp(a - top) + jnp.exp(b - top))

@@ -6,7 +6,6 @@ one implicit derivative serve every member; `families.py` holds the members.
 """
 
 import functools
-from typing import Literal
 
 import jax
 import jax.core
@@ -17,8 +16,6 @@ from jaxtyping import Array, Bool, Float, Num
 from dynsparse.ops.families import Family, find_family
 from dynsparse.ops.solvers import CLOSED_FORMS, Problem, bisect
 
-Solver = Literal["bisection", "sort"]
-
 
 def soft_topk_mask(
     scores: Float[Array, "*batch n"],
@@ -28,7 +25,7 @@ def soft_topk_mask(
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
     where: Bool[Array, "*#batch n"] | None = None,
-    solver: Solver = "bisection",
+    solver: str = "bisection",
 ) -> Float[Array, "*batch n"]:
     r"""Relaxed top-k mask: entries in [0, 1], each row spends exactly `k`.
 
@@ -102,7 +99,7 @@ def soft_topk_threshold(
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
     where: Bool[Array, "*#batch n"] | None = None,
-    solver: Solver = "bisection",
+    solver: str = "bisection",
 ) -> Float[Array, "*batch"]:
     r"""The threshold $\theta$ of `soft_topk_mask`, one per row, in units of `scores`.
 

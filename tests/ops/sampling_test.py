@@ -1,0 +1,276 @@
+"""Samplers: counts, inclusion, determinism, and the distributions that agree."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from dynsparse import ops
+
+DRAWS = 40_000
+SCORES = jnp.array([0.3, -1.0, 0.8, 0.1, 1.9])
+SUBSETS = np.array(
+    [z for z in itertools.product([0.0, 1.0], repeat=5) if sum(z) == 2], np.float32
+)
+soft = lambda scores, k: ops.soft_topk_mask(scores, k, 0.7)
+
+
+def subset_probabilities(scores):
+    return jax.nn.softmax(SUBSETS @ scores)
+
+
+def plackett_luce_probabilities(scores):
+    """Of each of SUBSETS, over both orders of drawing it."""
+    prob = np.float64(jax.nn.softmax(scores))
+    pairs = [np.flatnonzero(z) for z in SUBSETS]
+    draw = lambda i, j: prob[i] * prob[j] / (1 - prob[i])
+    return np.array([draw(i, j) + draw(j, i) for i, j in pairs])
+
+
+SAMPLERS = dict(
+    systematic=(
+        lambda key, s, k: ops.systematic_round(key, soft(s, k)),
+        lambda s: soft(s, 2.0),
+    ),
+    k_subset=(ops.k_subset_sample, lambda s: subset_probabilities(s) @ SUBSETS),
+    gumbel_topk=(
+        ops.gumbel_topk_mask,
+        lambda s: plackett_luce_probabilities(s) @ SUBSETS,
+    ),
+    imle=(ops.imle_topk_mask, lambda s: plackett_luce_probabilities(s) @ SUBSETS),
+)
+every_sampler = pytest.mark.parametrize("name", SAMPLERS)
+
+
+def draw(name, key, scores, k, draws=DRAWS):
+    rows = jnp.broadcast_to(scores, (draws, len(scores)))
+    return jax.jit(SAMPLERS[name][0])(key, rows, k)
+
+
+@every_sampler
+def test_every_draw_opens_exactly_k(name, key):
+    for k in (0, 2, 5):
+        z = draw(name, key, SCORES, k, 1000)
+        assert set(np.unique(z)) <= {0.0, 1.0}
+        np.testing.assert_array_equal(z.sum(-1), k)
+
+
+@every_sampler
+def test_units_are_included_as_often_as_they_should(name, key):
+    expected = np.asarray(SAMPLERS[name][1](SCORES))
+    opened = np.asarray(draw(name, key, SCORES, 2)).mean(0)
+    error = np.sqrt(expected * (1 - expected) / DRAWS)
+    assert (np.abs(opened - expected) < 4 * error).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "probabilities"),
+    [
+        ("k_subset", subset_probabilities),
+        ("gumbel_topk", plackett_luce_probabilities),
+    ],
+)
+def test_subsets_are_drawn_with_their_probabilities(name, probabilities, key):
+    z = np.asarray(draw(name, key, SCORES, 2))
+    counts = np.array([(z == subset).all(-1).sum() for subset in SUBSETS])
+    expected = DRAWS * np.asarray(probabilities(SCORES))
+    statistic = ((counts - expected) ** 2 / expected).sum()
+    assert statistic < chi2.isf(1e-4, len(SUBSETS) - 1)
+
+
+def test_plackett_luce_is_not_the_k_subset_distribution():
+    difference = plackett_luce_probabilities(SCORES) - subset_probabilities(SCORES)
+    assert np.abs(difference).max() > 0.02
+
+
+@every_sampler
+def test_a_key_decides_the_draw(name):
+    keys = jax.random.key(1), jax.random.key(1), jax.random.key(2)
+    first, again, other = (draw(name, key, SCORES, 2, 100) for key in keys)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@every_sampler
+def test_rows_are_drawn_apart(name, key):
+    z = draw(name, key, jnp.zeros(12), 6, 64)
+    assert len(np.unique(z, axis=0)) > 32
+
+
+def test_rounding_opens_the_floor_or_the_ceiling_of_the_sum(key):
+    mask = jnp.broadcast_to(jnp.array([0.5, 0.9, 0.8, 0.1]), (DRAWS, 4))
+    counts = ops.systematic_round(key, mask).sum(-1)
+    assert set(np.unique(counts)) == {2.0, 3.0}
+    np.testing.assert_allclose(counts.mean(), 2.3, atol=4 * 0.5 / DRAWS**0.5)
+
+
+def test_rounding_leaves_hard_masks_alone(key):
+    mask = jnp.array([[1.0, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(ops.systematic_round(key, mask), mask)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 30.0])
+def test_rounding_a_long_mask_keeps_the_count(temperature):
+    n, k = 2**18, 60_001
+    scores = jax.random.normal(jax.random.key(3), (n,))
+    mask = ops.soft_topk_mask(scores, k, temperature)
+    for seed in range(3):
+        assert ops.systematic_round(jax.random.key(seed), mask).sum() == k
+
+
+def test_rounding_is_negatively_dependent(key):
+    z = np.asarray(draw("systematic", key, SCORES, 2))
+    covariance = np.cov(z.T)
+    off = covariance - np.diag(np.diag(covariance))
+    assert off.sum() < -0.5 * np.diag(covariance).sum()
+
+
+def test_bfloat16_masks_are_rounded_to_k(key):
+    mask = ops.soft_topk_mask(SCORES.astype(jnp.bfloat16), 2, 0.7)
+    z = ops.systematic_round(key, jnp.broadcast_to(mask, (1000, 5)))
+    assert z.dtype == jnp.bfloat16
+    assert set(np.unique(np.float32(z).sum(-1))) <= {1.0, 2.0, 3.0}
+
+
+# The k-subset distribution: partition, marginals, log-probability and score agree.
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_partition_and_marginals_match_enumeration(k):
+    masks = np.array([z for z in itertools.product([0, 1], repeat=5) if sum(z) == k])
+    weights = np.exp(masks @ np.float64(SCORES))
+    log_partition = ops.k_subset_log_partition(SCORES, k)
+    np.testing.assert_allclose(log_partition, np.log(weights.sum()), atol=1e-5)
+    expected = weights @ masks / weights.sum()
+    np.testing.assert_allclose(ops.k_subset_marginals(SCORES, k), expected, atol=1e-6)
+
+
+def test_log_probabilities_are_those_of_enumeration():
+    found = ops.k_subset_log_prob(
+        jnp.broadcast_to(SCORES, (10, 5)), jnp.asarray(SUBSETS)
+    )
+    expected = np.log(subset_probabilities(SCORES))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_log_probabilities_of_far_masks_are_not_cut_off():
+    scores = jnp.array([500.0, 0.0, -300.0])
+    found = ops.k_subset_log_prob(scores, jnp.array([0.0, 0.0, 1.0]))
+    np.testing.assert_allclose(found, -800.0, rtol=1e-6)
+
+
+def test_score_is_the_gradient_of_the_log_probability():
+    gradient = jax.grad(lambda s: ops.k_subset_log_prob(s, jnp.asarray(SUBSETS[3])))(
+        SCORES
+    )
+    score = ops.k_subset_score(SCORES, jnp.asarray(SUBSETS[3]))
+    np.testing.assert_allclose(score, gradient, atol=1e-6)
+    np.testing.assert_allclose(score.sum(), 0, atol=1e-6)
+
+
+def test_jacobian_of_the_marginals_is_the_covariance_of_the_mask():
+    prob = np.float64(subset_probabilities(SCORES))
+    mean = prob @ SUBSETS
+    covariance = (SUBSETS.T * prob) @ SUBSETS - np.outer(mean, mean)
+    jacobian = jax.jacobian(lambda s: ops.k_subset_marginals(s, 2))(SCORES)
+    np.testing.assert_allclose(jacobian, covariance, atol=1e-6)
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+def test_ties_have_the_right_jacobian(scores):
+    scores = jnp.array(scores)
+    with jax.enable_x64(True):
+        marginals = jax.jit(lambda s: ops.k_subset_marginals(s, 1))
+        jacobian = jax.jacobian(marginals)(scores.astype(jnp.float64))
+    prob = jax.nn.softmax(scores)
+    expected = jnp.diag(prob) - jnp.outer(prob, prob)
+    np.testing.assert_allclose(jacobian, expected, atol=1e-6)
+
+
+def test_long_rows_have_marginals_that_sum_to_k():
+    scores = 3 * jax.random.normal(jax.random.key(0), (1000,))
+    marginals = ops.k_subset_marginals(scores, 250)
+    np.testing.assert_allclose(np.float64(marginals).sum(), 250, atol=2e-2)
+    sample = ops.k_subset_sample(jax.random.key(1), scores, 250)
+    assert sample.sum() == 250
+
+
+def test_plackett_luce_log_probabilities_add_up_over_orders():
+    orders = jnp.array(list(itertools.permutations(range(5), 2)))
+    rows = jnp.broadcast_to(SCORES, (len(orders), 5))
+    prob = np.exp(ops.plackett_luce_log_prob(rows, orders))
+    np.testing.assert_allclose(prob.sum(), 1, rtol=1e-5)
+    by_subset = [
+        prob[[set(order.tolist()) == set(np.flatnonzero(z)) for order in orders]].sum()
+        for z in SUBSETS
+    ]
+    np.testing.assert_allclose(
+        by_subset, plackett_luce_probabilities(SCORES), rtol=1e-5
+    )
+
+
+# Perturbed top-k and I-MLE: whose gradients come from draws.
+
+
+def test_perturbed_masks_and_jacobians_are_unbiased(key):
+    """With Gumbel noise the smoothed mask is the inclusion of Plackett-Luce."""
+    smooth = jax.jit(
+        lambda key, s: ops.perturbed_topk_mask(key, s, 2, sigma=1.0, num_samples=64)
+    )
+    rows = jnp.broadcast_to(SCORES, (4000, 5))
+    loss = lambda s: (smooth(key, s) @ jnp.arange(5.0)).sum()
+    mask, gradients = np.asarray(smooth(key, rows)), np.asarray(jax.grad(loss)(rows))
+    inclusion = lambda s: plackett_luce_probabilities(s) @ SUBSETS
+    np.testing.assert_allclose(mask.mean(0), inclusion(SCORES), atol=5e-3)
+    np.testing.assert_allclose(mask.sum(-1), 2, atol=1e-5)
+    step = 1e-2
+    for unit in range(5):
+        shift = step * (np.arange(5) == unit)
+        above, below = inclusion(SCORES + shift), inclusion(SCORES - shift)
+        expected = (above - below) @ np.arange(5.0) / (2 * step)
+        error = gradients[:, unit].std() / len(gradients) ** 0.5
+        assert abs(gradients[:, unit].mean() - expected) < 4 * error + 1e-3
+
+
+def test_perturbed_rows_do_not_share_noise(key):
+    loss = lambda s: ops.perturbed_topk_mask(key, s, 2, sigma=1.0, num_samples=8)[
+        0
+    ].sum()
+    gradient = jax.grad(loss)(jnp.broadcast_to(SCORES, (3, 5)))
+    assert not gradient[1:].any()
+
+
+@pytest.mark.parametrize("step", [0.5, 5.0, 50.0])
+def test_imle_gradients_are_differences_of_masks(step, key):
+    rows = jax.random.normal(key, (64, 8))
+    loss = lambda s: (ops.imle_topk_mask(key, s, 3, step) @ jnp.arange(8.0)).sum()
+    gradient = jax.grad(loss)(rows)
+    np.testing.assert_array_equal((gradient > 0).sum(-1), (gradient < 0).sum(-1))
+    assert set(np.unique(gradient * step)) <= {-1.0, 0.0, 1.0}
+    assert gradient.any()
+    perturbed = ops.gumbel_perturb(key, rows)
+    target = ops.hard_topk_mask(perturbed - step * jnp.arange(8.0)[None], 3)
+    expected = (ops.hard_topk_mask(perturbed, 3) - target) / step
+    np.testing.assert_allclose(gradient, expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda key: ops.k_subset_marginals(SCORES, 6), r"k in \[0, 5\], got 6"),
+        (lambda key: ops.gumbel_topk_mask(key, SCORES, -1), r"k in \[0, 5\], got -1"),
+        (lambda key: ops.imle_topk_mask(key, SCORES, 2, 0.0), "step > 0, got 0.0"),
+        (
+            lambda key: ops.perturbed_topk_mask(
+                key, SCORES, 2, sigma=1.0, num_samples=0
+            ),
+            "num_samples > 0, got 0",
+        ),
+    ],
+)
+def test_values_out_of_range_are_named(call, message, key):
+    with pytest.raises(ValueError, match=message):
+        call(key)
