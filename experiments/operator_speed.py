@@ -1,0 +1,298 @@
+"""What does a differentiable top-k cost beside the hard one?
+
+    python -m experiments.operator_speed --out DIR
+
+Claim: forward and backward of soft_topk_mask take at most 3 times the forward of
+jax.lax.top_k, and 20 times less than OTT-JAX takes for the same mask at the smallest
+epsilon at which it converges. What would refute it: a longer time at n = 1024 (batch
+32) or at n = 32768 (batch 8), k = n / 4, in the same process.
+
+Scores are standard normal, in float32, at temperature 0.1; the operators of a trial
+take turns, and ratios are to the forward of jax.lax.top_k beside them. Memory is what
+XLA plans for temporaries and outputs. `miss` is the largest |sum - k| of a row, summed
+in float64; `difference` is to our operator that computes the same, that of the gradient
+relative to its largest entry. OTT, with its default tolerance, has temperature epsilon
+/ 2, which goes down a grid until value or gradient is not finite or a sum is off by 1 %
+of k: as it comes, with a ridge in the solver of its implicit gradient, and unrolled.
+
+Peers, where installed: ott-jax 0.6.0, jaxopt 0.8.5, entmax 1.3 on torch 2.13.0.
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import itertools
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.alone import Report, Row, run_alone
+
+TRIAL = ("operator", "n", "batch")
+TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
+ERRORS = ("miss", "difference", "gradient_difference", "nan_rate")
+COLUMNS = (*TRIAL, *TIMES, *ERRORS, "temperature", "note")
+PARTS = ("forward", "both")
+TARGETS = ((1024, 32), (32768, 8))  # n and batch
+REFERENCES = ("jax.lax.top_k", "logistic")  # in both panels of the figure
+PEERS = ("ott-jax", "jaxopt", "entmax")
+OTT_TEMPERATURES = (0.25, 0.15, 0.1, 0.075, 0.05, 0.025, 0.01)
+SORTED = ("jax.lax.top_k", "jnp.sort")  # values, not a mask
+TABLES, LARGEST_TABLE = ("k_subset", "soft_sort", "neural_sort"), 2**24  # n k entries
+SLOW, TOO_LONG = 1, 20  # seconds of a call: timed once; nothing harder is tried
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "0.4")
+VERSIONS = {each.name: each.version for each in importlib.metadata.distributions()}
+
+
+class Operator(NamedTuple):
+    """A function of scores, k and temperature, and what is special about it."""
+
+    apply: Callable[[Any, int, Any], Any]
+    package: str = "dynsparse"
+    same_as: str | None = None  # our operator that computes the same
+    temperatures: Sequence[float] = (0.1,)  # the last that works, of easy to hard
+
+
+def sweep(add):
+    """One call of `add` per n and batch, and one for the hard inputs."""
+    for n, batch in (*TARGETS, (64, 2**12), (1024, 2**8), (2**20, 1)):
+        add(inputs="normal", n=n, batch=batch)
+    add(inputs="hard", n=64, batch=1)
+
+
+def measure(*, inputs: str, n: int, batch: int, repeats: int = 7, only=None):
+    """One row per operator: its time on "normal" inputs, or which "hard" ones break it.
+
+    `only` names operators, jax.lax.top_k among them; None is all.
+    """
+    import jax
+
+    logging.getLogger("jax").setLevel(logging.CRITICAL)  # what peers raise is noted
+    scores = jax.random.normal(jax.random.key(0), (batch, n))
+    left_out = SORTED if inputs == "hard" else ()
+    left_out += TABLES if batch * n * (n // 4) > LARGEST_TABLE else ()
+    wanted = lambda name: name not in left_out and (only is None or name in only)
+    chosen = {name: operator for name, operator in _operators() if wanted(name)}
+    if inputs == "normal":
+        return _timed_rows(chosen, scores, repeats)
+    return [_hard_row(name, operator, scores) for name, operator in chosen.items()]
+
+
+def report(results: Sequence[Row]) -> Report:
+    """The table, whether the targets were met, and time against n."""
+    hard = {row["operator"]: row for row in results if "broken_by" in row}
+    rates = {name: row["nan_rate"] for name, row in hard.items()}
+    timed = [row for row in results if "broken_by" not in row]
+    rows = [{**row, "nan_rate": rates.get(row["operator"])} for row in timed]
+    packages = sorted({row["package"] for row in rows})
+    missing = [peer for peer in PEERS if not any(peer in name for name in packages)]
+    broken = [f"{name} ({hard[name]['broken_by']})" for name in hard if rates[name]]
+    notes = [note for shape in TARGETS for note in _verdicts(rows, *shape)]
+    notes.append(f"Broken by hard inputs: {'; '.join(broken) or 'none'}.")
+    notes.append(
+        f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}."
+    )
+    return Report(rows, COLUMNS, notes, functools.partial(_draw, rows=rows))
+
+
+def _verdicts(rows, n, batch) -> Iterator[str]:
+    from dynsparse import ops
+
+    at = {r["operator"]: r for r in rows if (r["n"], r["batch"]) == (n, batch)}
+    word = lambda met: "met" if met else "missed"
+    ratios = {name: at[name]["both_ratio"] for name in ops.FAMILIES if name in at}
+    listed = ", ".join(f"{name} {r:.2f} ({word(r <= 3)})" for name, r in ratios.items())
+    yield f"n = {n}, batch {batch}, at most 3 times jax.lax.top_k: {listed or '-'}."
+    peers = [r for r in at.values() if "ott" in r["package"] and r["both_ms"]]
+    for peer in sorted(peers, key=lambda r: (r["temperature"], r["both_ms"]))[:1]:
+        factor = peer["both_ms"] / at["logistic"]["both_ms"]
+        yield (
+            f"n = {n}, batch {batch}, at least 20 times faster than OTT: {factor:.1f} "
+            f"({word(factor >= 20)}), of '{peer['operator']}' at its smallest epsilon, "
+            f"{2 * peer['temperature']:.3g}. Its errors: {peer['miss']:.2g} in k "
+            f"(logistic {at['logistic']['miss']:.2g}), {peer['difference']:.2g} in the "
+            f"mask, {peer['gradient_difference']:.2g} in the gradient."
+        )
+
+
+def _operators() -> Iterator[tuple[str, Operator]]:
+    import jax
+
+    from dynsparse import ops
+
+    key, soft, load = jax.random.key(0), ops.soft_topk_mask, importlib.import_module
+    softmax = lambda s, k, t: jax.numpy.minimum(1, k * jax.nn.softmax(s / t, -1))
+    perturb = functools.partial(ops.perturbed_topk_mask, key, num_samples=100)
+
+    def rounded(s, k, t):
+        mask = soft(s, k, t)
+        return ops.straight_through(ops.systematic_round(key, mask), mask)
+
+    yield "jax.lax.top_k", Operator(lambda s, k, t: jax.lax.top_k(s, k)[0], "jax")
+    yield "jnp.sort", Operator(lambda s, k, t: jax.numpy.sort(s, -1), "jax")
+    yield "k softmax, clipped", Operator(softmax, "jax")
+    for family in ops.FAMILIES:
+        yield family, Operator(functools.partial(soft, family=family))
+    for family in ("laplace", "capped"):
+        by_sort = functools.partial(soft, family=family, solver="sort")
+        yield f"{family}, by sort", Operator(by_sort, same_as=family)
+    yield "logistic, rounded", Operator(rounded)
+    yield "hard_topk", Operator(lambda s, k, t: ops.hard_topk_mask(s, k))
+    yield "dftopk", Operator(ops.dftopk_mask)
+    yield "k_subset", Operator(lambda s, k, t: ops.k_subset_marginals(s / t, k))
+    yield "soft_sort", Operator(ops.soft_sort_mask)
+    yield "neural_sort", Operator(ops.neural_sort_mask)
+    yield "optax perturbed", Operator(lambda s, k, t: perturb(s, k, sigma=t), "optax")
+    if "ott-jax" in VERSIONS:
+        topk_mask = load("ott.tools.soft_sort").topk_mask
+        implicit = load("ott.solvers.linear.implicit_differentiation").ImplicitDiff
+        ridge = implicit(solver_kwargs=dict(ridge_kernel=1e-2, ridge_identity=1e-2))
+        for name, form in dict(plain=implicit(), ridge=ridge, unrolled=None).items():
+            options = dict(squashing_fun=lambda scores: scores, implicit_diff=form)
+            mask = lambda s, k, t, o=options: topk_mask(s, k=k, epsilon=2 * t, **o)
+            yield f"ott {name}", Operator(mask, "ott-jax", "logistic", OTT_TEMPERATURES)
+    if "jaxopt" in VERSIONS:
+        project = load("jaxopt.projection").projection_box_section
+        box = lambda row, k: (0 * row, 0 * row + 1, 0 * row + 1, float(k))
+        section = lambda s, k, t: jax.vmap(lambda row: project(row, box(row, k)))(s / t)
+        yield "jaxopt box section", Operator(section, "jaxopt", "capped")
+    if "entmax" in VERSIONS:
+        bisect = load("entmax.root_finding").budget_bisect
+        budget = lambda s, k, t: bisect(s / t, budget=k)
+        yield "entmax budget", Operator(budget, "entmax torch", "capped")
+
+
+def _calls(operator: Operator, scores, k: int):
+    """Mask, mask and gradient, of temperature and scores; megabytes of the latter."""
+    import jax
+
+    weights = jax.random.normal(jax.random.key(1), scores.shape)
+    mask = lambda t, s: operator.apply(s, k, t)
+    if "torch" in operator.package:
+        tensor = importlib.import_module("torch").from_dlpack
+        vjp = importlib.import_module("torch.autograd.functional").vjp
+        both = lambda t, s: vjp(lambda s: mask(t, s), tensor(s), tensor(weights))
+        both(1.0, scores)  # starts its threads
+        return lambda t, s: mask(t, tensor(s)), both, None
+
+    def with_gradient(t, s, weights):
+        value, pull = jax.vjp(functools.partial(mask, t), s)
+        return value, *pull(weights[..., : value.shape[-1]])
+
+    forward = jax.jit(mask).lower(1.0, scores).compile()
+    compiled = jax.jit(with_gradient).lower(1.0, scores, weights).compile()
+    memory: Any = compiled.memory_analysis()
+    size = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    return forward, lambda t, s: compiled(t, s, weights), size / 1e6
+
+
+def _run(call, *arguments):
+    """The arrays that a call returns, in float64, and its seconds."""
+    import jax
+
+    start = time.perf_counter()
+    result = jax.block_until_ready(call(*arguments))
+    seconds = time.perf_counter() - start
+    arrays = [np.asarray(each, np.float64) for each in jax.tree.leaves(result)]
+    if not all(np.isfinite(each).all() for each in arrays):
+        raise FloatingPointError
+    return arrays, seconds
+
+
+def _settle(operator: Operator, scores, k: int) -> dict[str, Any]:
+    """The operator at the last temperature that works, and why not at the next."""
+    t, found = None, dict[str, Any](note="")
+    try:
+        forward, both, megabytes = _calls(operator, scores, k)
+        for t in operator.temperatures:
+            arrays, seconds = _run(both, t, scores)
+            miss = float(abs(arrays[0].sum(-1) - k).max())
+            if len(operator.temperatures) > 1 and miss > k / 100:
+                raise ArithmeticError
+            found |= dict(temperature=t, forward=forward, both=both, arrays=arrays)
+            found |= dict(seconds=seconds, miss=miss, memory_mb=megabytes)
+            found["note"] = "timed once; " if seconds > SLOW else ""
+            if seconds > TOO_LONG:
+                raise TimeoutError
+    except Exception as error:
+        found["note"] += f"{type(error).__name__} at temperature {t}"
+    return found
+
+
+def _timed_rows(chosen: dict[str, Operator], scores, repeats: int):
+    from dynsparse import costs
+
+    batch, n = scores.shape
+    settled = {name: _settle(each, scores, n // 4) for name, each in chosen.items()}
+    works = {name: found for name, found in settled.items() if "both" in found}
+    quick, slow = {}, {}
+    for name, found in works.items():
+        for part in PARTS:
+            call = functools.partial(found[part], found["temperature"], scores)
+            (slow if found["seconds"] > SLOW else quick)[f"{name} {part}"] = call
+    seconds = costs.median_seconds(quick, repeats=repeats)
+    seconds |= {name: _run(call)[1] for name, call in slow.items()}
+    rows, top_k_ms = [], 1e3 * seconds["jax.lax.top_k forward"]
+    for name, found in settled.items():
+        _, package, same_as, _ = chosen[name]
+        row: dict[str, Any] = {field: found.get(field) for field in COLUMNS}
+        row |= dict(operator=name, n=n, batch=batch)
+        row["miss"] = None if name in SORTED else found.get("miss")
+        known = [f"{each} {VERSIONS.get(each, '')}" for each in package.split()]
+        row["package"] = ", ".join(known).rstrip()
+        for part in PARTS if name in works else ():
+            row[f"{part}_ms"] = 1e3 * seconds[f"{name} {part}"]
+            row[f"{part}_ratio"] = row[f"{part}_ms"] / top_k_ms
+        if name in works and same_as in works:
+            ours, _ = _run(works[same_as]["both"], found["temperature"], scores)
+            off = [abs(a - b).max() for a, b in zip(ours, found["arrays"], strict=True)]
+            row["difference"] = float(off[0])
+            row["gradient_difference"] = float(off[1] / abs(ours[1]).max())
+        rows.append(row)
+    return rows
+
+
+def _hard_row(name: str, operator: Operator, scores):
+    some = lambda every, value: scores.at[:, ::every].set(value)
+    inputs = dict(ties=scores.round(), equal=0 * scores, offset=scores + 1e8)
+    inputs |= dict(tiny=1e-8 * scores, wide=1e6 * scores)
+    inputs |= {"-inf": some(2, -np.inf), "inf": some(16, np.inf)}
+    _, both, _ = _calls(operator, scores, scores.shape[-1] // 4)
+    broken = []
+    for hard, t in itertools.product(inputs, (1.0, 1e-3)):
+        try:
+            _run(both, t, inputs[hard])
+        except Exception:
+            broken.append(f"{hard} at {t:g}")
+    rate = len(broken) / (2 * len(inputs))
+    return dict(operator=name, nan_rate=rate, broken_by=", ".join(broken))
+
+
+def _draw(figure, rows):
+    """Time per score against n, of the largest batch: ours, and the others'."""
+    figure.set_size_inches(13, 6)
+    for ours, panel in zip((1, 0), figure.subplots(1, 2, sharey=True), strict=True):
+        lines = {}
+        for row in sorted(rows, key=lambda row: (row["n"], row["batch"])):
+            name, part = row["operator"], PARTS[row["operator"] != "jax.lax.top_k"]
+            here = name in REFERENCES or ("dynsparse" in row["package"]) == ours
+            if here and row[f"{part}_ms"]:
+                nanoseconds = 1e6 * row[f"{part}_ms"] / row["n"] / row["batch"]
+                lines.setdefault(name, {})[row["n"]] = nanoseconds
+        slowest_first = sorted(lines, key=lambda name: -[*lines[name].values()][-1])
+        for i, name in enumerate(slowest_first):
+            style: dict[str, Any] = dict(color=COLOURS[i % 7], marker="os^Dv"[i % 5])
+            if name in REFERENCES:
+                style |= dict(color="black", lw=3, ls="-:"[name in SORTED])
+            panel.loglog(*zip(*lines[name].items(), strict=True), label=name, **style)
+        panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        panel.set(title="dynsparse" if ours else "others", xlabel="n")
+    figure.supylabel("forward and backward, ns per score (jax.lax.top_k: forward)")
+
+
+if __name__ == "__main__":
+    run_alone(sys.modules["__main__"])

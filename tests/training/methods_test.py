@@ -1,0 +1,178 @@
+"""Every method trains; what methods add to a step does what it says."""
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from configs import cluttered_digits
+from dynsparse import gates, training
+from dynsparse.gates.base import GateOutput
+from dynsparse.training.annealing import TemperatureSchedule
+from dynsparse.training.losses import objective
+from dynsparse.training.optimizer import group_of, make_optimizer
+from dynsparse.training.settings import GateOptimizerSettings, OptimizerSettings
+from tests.training import tiny
+
+METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
+TRAINED = {cluttered_digits.get_config(method).gate.name for method in METHODS}
+
+
+def step(method, **changes):
+    """One step of a tiny run: the trainer, the state before and after, the metrics."""
+    experiment = training.prepare(tiny.config(method, **changes))
+    before = experiment.initial_state
+    after, metrics = jax.jit(experiment.trainer.step)(before, *experiment.batches[0])
+    return experiment.trainer, before, after, metrics
+
+
+def moved(before, after, part):
+    """Whether any leaf below `part` differs."""
+    pairs = zip(
+        jax.tree_util.tree_leaves_with_path(before["params"]),
+        jax.tree.leaves(after["params"]),
+        strict=True,
+    )
+    return any(
+        bool((old != new).any())
+        for (path, old), new in pairs
+        if part in {getattr(entry, "key", None) for entry in path}
+    )
+
+
+def test_every_gate_has_a_method():
+    assert TRAINED == set(gates.available())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_a_step(method):
+    _, before, after, metrics = step(method, optimizer__warmup_steps=0)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert moved(before, after, "host")
+    untaught = ("dense", "hard_topk", "magnitude", "random_bernoulli", "random_topk")
+    assert moved(before, after, "scorer") == (method not in untaught)
+
+
+@pytest.mark.parametrize("method", ["reinforce", "ema_threshold", "static"])
+def test_a_whole_run_of_an_unusual_method(method, tmp_path):
+    config = tiny.config(method)
+    experiment = training.prepare(config)
+    state = training.train(experiment, tmp_path)
+    result = training.finish(experiment, state, tmp_path, config, method)
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    assert all(0 < point["budget"] <= 1.2 for point in result["curve"])
+
+
+def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
+    logits = jax.random.normal(jax.random.key(0), (3, 4, 5))
+    labels = jnp.array([0, 1, 2, 3])
+    gate = gates.from_config(dict(name="reinforce", samples=3), rngs=nnx.Rngs(0))
+    scores = jax.random.normal(jax.random.key(1), (4, 6))
+    mask = jax.random.bernoulli(jax.random.key(2), 0.5, (3, 4, 6)).astype(jnp.float32)
+
+    def loss(scores):
+        prob = jnp.broadcast_to(jax.nn.sigmoid(scores), mask.shape)
+        record = GateOutput(mask, prob)
+        return objective(logits, labels, dict(x=record), dict(x=gate), None)
+
+    (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
+    rows = jnp.broadcast_to(labels, (3, 4))
+    losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, rows)
+    np.testing.assert_allclose(value, losses.mean(), rtol=1e-6)
+    np.testing.assert_allclose(metrics["cross_entropy"], losses.mean(), rtol=1e-6)
+    advantage = (losses - losses.mean(0)) / 2  # the mean of the others, over 3 - 1
+    expected = (advantage[..., None] * (mask - jax.nn.sigmoid(scores))).sum(0) / 4
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+def test_antithetic_passes_of_a_step_share_their_noise():
+    trainer, before, *_ = step("disarm")
+    assert trainer.samples == 2
+    model, key = trainer.model(before), jax.random.key(3)
+    images = jnp.zeros((4, 28, 28, 1), jnp.uint8)
+    (_, first), (_, second) = (trainer._run(model, key, s, images) for s in (0, 1))
+    (first,), (second,) = first.values(), second.values()
+    np.testing.assert_array_equal(first.open_prob, second.open_prob)
+    likely = (
+        first.open_prob > 0.5
+    )  # an antithetic pair opens each of them at least once
+    assert ((first.mask + second.mask)[likely] >= 1).all()
+    assert ((first.mask + second.mask)[~likely] <= 1).all()
+
+
+def test_disarm_is_refused_where_gates_follow_gates():
+    with pytest.raises(
+        ValueError, match="Disarm learns in models with one gated layer"
+    ):
+        step("disarm", model__granularity="blocks", model__depth=2)
+
+
+def test_reinforce_takes_gates_that_follow_gates():
+    changes = dict(model__granularity="blocks", model__depth=2)
+    _, before, after, _ = step("reinforce", optimizer__warmup_steps=0, **changes)
+    assert moved(before, after, "scorer")
+
+
+@pytest.mark.parametrize("start", [1.0, 5.0])
+def test_temperature_falls_geometrically_from_the_gates_own(start):
+    schedule = TemperatureSchedule(final=0.1, until=0.5)
+    temperature, path = jnp.float32(start), []
+    for number in range(12):
+        path.append(float(temperature))
+        temperature = schedule(temperature, jnp.int32(number), 20)
+    expected = [start * (0.1 / start) ** min(n / 10, 1) for n in range(12)]
+    np.testing.assert_allclose(path, expected, rtol=1e-5)
+
+
+def test_steps_anneal_the_temperature_and_log_it():
+    _, before, after, metrics = step("binary_concrete")
+    read = lambda state: [
+        float(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state["variables"])
+        if "temperature" in str(path)
+    ]
+    assert read(before) == [1.0]
+    np.testing.assert_allclose(metrics["temperature"], 1.0)
+    np.testing.assert_allclose(read(after), [0.3 ** (1 / (0.8 * 6))], rtol=1e-5)
+
+
+def test_a_schedule_without_a_temperature_is_refused():
+    schedule = dict(final=0.1, until=0.5)
+    with pytest.raises(ValueError, match="temperature_schedule: the model has no gate"):
+        training.prepare(tiny.config("dense", temperature_schedule=schedule))
+
+
+def test_gates_and_scorers_are_a_group_of_their_own():
+    params = dict(
+        body=dict(
+            host=dict(kernel=jnp.ones((2, 2))),
+            scorer=dict(kernel=jnp.ones((2, 2))),
+            gate=dict(threshold=jnp.ones(())),
+        )
+    )
+    expected = dict(
+        body=dict(
+            host=dict(kernel="weights"),
+            scorer=dict(kernel="gates"),
+            gate=dict(threshold="gates"),
+        )
+    )
+    assert group_of(params) == expected
+    transform = make_optimizer(
+        OptimizerSettings(
+            learning_rate=0.1, warmup_steps=0, weight_decay=0.0, clip_norm=1.0
+        ),
+        GateOptimizerSettings(learning_rate_scale=0.5, weight_decay=0.2),
+        10,
+    )
+    zero = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = transform.update(zero, transform.init(params), params)
+    np.testing.assert_array_equal(updates["body"]["host"]["kernel"], 0)
+    decayed = -0.1 * 0.5 * 0.2 * np.ones((2, 2))  # rate x scale x decay x weight
+    np.testing.assert_allclose(updates["body"]["scorer"]["kernel"], decayed, rtol=1e-5)
+    np.testing.assert_array_equal(updates["body"]["gate"]["threshold"], 0)
