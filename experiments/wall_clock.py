@@ -52,6 +52,7 @@ def measure(
     density: float | None,
     batch: int,
     model: dict[str, Any] = MODEL,
+    scorer: dict[str, Any] = SCORER,
     image_shape: tuple[int, int, int] = IMAGE_SHAPE,
     repeats: int = 15,
 ) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def measure(
         density: Of top-k gates; None opens each block for half of the batch.
         batch: Pictures per pass.
         model: Config of the model, but for its granularity.
+        scorer: Config of its scorers.
         image_shape: Height, width, channels.
         repeats: Timed passes of each execution.
 
@@ -79,7 +81,7 @@ def measure(
     network = models.from_config(
         {**model, "granularity": granularity},
         gate=gate,
-        scorer=SCORER,
+        scorer=scorer,
         image_shape=image_shape,
         num_classes=10,
         rngs=nnx.Rngs(params=0, gate=1),

@@ -5,13 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    certain,
-    initial_temperature,
-    positive,
-)
+from dynsparse.gates.base import Gate, GateOutput, initial_temperature, positive
 
 
 class GumbelSigmoid(Gate):
@@ -36,7 +30,8 @@ class GumbelSigmoid(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
+        open_prob = jax.nn.sigmoid(scores)
         if self.deterministic:
-            return certain(positive(scores))
+            return GateOutput(positive(scores), open_prob)
         mask = ops.gumbel_sigmoid(self.noise(), scores, self.temperature[...])
-        return GateOutput(mask, jax.nn.sigmoid(scores))
+        return GateOutput(mask, open_prob)

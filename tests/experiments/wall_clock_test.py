@@ -7,10 +7,13 @@ from experiments import wall_clock
 
 TINY = dict(name="conv_vit", width=8, depth=2, num_heads=2, mlp_width=8)
 
+SCORER = dict(name="mlp", hidden=4)
+
 
 def measure(**trial):
     return wall_clock.measure(
-        **trial | dict(batch=8, model=TINY, image_shape=(12, 16, 3), repeats=1)
+        **trial
+        | dict(batch=8, model=TINY, scorer=SCORER, image_shape=(12, 16, 3), repeats=1)
     )
 
 
