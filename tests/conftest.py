@@ -15,9 +15,21 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)
+# Most programs here run once: what counts is how long they take to compile.
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 install_import_hook("dynsparse", "beartype.beartype")
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the tests of one row together: one worker compiles what they share."""
+
+    def row(item):
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return str(item.path), str(params.get("row", params.get("name", "")))
+
+    items.sort(key=row)
 
 
 @pytest.fixture

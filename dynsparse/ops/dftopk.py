@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import Count, per_row, require_positive
+from dynsparse.ops.infinite import without_infinities
 
 
 def dftopk_mask(
@@ -41,12 +42,10 @@ def dftopk_mask(
     at = lambda index: jnp.take_along_axis(ordered, jnp.clip(index, 0, n - 1), -1)
     above, below = at(k - 1), at(k)
     # With an infinite boundary score the finite one of the two is the threshold.
-    middle = (jnp.where(jnp.isfinite(above), above, 0) / 2) + (
-        jnp.where(jnp.isfinite(below), below, 0) / 2
-    )
+    middle = without_infinities(above) / 2 + without_infinities(below) / 2
     both = jnp.isfinite(above) & jnp.isfinite(below)
     middle = jnp.where(both, middle, 2 * middle)
-    soft = jax.nn.sigmoid((x - middle) / temperature)
-    soft = jnp.where(jnp.isfinite(x), soft, (x > 0).astype(x.dtype))
+    soft = jax.nn.sigmoid((without_infinities(x) - middle) / temperature)
+    soft = jnp.where(jnp.isinf(x), (x > 0).astype(x.dtype), soft)
     soft = jnp.where(jnp.isnan(x).any(-1, keepdims=True), jnp.nan, soft)
     return jnp.where(k == 0, 0, jnp.where(k == n, 1, soft)).astype(scores.dtype)

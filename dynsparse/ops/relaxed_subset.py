@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, require_positive, widest
+from dynsparse.ops.infinite import levels, without_infinities
 from dynsparse.ops.plackett_luce import gumbel_perturb
 
 
@@ -20,7 +21,8 @@ def relaxed_subset_mask(
     $\alpha^{j+1} = \alpha^j + \log(1 - p^j)$, mask $= \sum_{j \le k} p^j$ (Xie and
     Ermon, 2019, arXiv:1901.10517). The mask sums to `k`, but **entries may exceed 1**:
     use it behind a hard forward mask. `k` sequential softmaxes, all kept for the
-    gradient: O(k n) memory; a traced `k` costs as much as k = n.
+    gradient: O(k n) memory; a traced `k` costs as much as k = n. Scores of `inf` share
+    the first softmaxes and those of `-inf` the last.
 
     Args:
         key: Of the noise; None for the mask of the scores as they are.
@@ -39,14 +41,18 @@ def relaxed_subset_mask(
     rows = per_row("relaxed_subset_mask", k, scores)
     dtype = jnp.promote_types(scores.dtype, jnp.float32)
     left = scores.astype(dtype) if key is None else gumbel_perturb(key, scores)
-    tiny = jnp.finfo(dtype).tiny
+    units, ranks = levels(left)
+    left, tiny = without_infinities(left), jnp.finfo(dtype).tiny
 
-    def take(carry, j):
+    def take(carry, step):
         left, mask = carry
-        taken = jax.nn.softmax(left / temperature, -1)
+        j, rank = step
+        allowed = rank[..., None] == units
+        taken = jax.nn.softmax(jnp.where(allowed, left / temperature, -jnp.inf), -1)
         left = left + jnp.log(jnp.maximum(1 - taken, tiny))
         return (left, mask + jnp.where(j < rows, taken, 0)), None
 
-    steps = jnp.arange(widest(k, scores.shape[-1]))
+    num_steps = widest(k, scores.shape[-1])
+    steps = (jnp.arange(num_steps), jnp.moveaxis(ranks, -1, 0)[:num_steps])
     (_, mask), _ = jax.lax.scan(take, (left, jnp.zeros_like(left)), steps)
     return mask.astype(scores.dtype)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import RealCount, per_row, require_positive, widest
+from dynsparse.ops.infinite import levels, without_infinities
 
 
 def neural_sort_mask(
@@ -19,7 +20,8 @@ def neural_sort_mask(
     Each row sums to 1, hence the mask to `k`, but **columns do not: entries exceed 1**,
     often at low temperatures. Use it behind a hard forward mask, never as a gate's
     mask or as probabilities. The logits grow with n, so a temperature does not carry
-    over to another n. O(k n) memory, O(n^2) where `k` is traced.
+    over to another n. O(k n) memory, O(n^2) where `k` is traced. Scores of `inf` take
+    the first rows and those of `-inf` the last, evenly.
 
     Args:
         scores: Higher is more likely to be open.
@@ -36,9 +38,12 @@ def neural_sort_mask(
     require_positive("neural_sort_mask", temperature=temperature)
 
     def logits(x, num_rows):
-        distance = jnp.abs(x[:, None] - x[None, :]).sum(-1)
-        scale = len(x) - 1 - 2 * jnp.arange(num_rows, dtype=x.dtype)
-        return (scale[:, None] * x[None, :] - distance[None, :]) / temperature
+        finite, values = jnp.isfinite(x), without_infinities(x)
+        gaps = jnp.abs(values[:, None] - values[None, :])
+        distance = jnp.where(finite[None, :], gaps, 0).sum(-1)
+        rows = jnp.arange(num_rows) - (x == jnp.inf).sum()  # from the first finite one
+        scale = (finite.sum() - 1 - 2 * rows).astype(x.dtype)
+        return (scale[:, None] * values[None, :] - distance[None, :]) / temperature
 
     return _first_rows("neural_sort_mask", logits, scores, k)
 
@@ -54,7 +59,8 @@ def soft_sort_mask(
     score (Prillo and Eisenschlos, 2020, arXiv:2006.16038). Each row sums to 1, hence
     the mask to `k`, but **entries may exceed 1**: use it behind a hard forward mask,
     never as a gate's mask or as probabilities. Kinks at ties. O(k n) memory, O(n^2)
-    where `k` is traced.
+    where `k` is traced. Scores of `inf` take the first rows and those of `-inf` the
+    last, evenly.
 
     Args:
         scores: Higher is more likely to be open.
@@ -71,8 +77,8 @@ def soft_sort_mask(
     require_positive("soft_sort_mask", temperature=temperature)
 
     def logits(x, num_rows):
-        largest = -jnp.sort(-x)[:num_rows]
-        return -jnp.abs(largest[:, None] - x[None, :]) / temperature
+        largest = without_infinities(-jnp.sort(-x)[:num_rows])
+        return -jnp.abs(largest[:, None] - without_infinities(x)[None, :]) / temperature
 
     return _first_rows("soft_sort_mask", logits, scores, k)
 
@@ -84,7 +90,10 @@ def _first_rows(operator, logits, scores, k):
 
     def mask(x, k):
         share = jnp.clip(k - jnp.arange(num_rows), 0, 1)[:, None]
-        return (share * jax.nn.softmax(logits(x, num_rows), -1)).sum(0)
+        units, ranks = levels(x)
+        allowed = ranks[:num_rows, None] == units[None, :]
+        rows = jnp.where(allowed, logits(x, num_rows), -jnp.inf)
+        return (share * jax.nn.softmax(rows, -1)).sum(0)
 
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     rows = jnp.vectorize(mask, signature="(n),()->(n)")(wide, counts)

@@ -61,10 +61,9 @@ def k_subset_marginals(
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
     """
-    total = lambda s: k_subset_log_partition(s, k).sum()
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    total = lambda logits: k_subset_log_partition(logits, k).sum()
+    marginals = jax.grad(total)(_finite(scores))
     # Rounding may leave [0, 1] by a last place; the slope is kept.
-    marginals = jax.grad(total)(wide)
     excess = jax.lax.stop_gradient(marginals - jnp.clip(marginals, 0, 1))
     return (marginals - excess).astype(scores.dtype)
 

@@ -18,6 +18,9 @@ def build(**changes):
     return gates.from_config(spec | changes, rngs=nnx.Rngs(0))
 
 
+see = nnx.jit(lambda gate, scores: gate(scores).mask)
+
+
 def batches(number, n, seed=0):
     """Scores of examples that differ in their mean: hard ones want more units."""
     keys = jax.random.split(jax.random.key(seed), number)
@@ -40,7 +43,7 @@ def test_training_opens_exactly_k(key):
 def test_first_steps_are_averaged_plainly():
     gate, between = build(), []
     for scores in batches(5, 32):
-        gate(scores)
+        see(gate, scores)
         ordered = -np.sort(-np.asarray(scores).ravel())
         between.append((ordered[511] + ordered[512]) / 2)  # of 64 x 32, a quarter
         np.testing.assert_allclose(gate.threshold[...], np.mean(between), rtol=1e-5)
@@ -49,7 +52,7 @@ def test_first_steps_are_averaged_plainly():
 def test_later_steps_decay():
     gate = build(decay=0.5)
     for scores in batches(20, 32):
-        gate(scores)
+        see(gate, scores)
     before = float(gate.threshold[...])
     gate(jnp.arange(32.0)[None])  # between the 8th and 9th: 24 and 23
     np.testing.assert_allclose(gate.threshold[...], (before + 23.5) / 2, rtol=1e-5)
@@ -58,7 +61,7 @@ def test_later_steps_decay():
 def test_evaluation_learns_nothing_and_needs_no_other_unit(key):
     gate = build()
     for scores in batches(20, 32):
-        gate(scores)
+        see(gate, scores)
     frozen = nnx.view(gate, deterministic=True)
     scores = jax.random.normal(key, (6, 32))
     together = frozen(scores).mask

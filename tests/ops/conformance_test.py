@@ -25,9 +25,9 @@ from tests.ops.rows import (
 
 
 @st.composite
-def cases(draw):
+def cases(draw, sizes=SIZES):
     """Scores, k and temperature; k is rounded where the operator wants that."""
-    n = draw(st.sampled_from(SIZES))
+    n = draw(st.sampled_from(sizes))
     k = draw(
         st.one_of(
             st.sampled_from([0.0, 1e-3, 0.5, n / 2, n - 0.5, n - 1e-3, float(n)]),
@@ -176,7 +176,7 @@ def test_none_and_all_are_exact(name, n):
 
 @rows(real=True, bounded=True)
 @thorough
-@given(case=cases())
+@given(case=cases(sizes=(2, 17)))
 def test_derivative_by_k_is_a_distribution(name, case):
     scores, k, temperature = case
     everywhere = np.ones(len(scores), np.float32)
@@ -193,7 +193,7 @@ def test_derivative_by_k_is_a_distribution(name, case):
 
 @rows()
 @thorough
-@given(case=cases())
+@given(case=cases(sizes=(2, 17)))
 def test_scores_cannot_drift_together(name, case):
     scores, k, temperature = fit(name, case)
     cotangent = np.sin(1 + np.arange(len(scores), dtype=np.float32))
@@ -205,18 +205,14 @@ def test_scores_cannot_drift_together(name, case):
     assert abs(total) <= 32 * EPS * ROWS[name].steepest * size + 1e-6
 
 
-def jacobian_of(name, scores, k, temperature):
-    with jax.enable_x64(True):
-        arguments = [jnp.asarray(value, jnp.float64) for value in (k, temperature)]
-        mask = lambda s: ROWS[name].mask(s, *arguments)
-        return np.asarray(jax.jit(jax.jacrev(mask))(jnp.asarray(scores, jnp.float64)))
-
-
 @rows(laplacian=True)
 def test_jacobian_is_a_graph_laplacian(name):
-    for k, temperature in itertools.product((0.0, 2.0, 8.0, 17.0), (0.1, 3.0)):
-        scores = draw_scores("normal", 17, 3)
-        jacobian = jacobian_of(name, scores, k, max(temperature, ROWS[name].coldest))
+    scores = np.float64(draw_scores("normal", 9, 3))
+    jacobian_at = jax.jit(jax.jacrev(ROWS[name].mask))
+    for k, temperature in itertools.product((0.0, 2.0, 8.0, 9.0), (0.1, 3.0)):
+        with jax.enable_x64(True):
+            temperature = max(temperature, ROWS[name].coldest)
+            jacobian = np.asarray(jacobian_at(scores, np.float64(k), temperature))
         near = 1e-9 * (1 + np.abs(jacobian).max())
         np.testing.assert_allclose(jacobian, jacobian.T, atol=near)
         np.testing.assert_allclose(jacobian.sum(-1), 0, atol=near)
@@ -232,17 +228,18 @@ def test_derivatives_match_finite_differences(name):
         scores = jnp.asarray([0.31, -1.2, 0.9, 0.11, -0.4, 1.7])
         point = (scores, jnp.float64(2.3 if ROWS[name].real else 2), jnp.float64(1.1))
         direction = (jnp.sin(1 + jnp.arange(6.0)), float(ROWS[name].real), -0.3)
-        loss = jax.jit(lambda *p: weights @ ROWS[name].mask(*p))
-        at = lambda scale: loss(
-            *(p + scale * d for p, d in zip(point, direction, strict=True))
-        )
-        difference = (at(step) - at(-step)) / (2 * step)
         tangent = tuple(jnp.asarray(d, jnp.float64) for d in direction)
-        _, forward = jax.jvp(loss, point, tangent)
-        back = sum(
-            jnp.vdot(g, d)
-            for g, d in zip(jax.grad(loss, (0, 1, 2))(*point), tangent, strict=True)
+        loss = lambda *p: weights @ ROWS[name].mask(*p)
+        both = jax.jit(
+            lambda p, t: (jax.jvp(loss, p, t), jax.grad(loss, (0, 1, 2))(*p))
         )
+        moved = lambda scale: tuple(
+            p + scale * d for p, d in zip(point, tangent, strict=True)
+        )
+        (_, forward), gradients = both(point, tangent)
+        values = [both(moved(scale), tangent)[0][0] for scale in (step, -step)]
+        difference = (values[0] - values[1]) / (2 * step)
+        back = sum(jnp.vdot(g, d) for g, d in zip(gradients, tangent, strict=True))
         assert abs(difference) > 1e-3
         np.testing.assert_allclose(forward, difference, rtol=1e-5)
         np.testing.assert_allclose(back, forward, rtol=1e-9)
@@ -314,7 +311,7 @@ HARD_INPUTS = {
 }
 
 
-@rows(laplacian=True)
+@rows()
 @pytest.mark.parametrize("x64", [False, True])
 def test_nothing_is_nan(name, x64):
     """Value and gradient, under jit and vmap, over every hard input at once."""
@@ -334,22 +331,15 @@ def test_nothing_is_nan(name, x64):
             assert jnp.isfinite(array).all()
 
 
-@rows(laplacian=False)
-def test_relaxations_are_finite_over_finite_inputs(name):
-    names = [key for key, row in HARD_INPUTS.items() if np.isfinite(row).all()]
-    grid = itertools.product(
-        [HARD_INPUTS[key] for key in names if key != "huge"], (0, 2, 6), TEMPERATURES
-    )
-    columns = zip(*grid, strict=True)
-    scores, k, temperature = (jnp.asarray(np.array(c, np.float32)) for c in columns)
-    temperature = jnp.maximum(temperature, ROWS[name].coldest)
-    one = lambda *p: jnp.cos(jnp.arange(6.0)) @ ROWS[name].mask(*p)
-    value, gradient = jax.jit(jax.vmap(jax.value_and_grad(one)))(scores, k, temperature)
-    assert jnp.isfinite(value).all()
-    assert jnp.isfinite(gradient).all()
+@rows()
+def test_infinite_scores_come_first_and_last(name):
+    scores = np.array([-np.inf, 0.3, np.inf, 0.1, -np.inf, 0.2], np.float32)
+    m = mask(name, scores, 3, 1.0)
+    np.testing.assert_allclose(m[[0, 2, 4]], [0, 1, 0], atol=1e-6)
+    assert (m[[1, 3, 5]] > 0.1).all()
 
 
-@rows(laplacian=True)
+@rows()
 def test_debug_nans_finds_none(name):
     with jax.debug_nans(True):
         scores = jnp.asarray(draw_scores("wide", 17, 0))
@@ -377,19 +367,19 @@ def test_one_compilation_serves_every_k_and_temperature(name):
 
 @rows()
 def test_a_batch_is_its_rows(name):
-    scores = jnp.stack([draw_scores("normal", 17, seed) for seed in range(6)])
-    k = jnp.array([0.0, 2, 5, 9, 16, 17])
-    together = compiled(name)(scores.reshape(2, 3, 17), k.reshape(2, 3), jnp.float32(1))
-    alone = jax.vmap(ROWS[name].mask, (0, 0, None))(scores, k, jnp.float32(1))
-    np.testing.assert_allclose(together.reshape(6, 17), alone, atol=1e-6)
+    scores = np.stack([draw_scores("normal", 17, seed) for seed in range(6)])
+    k = np.float32([0, 2, 5, 9, 16, 17])
+    together = compiled(name)(scores.reshape(2, 3, 17), k.reshape(2, 3), np.float32(1))
+    for row, alone in enumerate(together.reshape(6, 17)):
+        np.testing.assert_allclose(mask(name, scores[row], k[row], 1), alone, atol=1e-6)
 
 
 @rows()
 def test_bfloat16_is_computed_in_float32(name):
     scores = jnp.asarray(draw_scores("normal", 17, 0), jnp.bfloat16)
-    m = compiled(name)(scores, 5.0, 1.0)
+    m = compiled(name)(scores, np.float32(5), np.float32(1))
     assert m.dtype == jnp.bfloat16
-    wide = compiled(name)(scores.astype(jnp.float32), 5.0, 1.0).astype(jnp.bfloat16)
+    wide = jnp.bfloat16(mask(name, scores.astype(jnp.float32), 5, 1))
     # One last place: k_subset divides by the temperature before it widens.
     np.testing.assert_allclose(np.float32(m), np.float32(wide), atol=2**-7)
 
@@ -399,13 +389,11 @@ def test_gradient_survives_checkpoint_and_shard_map(name):
     scores = jnp.stack([draw_scores("normal", 6, seed) for seed in range(4)])
     row_loss = lambda s: jnp.square(ROWS[name].mask(s, 3.0, 1.0)).sum()
     plain = jax.jit(jax.grad(row_loss))(scores)
-    again = jax.jit(jax.grad(jax.checkpoint(row_loss)))(scores)
-    np.testing.assert_allclose(again, plain, rtol=1e-5, atol=1e-6)
 
     mesh = jax.make_mesh((2,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
     spec = jax.sharding.PartitionSpec
     total = jax.shard_map(
-        lambda s: jax.lax.psum(row_loss(s), "d"),
+        lambda s: jax.lax.psum(jax.checkpoint(row_loss)(s), "d"),
         mesh=mesh,
         in_specs=spec("d"),
         out_specs=spec(),

@@ -102,23 +102,24 @@ def test_rows_are_drawn_apart(name, key):
 
 def test_rounding_opens_the_floor_or_the_ceiling_of_the_sum(key):
     mask = jnp.broadcast_to(jnp.array([0.5, 0.9, 0.8, 0.1]), (DRAWS, 4))
-    counts = ops.systematic_round(key, mask).sum(-1)
+    counts = jax.jit(ops.systematic_round)(key, mask).sum(-1)
     assert set(np.unique(counts)) == {2.0, 3.0}
     np.testing.assert_allclose(counts.mean(), 2.3, atol=4 * 0.5 / DRAWS**0.5)
 
 
 def test_rounding_leaves_hard_masks_alone(key):
     mask = jnp.array([[1.0, 0, 0, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
-    np.testing.assert_array_equal(ops.systematic_round(key, mask), mask)
+    np.testing.assert_array_equal(jax.jit(ops.systematic_round)(key, mask), mask)
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1.0, 30.0])
 def test_rounding_a_long_mask_keeps_the_count(temperature):
     n, k = 2**18, 60_001
     scores = jax.random.normal(jax.random.key(3), (n,))
-    mask = ops.soft_topk_mask(scores, k, temperature)
+    mask = jax.jit(ops.soft_topk_mask)(scores, k, temperature)
+    rounded = jax.jit(ops.systematic_round)
     for seed in range(3):
-        assert ops.systematic_round(jax.random.key(seed), mask).sum() == k
+        assert rounded(jax.random.key(seed), mask).sum() == k
 
 
 def test_rounding_is_negatively_dependent(key):
@@ -130,7 +131,7 @@ def test_rounding_is_negatively_dependent(key):
 
 def test_bfloat16_masks_are_rounded_to_k(key):
     mask = ops.soft_topk_mask(SCORES.astype(jnp.bfloat16), 2, 0.7)
-    z = ops.systematic_round(key, jnp.broadcast_to(mask, (1000, 5)))
+    z = jax.jit(ops.systematic_round)(key, jnp.broadcast_to(mask, (1000, 5)))
     assert z.dtype == jnp.bfloat16
     assert set(np.unique(np.float32(z).sum(-1))) <= {1.0, 2.0, 3.0}
 
@@ -142,10 +143,11 @@ def test_bfloat16_masks_are_rounded_to_k(key):
 def test_partition_and_marginals_match_enumeration(k):
     masks = np.array([z for z in itertools.product([0, 1], repeat=5) if sum(z) == k])
     weights = np.exp(masks @ np.float64(SCORES))
-    log_partition = ops.k_subset_log_partition(SCORES, k)
+    log_partition = jax.jit(ops.k_subset_log_partition, static_argnums=1)(SCORES, k)
     np.testing.assert_allclose(log_partition, np.log(weights.sum()), atol=1e-5)
     expected = weights @ masks / weights.sum()
-    np.testing.assert_allclose(ops.k_subset_marginals(SCORES, k), expected, atol=1e-6)
+    marginals = jax.jit(ops.k_subset_marginals, static_argnums=1)(SCORES, k)
+    np.testing.assert_allclose(marginals, expected, atol=1e-6)
 
 
 def test_log_probabilities_are_those_of_enumeration():
@@ -175,7 +177,7 @@ def test_jacobian_of_the_marginals_is_the_covariance_of_the_mask():
     prob = np.float64(subset_probabilities(SCORES))
     mean = prob @ SUBSETS
     covariance = (SUBSETS.T * prob) @ SUBSETS - np.outer(mean, mean)
-    jacobian = jax.jacobian(lambda s: ops.k_subset_marginals(s, 2))(SCORES)
+    jacobian = jax.jit(jax.jacobian(lambda s: ops.k_subset_marginals(s, 2)))(SCORES)
     np.testing.assert_allclose(jacobian, covariance, atol=1e-6)
 
 
@@ -183,8 +185,9 @@ def test_jacobian_of_the_marginals_is_the_covariance_of_the_mask():
 def test_ties_have_the_right_jacobian(scores):
     scores = jnp.array(scores)
     with jax.enable_x64(True):
-        marginals = jax.jit(lambda s: ops.k_subset_marginals(s, 1))
-        jacobian = jax.jacobian(marginals)(scores.astype(jnp.float64))
+        jacobian = jax.jit(jax.jacobian(lambda s: ops.k_subset_marginals(s, 1)))(
+            scores.astype(jnp.float64)
+        )
     prob = jax.nn.softmax(scores)
     expected = jnp.diag(prob) - jnp.outer(prob, prob)
     np.testing.assert_allclose(jacobian, expected, atol=1e-6)
@@ -239,7 +242,7 @@ def test_perturbed_rows_do_not_share_noise(key):
     loss = lambda s: ops.perturbed_topk_mask(key, s, 2, sigma=1.0, num_samples=8)[
         0
     ].sum()
-    gradient = jax.grad(loss)(jnp.broadcast_to(SCORES, (3, 5)))
+    gradient = jax.jit(jax.grad(loss))(jnp.broadcast_to(SCORES, (3, 5)))
     assert not gradient[1:].any()
 
 
@@ -247,7 +250,7 @@ def test_perturbed_rows_do_not_share_noise(key):
 def test_imle_gradients_are_differences_of_masks(step, key):
     rows = jax.random.normal(key, (64, 8))
     loss = lambda s: (ops.imle_topk_mask(key, s, 3, step) @ jnp.arange(8.0)).sum()
-    gradient = jax.grad(loss)(rows)
+    gradient = jax.jit(jax.grad(loss))(rows)
     np.testing.assert_array_equal((gradient > 0).sum(-1), (gradient < 0).sum(-1))
     assert set(np.unique(gradient * step)) <= {-1.0, 0.0, 1.0}
     assert gradient.any()

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from dynsparse import ops
 from tests.ops import reference
-from tests.ops.rows import EPS, KINDS, ROWS, SIZES, TEMPERATURES, draw_scores
+from tests.ops.rows import (
+    EPS,
+    KINDS,
+    ROWS,
+    SIZES,
+    TEMPERATURES,
+    compiled,
+    draw_scores,
+)
 
 
 @st.composite
@@ -136,7 +144,7 @@ def threshold_of(scores, k, temperature):
 
 @thorough
 @given(
-    st.sampled_from((2, 3, 17, 128)),
+    st.sampled_from((2, 17, 128)),
     st.integers(0, 1000),
     st.floats(0, 4),
     st.sampled_from([0.0, -5.0, 100.0]),
@@ -158,7 +166,7 @@ def test_threshold_is_within_four_last_places(n, seed, log_ratio, offset):
 def test_a_million_units_sum_to_k_within_the_floor(family, temperature):
     n, k = 2**20, 2**18 + 0.5
     scores = draw_scores("normal", n, 0)
-    m = np.float64(jax.jit(ROWS[family].mask)(scores, k, temperature))
+    m = np.float64(compiled(family)(scores, k, temperature))
     slope = ((m > 0) & (m < 1)).sum() * ROWS[family].steepest / temperature
     if family == "logistic":
         slope = (m * (1 - m)).sum() / temperature
@@ -173,9 +181,11 @@ def test_second_derivatives_match_finite_differences(argument):
         point = [scores, jnp.float64(2.3), jnp.float64(0.7)]
         weights = jnp.cos(jnp.arange(5.0))
         loss = lambda *p: weights @ ops.soft_topk_mask(*p)
-        slope = lambda *p: jax.grad(loss, argument)(*p).sum() + jax.grad(loss)(*p)[0]
+        slope = jax.jit(
+            lambda *p: jax.grad(loss, argument)(*p).sum() + jax.grad(loss)(*p)[0]
+        )
         step = 1e-5
-        exact = jax.grad(slope, argument)(*point)
+        exact = jax.jit(jax.grad(slope, argument))(*point)
         for index in np.ndindex(np.shape(point[argument])):
             shift = jnp.zeros_like(point[argument]).at[index].set(step)
             above, below = list(point), list(point)
@@ -187,16 +197,15 @@ def test_second_derivatives_match_finite_differences(argument):
             np.testing.assert_allclose(exact[index], difference, rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("k", [0.0, 3.0, 6.0])
-def test_second_derivatives_are_finite_where_all_entries_saturate(k):
-    loss = lambda s: ops.soft_topk_mask(s, k, 1e-3) @ jnp.cos(jnp.arange(6.0))
-    assert jnp.isfinite(jax.hessian(loss)(jnp.arange(6.0))).all()
+def test_second_derivatives_are_finite_where_all_entries_saturate():
+    loss = lambda s, k: ops.soft_topk_mask(s, k, 1e-3) @ jnp.cos(jnp.arange(6.0))
+    hessian = jax.jit(jax.hessian(loss))
+    for k in (0.0, 3.0, 6.0):
+        assert jnp.isfinite(hessian(jnp.arange(6.0), k)).all()
 
 
 @thorough
-@given(
-    st.sampled_from((2, 3, 17, 128)), st.integers(0, 50), st.sampled_from(TEMPERATURES)
-)
+@given(st.sampled_from((2, 17, 128)), st.integers(0, 50), st.sampled_from(TEMPERATURES))
 def test_mask_approaches_the_hard_one_within_the_bound(n, seed, temperature):
     scores = draw_scores("normal", n, seed)
     k = 1 + seed % (n - 1)

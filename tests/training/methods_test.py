@@ -27,9 +27,7 @@ def step(method, **changes):
     """One step of a tiny run: the trainer, the state before and after, the metrics."""
     experiment = training.prepare(tiny.config(method, **changes))
     before = experiment.initial_state
-    quick = dict(xla_backend_optimization_level=0)  # to compile, not to run
-    compiled = jax.jit(experiment.trainer.step, compiler_options=quick)
-    after, metrics = compiled(before, *experiment.batches[0])
+    after, metrics = jax.jit(experiment.trainer.step)(before, *experiment.batches[0])
     return experiment.trainer, before, after, metrics
 
 
@@ -60,8 +58,8 @@ def test_every_method_has_a_step_on_the_task(method):
     assert all(value.shape == () for value in metrics.values())
 
 
-TAUGHT = ("disarm", "learned_threshold", "reinforce", "simple", "soft_topk", "static")
-UNTAUGHT = ("hard_topk", "random_bernoulli")
+TAUGHT = ("disarm", "learned_threshold", "soft_topk", "static")
+UNTAUGHT = ("hard_topk",)
 
 
 @pytest.mark.parametrize("method", [*TAUGHT, *UNTAUGHT])
@@ -112,10 +110,10 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
 def test_antithetic_passes_of_a_step_share_their_noise():
     trainer, before, *_ = step("disarm")
     assert trainer.samples == 2
-    model, key = trainer.model(before), jax.random.key(3)
-    images = jnp.zeros((4, 28, 28, 1), jnp.uint8)
-    (_, first), (_, second) = (trainer._run(model, key, s, images) for s in (0, 1))
-    (first,), (second,) = first.values(), second.values()
+    images, key = jnp.zeros((4, 28, 28, 1), jnp.uint8), jax.random.key(3)
+    run = lambda state, s: trainer._run(trainer.model(state), key, s, images)[1]
+    records = [jax.jit(run, static_argnums=1)(before, s) for s in (0, 1)]
+    (first,), (second,) = (record.values() for record in records)
     np.testing.assert_array_equal(first.open_prob, second.open_prob)
     likely = (
         first.open_prob > 0.5
