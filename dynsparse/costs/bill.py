@@ -17,7 +17,7 @@ class LayerBill:
     """One gated layer's share, in MACs per example.
 
     Attributes:
-        num_units: Units per example.
+        num_units: Units per example, over all the rows that decide.
         dense: Host MACs that its units cost when all are open.
         used: Host MACs that they cost, per example.
         gate: MACs of deciding, per example.
@@ -114,10 +114,11 @@ def itemize(
 
     Args:
         prices: Of the model that made them.
-        masks: By layer, [n, num_units]; a unit is open where its mask is positive.
+        masks: By layer, [n, *rows, units]; a unit is open where its mask is positive.
         num_examples: n, which a model without gates does not tell.
     """
-    counts = {name: (np.asarray(mask) > 0).sum(-1) for name, mask in masks.items()}
+    opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
+    counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
     layers = {
         name: LayerBill(
             num_units=part.num_units,

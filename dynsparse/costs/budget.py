@@ -23,15 +23,14 @@ def largest_density(prices: Prices, budget: float) -> float:
     fixed = [part for part in prices.parts.values() if part.kind == "fixed"]
     if not fixed:
         raise ValueError("no gate of this model has a density to choose.")
-    densities = sorted(
-        {k / part.num_units for part in fixed for k in range(part.num_units + 1)}
-    )
+    units = {part.name: part.num_units // part.num_rows for part in fixed}
+    densities = sorted({k / n for n in units.values() for k in range(n + 1)})
 
     def affordable(density: float) -> bool:
         counts = {
             name: np.array(
                 [
-                    num_open(density, part.num_units)
+                    part.num_rows * num_open(density, units[name])
                     if part.kind == "fixed"
                     else part.num_units
                 ]

@@ -14,7 +14,7 @@ from dynsparse.gates.base import GateRecord, records
 
 def run_gates(
     model: nnx.Module, batch: Float[Array, "n *shape"]
-) -> dict[str, Float[Array, "n units"]]:
+) -> dict[str, Float[Array, "n *rows units"]]:
     """Returns the mask of each gated layer for `batch`, without noise."""
     graphdef, state = nnx.split(
         nnx.view(model, deterministic=True, raise_if_not_found=False)

@@ -1,6 +1,7 @@
 """What a gated model costs at every count of open units."""
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse.costs.macs import macs_by_scope
-from dynsparse.gates.base import Gate, GateRecord
+from dynsparse.gates.base import Gate, GateRecord, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,8 @@ class GatedPart:
 
     Attributes:
         path: Where it stands in the model; the key of its record is its "/"-join.
-        num_units: Units per example.
+        num_units: Units per example, over all the rows that decide.
+        num_rows: Decisions per example: 1, or the tokens where each has its own.
         kind: `Gate.count` of its gate.
         closed: Host MACs that closing every unit saves.
         gate: MACs of one decision, the scorer's included.
@@ -28,6 +30,7 @@ class GatedPart:
 
     path: tuple
     num_units: int
+    num_rows: int
     kind: str
     closed: int
     gate: int
@@ -41,6 +44,9 @@ class GatedPart:
         """MACs of deciding; a fixed count of all units needs no decision."""
         free = (self.kind == "fixed") & (counts == self.num_units)
         return np.where(free, 0, self.gate)
+
+
+Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decision
 
 
 class Prices:
@@ -68,25 +74,27 @@ class Prices:
             model, execution="compact", deterministic=True, raise_if_not_found=False
         )
         self._example = example
-        self._macs: dict[tuple[int, ...], int] = {}
-        self._layers = [
-            (path, gated.num_units, gated.gate.count)
-            for path, gated in _gated_modules(model)
-        ]
-        self._full = tuple(units for _, units, _ in self._layers)
-        self.dense = self._host_macs(self._full)
+        self._macs: dict[Counts, int] = {}
+        self._gates: dict[Counts, int] = {}
+        gated = dict(_gated_modules(model))
+        self._paths = list(gated)
+        shapes = _mask_shapes(model, example)
+        masks = [shapes["/".join(map(str, path))] for path in self._paths]
+        self._dense: Counts = (None,) * len(masks)
+        self.dense = self._host_macs(self._dense)
         self.parts: dict[str, GatedPart] = {}
-        for index, (path, units, kind) in enumerate(self._layers):
-            closed = self._with(index, 0)
+        for index, path in enumerate(self._paths):
+            closed, kind = self._with(index, 0), gated[path].gate.count
             part = GatedPart(
                 path=path,
-                num_units=units,
+                num_units=math.prod(masks[index]),
+                num_rows=math.prod(masks[index][:-1]),
                 kind=kind,
                 closed=self.dense - self._host_macs(closed),
                 gate=0 if kind == "full" else self._gate_macs(closed),
             )
             self.parts[part.name] = part
-        self._hosts_closed = self._host_macs((0,) * len(self._layers))
+        self._hosts_closed = self._host_macs((0,) * len(self._paths))
         # Where no count changes the price of another layer, prices add up.
         self._additive = self.dense - self._hosts_closed == sum(
             part.closed for part in self.parts.values()
@@ -114,34 +122,40 @@ class Prices:
         missing = [name for name in self.parts if name not in counts]
         if missing:
             raise ValueError(f"counts lack the layers {missing}.")
-        used = np.zeros(1, np.int64)
-        for name, part in self.parts.items():
-            used = used + part.gate_macs(counts[name])
         if self._additive:
-            for name in self.parts:
+            used = np.full(1, self.dense, np.int64)
+            for name, part in self.parts.items():
+                used = used + part.gate_macs(counts[name])
                 used = used - self.saved(name, counts[name])
-            return self.dense + used
-        rows = np.stack([counts[name] for name in self.parts], -1)
-        return used + [self._host_macs(tuple(row)) for row in rows.tolist()]
+            return used
+        rows = np.stack([counts[name] for name in self.parts], -1).tolist()
+        return np.array(
+            [self._host_macs(c) + self._gate_macs(c) for c in map(tuple, rows)]
+        )
 
-    def _with(self, index: int, count: int) -> tuple[int, ...]:
-        return (*self._full[:index], count, *self._full[index + 1 :])
+    def _with(self, index: int, count: int) -> Counts:
+        return (*self._dense[:index], count, *self._dense[index + 1 :])
 
-    def _host_macs(self, counts: tuple[int, ...]) -> int:
+    def _host_macs(self, counts: Counts) -> int:
         if counts not in self._macs:
             # Dead code counts: with every unit closed the stem is dead, not free.
             self._macs[counts] = self._trace(counts, dead_code=True)[False]
         return self._macs[counts]
 
-    def _gate_macs(self, counts: tuple[int, ...]) -> int:
+    def _gate_macs(self, counts: Counts) -> int:
         """MACs of the gates that are asked at `counts`; a score not read is dead."""
-        return self._trace(counts, dead_code=False)[True]
+        if counts not in self._gates:
+            self._gates[counts] = self._trace(counts, dead_code=False)[True]
+        return self._gates[counts]
 
-    def _trace(self, counts: tuple[int, ...], *, dead_code: bool) -> Counter[bool]:
+    def _trace(self, counts: Counts, *, dead_code: bool) -> Counter[bool]:
         model = self._model
-        for (path, _, _), count in zip(self._layers, counts, strict=True):
+        for path, count in zip(self._paths, counts, strict=True):
             at_path = lambda found, _, path=path: tuple(found) == tuple(path)
-            model = nnx.view(model, only=at_path, forced_count=count)
+            if count is None:
+                model = nnx.view(model, only=at_path, execution="dense")
+            else:
+                model = nnx.view(model, only=at_path, forced_count=count)
         graphdef, state = nnx.split(model)
 
         def run(state, example):  # the decisions are outputs, hence never dead code
@@ -152,6 +166,19 @@ class Prices:
         for scope, amount in scopes.items():
             macs["gate" in scope.split("/")] += amount
         return macs
+
+
+def _mask_shapes(model: nnx.Module, example) -> dict[str, tuple[int, ...]]:
+    """Shapes of the decisions for one example, by the name of the layer."""
+    dense = nnx.view(model, execution="dense", raise_if_not_found=False)
+    graphdef, state = nnx.split(dense)
+
+    def run(state, example):
+        _, captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)
+        return {name: output.mask for name, output in records(captured).items()}
+
+    masks = jax.eval_shape(run, state, example)
+    return {name: mask.shape[1:] for name, mask in masks.items()}
 
 
 def _gated_modules(model: nnx.Module) -> Iterator[tuple[tuple, Any]]:

@@ -71,6 +71,7 @@ class Gate(nnx.Module, abc.ABC):
             "varying"; "full" opens every unit.
         competes: Whether the units of a row compete, so that one unit alone decides
             nothing.
+        random: Whether it stays random in evaluation, whatever the scores.
         samples: Passes of a training step, each with a decision of its own.
         joint: Whether gates of this kind may depend on each other's samples within a
             pass.
@@ -81,6 +82,7 @@ class Gate(nnx.Module, abc.ABC):
     count: ClassVar[Literal["fixed", "varying", "full"]]
     competes: ClassVar[bool] = False
     joint: ClassVar[bool] = True
+    random: ClassVar[bool] = False
     samples: int = 1
     sample: int = 0
     deterministic: bool = False

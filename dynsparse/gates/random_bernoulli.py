@@ -23,6 +23,7 @@ class RandomBernoulli(Gate):
     """
 
     count = "varying"
+    random = True
 
     def __init__(self, *, density: float, rngs: nnx.Rngs):
         check_density(density)

@@ -20,6 +20,8 @@ class RandomTopk(TopkGate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
+    random = True
+
     def __init__(self, *, density: float, rngs: nnx.Rngs):
         super().__init__(density=density)
         self.noise = rngs.gate.fork()

@@ -1,4 +1,4 @@
-"""A pre-norm transformer block in which closed tokens do not exist."""
+"""Self-attention in which closed tokens do not exist and closed heads say nothing."""
 
 import jax
 import jax.numpy as jnp
@@ -54,41 +54,56 @@ def masked_attention(
     return jnp.moveaxis(output, 1, 2)
 
 
-class TransformerBlock(nnx.Module):
-    """Attention and an MLP, each behind a LayerNorm and a skip.
+class Attention(nnx.Module):
+    """Multi-head self-attention.
 
     Args:
         width: Features per token.
-        num_heads: Attention heads; must divide `width`.
-        mlp_width: Hidden units of the MLP.
+        num_heads: Must divide `width`.
         rngs: Initialises from the `params` stream.
 
     Raises:
         ValueError: If `num_heads` does not divide `width`.
     """
 
-    def __init__(self, *, width: int, num_heads: int, mlp_width: int, rngs: nnx.Rngs):
+    def __init__(self, *, width: int, num_heads: int, rngs: nnx.Rngs):
         if width % num_heads:
             raise ValueError(f"num_heads={num_heads} must divide width={width}.")
         self.num_heads = num_heads
-        self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
         self.qkv = nnx.Linear(width, 3 * width, rngs=rngs)
         self.out = nnx.Linear(width, width, rngs=rngs)
-        self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.mlp_in = nnx.Linear(width, mlp_width, rngs=rngs)
-        self.mlp_out = nnx.Linear(mlp_width, width, rngs=rngs)
 
     def __call__(
         self,
         tokens: Float[Array, "batch n width"],
         mask: Float[Array, "batch n"] | None = None,
+        heads: Float[Array, "batch heads"] | None = None,
     ) -> Float[Array, "batch n width"]:
-        """Returns the tokens; those that are closed hold no meaning."""
-        batch, n, width = tokens.shape
-        qkv = self.qkv(self.attention_norm(tokens))
-        qkv = qkv.reshape(batch, n, 3, self.num_heads, width // self.num_heads)
-        query, key, value = jnp.moveaxis(qkv, 2, 0)
+        """Attends over the tokens that `mask` opens; `heads` weighs the heads."""
+        query, key, value = self._split(self.qkv(tokens), self.num_heads)
         attended = masked_attention(query, key, value, mask)
-        tokens = tokens + self.out(attended.reshape(batch, n, width))
-        hidden = jax.nn.gelu(self.mlp_in(self.mlp_norm(tokens)))
-        return tokens + self.mlp_out(hidden)
+        if heads is not None:
+            attended = attended * heads[:, None, :, None].astype(attended.dtype)
+        return self.out(attended.reshape(tokens.shape))
+
+    def head(
+        self,
+        index: int,
+        tokens: Float[Array, "batch n width"],
+        mask: Float[Array, "batch n"] | None,
+    ) -> Float[Array, "batch n width"]:
+        """What one head adds to the output, without the bias of the output."""
+        width = tokens.shape[-1]
+        size = width // self.num_heads
+        kernel, bias = self.qkv.kernel[...], self.qkv.bias
+        own = lambda x: x.reshape(*x.shape[:-1], 3, self.num_heads, size)[..., index, :]
+        qkv = tokens @ own(kernel).reshape(width, 3 * size)
+        if bias is not None:
+            qkv = qkv + own(bias[...]).reshape(1, 1, 3 * size)
+        attended = masked_attention(*self._split(qkv, 1), mask)[:, :, 0]
+        return attended @ self.out.kernel[index * size : (index + 1) * size]
+
+    def _split(self, qkv, num_heads: int):
+        batch, n, width = qkv.shape
+        parts = qkv.reshape(batch, n, 3, num_heads, width // (3 * num_heads))
+        return jnp.moveaxis(parts, 2, 0)

@@ -1,11 +1,11 @@
 """What all gated layers share: a host, a scorer, a gate, and two executions."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from dynsparse.gates.base import Gate, GateOutput, GateRecord
 
@@ -25,14 +25,18 @@ class GatedLayer(nnx.Module):
     Attributes:
         unit: What a unit is, in words.
         kinds: The values of `Gate.count` that make sense for this granularity.
+        score_axis: Over what the gate decides: "units", of which the input has a row
+            of features each; "example", num_units for each example; "rows", num_units
+            for each row of features, such as a token.
         execution: "masked", "compact" or "dense".
-        num_units: Units per example, known after construction.
+        num_units: Units per example, or per row where `score_axis` is "rows".
 
     Args:
         host: The module that is skipped where the gate is closed.
-        scorer: Maps the layer's input to scores, [batch, num_units].
+        scorer: Maps the layer's input to scores, [batch, num_units], or one axis more
+            where rows decide.
         gate: Maps scores to a decision.
-        num_units: Units per example.
+        num_units: Units per example, or per row.
 
     Raises:
         ValueError: If the gate is of a kind that this granularity does not take, or
@@ -41,6 +45,7 @@ class GatedLayer(nnx.Module):
 
     unit: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
+    score_axis: ClassVar[Literal["units", "example", "rows"]]
 
     def __init__(
         self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int
@@ -68,8 +73,8 @@ class GatedLayer(nnx.Module):
 
         Args:
             execution: "masked", "compact" or "dense".
-            forced_count: Units that compact execution opens whatever the gate decides,
-                in [0, num_units]: how bills price a count.
+            forced_count: Units of an example that compact execution runs whatever the
+                gate decides, at most all: how bills price a count.
 
         Raises:
             ValueError: If a value is none of these.
@@ -81,7 +86,8 @@ class GatedLayer(nnx.Module):
                 )
             self.execution = execution
         if forced_count is not None:
-            if not 0 <= forced_count <= self.num_units:
+            per_example = self.score_axis != "rows"
+            if forced_count < 0 or (per_example and forced_count > self.num_units):
                 raise ValueError(
                     f"forced_count must be in [0, {self.num_units}], "
                     f"got {forced_count}."
@@ -98,16 +104,49 @@ class GatedLayer(nnx.Module):
             return self.forced_count
         return self.gate.static_count(self.num_units)
 
-    def decide(self, features: Float[Array, "batch *axes"]) -> GateOutput:
-        """Scores `features`, asks the gate and leaves the record."""
+    def opens_all(self, total: int | None = None) -> bool:
+        """Whether every unit runs and the gate need not be asked.
+
+        Args:
+            total: Units per example; `num_units` unless rows decide.
+        """
+        if self.execution == "dense":
+            return True
+        total = self.num_units if total is None else total
+        return self.gate.count != "varying" and self.static_count() == total
+
+    def decide(
+        self,
+        features: Shaped[Array, "batch *axes"],
+        mask: Float[Array, "batch *rows"] | None = None,
+    ) -> GateOutput:
+        """Scores `features`, asks the gate and leaves the record.
+
+        Args:
+            features: What the scorer reads.
+            mask: Of what decides, rows or examples: where closed, no unit is open.
+        """
         with jax.named_scope("gate"):  # how bills tell the gate's own cost
             decision = self.gate(self.scorer(features))
+        if mask is not None:
+            weight = mask[..., None]
+            decision = GateOutput(
+                *(part * weight.astype(part.dtype) for part in decision)
+            )
         self._record(decision)
         return decision
 
-    def decide_all(self, features: Float[Array, "batch *axes"]):
+    def decide_all(
+        self,
+        features: Shaped[Array, "batch *axes"],
+        mask: Float[Array, "batch *rows"] | None = None,
+    ):
         """Leaves the record of a decision that needs no score: every unit open."""
-        ones = jnp.ones((features.shape[0], self.num_units), features.dtype)
+        shape = features.shape[: -1 if self.score_axis == "rows" else 1]
+        dtype = features.dtype if jnp.isdtype(features.dtype, "real floating") else None
+        ones = jnp.ones((*shape, self.num_units), dtype)
+        if mask is not None:
+            ones = ones * mask[..., None].astype(ones.dtype)
         self._record(GateOutput(ones, ones))
 
     def _record(self, decision: GateOutput):

@@ -1,28 +1,38 @@
 """Scorers: features to scores."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import lookup
+from dynsparse.layers.base import GatedLayer
 
 _NAMES = ("mlp", "static", "magnitude")
 
 
 def make_scorer(
-    config: lookup.Config, *, width: int, num_units: int, rngs: nnx.Rngs
+    config: lookup.Config,
+    layer: type[GatedLayer],
+    *,
+    width: int,
+    num_units: int,
+    rngs: nnx.Rngs,
 ) -> nnx.Module:
-    """Builds the scorer that `config` names.
+    """Builds the scorer that `config` names, for the score axis of `layer`.
 
     Args:
         config: `name`, which is "mlp" with the key `hidden`, "static" or "magnitude".
+        layer: The class of the gated layer.
         width: Features of the layer's input.
-        num_units: Units per example; where it is 1, features are averaged first.
+        num_units: Units that the layer's gate decides over.
         rngs: Initialises from the `params` stream.
 
     Raises:
-        ValueError: If the name or a key is unknown, or a key is missing.
+        ValueError: If the name or a key is unknown, a key is missing, or magnitudes are
+            asked of units that have no features of their own.
     """
     settings = dict(config)
     name = settings.pop("name")
@@ -36,14 +46,45 @@ def make_scorer(
             f"scorer: {name} takes the keys {sorted(wanted)}, got {sorted(settings)}"
         )
     if name == "static":
-        return StaticScorer(num_units=num_units, rngs=rngs)
+        by_row = layer.score_axis == "rows"
+        return StaticScorer(num_units=num_units, by_row=by_row, rngs=rngs)
     if name == "magnitude":
+        if layer.score_axis != "units":
+            raise ValueError(
+                f"scorer: magnitude needs units with features of their own, which a "
+                f"unit of {layer.__name__} ({layer.unit}) has not."
+            )
         return MagnitudeScorer()
-    kind = PooledScorer if num_units == 1 else UnitScorer
-    return kind(width=width, hidden=settings["hidden"], rngs=rngs)
+    shared: Any = dict(width=width, hidden=settings["hidden"], rngs=rngs)
+    if layer.score_axis == "units":
+        return UnitScorer(**shared)
+    kind = PooledScorer if layer.score_axis == "example" else RowScorer
+    return kind(num_units=num_units, **shared)
 
 
-class UnitScorer(nnx.Module):
+class RowScorer(nnx.Module):
+    """A small network over each row of features, with a score for each of its units.
+
+    Args:
+        width: Features per row.
+        hidden: Hidden units.
+        num_units: Scores per row.
+        rngs: Initialises from the `params` stream.
+    """
+
+    def __init__(self, *, width: int, hidden: int, num_units: int, rngs: nnx.Rngs):
+        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.hidden = nnx.Linear(width, hidden, rngs=rngs)
+        self.score = nnx.Linear(hidden, num_units, rngs=rngs)
+
+    def __call__(
+        self, features: Float[Array, "*rows width"]
+    ) -> Float[Array, "*rows units"]:
+        """Scores the units of each row."""
+        return self.score(jax.nn.gelu(self.hidden(self.norm(features))))
+
+
+class UnitScorer(RowScorer):
     """A small network over the features of each unit.
 
     Args:
@@ -53,27 +94,23 @@ class UnitScorer(nnx.Module):
     """
 
     def __init__(self, *, width: int, hidden: int, rngs: nnx.Rngs):
-        self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.hidden = nnx.Linear(width, hidden, rngs=rngs)
-        self.score = nnx.Linear(hidden, 1, rngs=rngs)
+        super().__init__(width=width, hidden=hidden, num_units=1, rngs=rngs)
 
     def __call__(
         self, features: Float[Array, "*batch n width"]
     ) -> Float[Array, "*batch n"]:
         """Scores each unit from its own features."""
-        hidden = jax.nn.gelu(self.hidden(self.norm(features)))
-        return self.score(hidden)[..., 0]
+        return super().__call__(features)[..., 0]
 
 
-class PooledScorer(UnitScorer):
-    """One score per example, from its features averaged over all other axes."""
+class PooledScorer(RowScorer):
+    """Scores for each example, from its features averaged over all other axes."""
 
     def __call__(
         self, features: Float[Array, "batch *axes width"]
-    ) -> Float[Array, "batch 1"]:
-        """Scores each example."""
-        pooled = features.mean(tuple(range(1, features.ndim - 1)))
-        return super().__call__(pooled[:, None, :])
+    ) -> Float[Array, "batch units"]:
+        """Scores the units of each example."""
+        return super().__call__(features.mean(tuple(range(1, features.ndim - 1))))
 
 
 class StaticScorer(nnx.Module):
@@ -81,19 +118,22 @@ class StaticScorer(nnx.Module):
 
     Args:
         num_units: Scores.
+        by_row: Whether each row of features decides, rather than each example.
         rngs: Initialises from the `params` stream: small, so that no two units tie.
     """
 
-    def __init__(self, *, num_units: int, rngs: nnx.Rngs):
+    def __init__(self, *, num_units: int, by_row: bool = False, rngs: nnx.Rngs):
         noise = jax.random.normal(rngs.params(), (num_units,))
         self.scores = nnx.Param(0.01 * noise)
+        self.by_row = by_row
 
     def __call__(
         self, features: Float[Array, "batch *axes"]
-    ) -> Float[Array, "batch n"]:
+    ) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example."""
         scores = self.scores[...].astype(features.dtype)
-        return jnp.broadcast_to(scores, (features.shape[0], *scores.shape))
+        lead = features.shape[: -1 if self.by_row else 1]
+        return jnp.broadcast_to(scores, (*lead, *scores.shape))
 
 
 class MagnitudeScorer(nnx.Module):

@@ -72,7 +72,7 @@ class ConvVit(nnx.Module):
             self.body: nnx.Module = GatedTokens(
                 host=TokenBlocks(blocks),
                 scorer=make_scorer(
-                    scorer, width=width, num_units=num_tokens, rngs=rngs
+                    scorer, GatedTokens, width=width, num_units=num_tokens, rngs=rngs
                 ),
                 gate=gates.from_config(gate, rngs=rngs),
                 num_tokens=num_tokens,
@@ -81,7 +81,9 @@ class ConvVit(nnx.Module):
             self.body = GatedBlocks(
                 GatedBlock(
                     host=block,
-                    scorer=make_scorer(scorer, width=width, num_units=1, rngs=rngs),
+                    scorer=make_scorer(
+                        scorer, GatedBlock, width=width, num_units=1, rngs=rngs
+                    ),
                     gate=gates.from_config(gate, rngs=rngs),
                 )
                 for block in blocks

@@ -25,6 +25,7 @@ from dynsparse.ops.hard_concrete import (
     hard_concrete_open_prob,
 )
 from dynsparse.ops.imle import imle_topk_mask
+from dynsparse.ops.parts import sum_of_parts
 from dynsparse.ops.perturbed import perturbed_topk_mask
 from dynsparse.ops.plackett_luce import (
     gumbel_perturb,
@@ -95,5 +96,6 @@ __all__ = [
     "soft_topk_threshold",
     "sparsemax",
     "straight_through",
+    "sum_of_parts",
     "systematic_round",
 ]

@@ -21,11 +21,20 @@ def open_indices(
 ) -> Int[Array, "*batch size"]:
     """Indices of the first `size` units, open ones first, each group in order.
 
+    By counting: several times faster than a sort.
+
     Args:
         mask: Decision; a unit is open where it is positive.
         size: Number of indices, static, in [0, n].
     """
-    return jax.lax.top_k((mask > 0).astype(jnp.int32), size)[1].astype(jnp.int32)
+
+    def row(opened):
+        units = jnp.arange(len(opened), dtype=jnp.int32)
+        before = jnp.cumsum(opened, dtype=jnp.int32)  # open units, up to each one
+        place = jnp.where(opened, before - 1, before[-1] + units - before)
+        return jnp.zeros_like(units).at[place].set(units, unique_indices=True)
+
+    return jnp.vectorize(row, signature="(n)->(n)")(mask > 0)[..., :size]
 
 
 def gather(

@@ -307,6 +307,11 @@ def test_passes_of_a_step_decide_apart(row, key):
         assert (first != second).mean() > 0.2
 
 
+@every_gate
+def test_random_gates_say_so(row):
+    assert gates.find(by_name(row)).random == row.random
+
+
 @pytest.mark.parametrize("row", [r for r in GATES if not r.random], ids=by_name)
 def test_deterministic_view_ignores_the_noise(row, key):
     scores, frozen = jax.random.normal(key, (N,)), deterministic(build(row))

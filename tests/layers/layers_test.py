@@ -6,41 +6,54 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from dynsparse import layers
+from dynsparse.gates import GateRecord, records
 from dynsparse.layers import (
+    GatedBlock,
+    GatedExperts,
+    GatedHeads,
+    GatedTokens,
     PooledScorer,
+    RowScorer,
     UnitScorer,
     make_scorer,
     masked_attention,
 )
-from tests.layers.rows import LAYERS, TOKENS, WIDTH, build
+from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs, output
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
-LEARNED = [("tokens", "soft_topk"), ("tokens", "gumbel_sigmoid")]
-LEARNED += [("blocks", "gumbel_sigmoid")]
+LEARNED = [
+    (layer, gate)
+    for layer, row in LAYERS.items()
+    for gate in row.gates
+    if gate in ("soft_topk", "gumbel_sigmoid") and layer != "width"
+]
 
 
 @pytest.mark.parametrize(("layer", "gate"), LEARNED)
-@pytest.mark.parametrize("part", ["scorer", "host"])
-def test_masked_execution_teaches_scorer_and_host(layer, gate, part):
+def test_masked_execution_teaches_scorer_and_host(layer, gate):
     graphdef, params, rest = nnx.split(build(layer, gate), nnx.Param, ...)
-
-    rest = nnx.to_pure_dict(rest)
+    rest, x = nnx.to_pure_dict(rest), inputs(layer, 5)
 
     def loss(params):
         module = nnx.merge(graphdef, params, rest)
-        return jnp.square(LAYERS[layer].output(module(X))).sum()
+        return jnp.square(output(module(x))).sum()
 
     gradient = jax.jit(jax.grad(loss))(params)
-    leaves = jax.tree.leaves(gradient[part])
-    assert all(jnp.isfinite(leaf).all() for leaf in leaves)
-    assert sum(bool(leaf.any()) for leaf in leaves) > len(leaves) // 2
+    if layer == "exits":
+        gradient = gradient["first"]
+    for part in ("scorer", "host"):
+        leaves = jax.tree.leaves(gradient[part])
+        assert all(jnp.isfinite(leaf).all() for leaf in leaves)
+        assert sum(bool(leaf.any()) for leaf in leaves) > len(leaves) // 2
 
 
 @pytest.mark.parametrize(("layer", "gate"), REFUSED)
 def test_a_gate_of_another_kind_is_refused_in_words(layer, gate):
     with pytest.raises(
-        ValueError, match="takes gates whose count is varying or full; "
+        ValueError,
+        match=r"takes gates whose count is (varying|fixed) or full; |a random gate",
     ):
         build(layer, gate)
 
@@ -144,25 +157,43 @@ def test_no_open_token_attends_to_nothing():
 
 
 @pytest.mark.parametrize(
-    ("scorer", "shape"), [(UnitScorer, (5, TOKENS)), (PooledScorer, (5, 1))]
+    ("scorer", "shape"),
+    [
+        (UnitScorer(width=WIDTH, hidden=4, rngs=nnx.Rngs(0)), (5, TOKENS)),
+        (PooledScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)), (5, 3)),
+        (
+            RowScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)),
+            (5, TOKENS, 3),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
 )
 def test_scorers_give_one_score_per_unit(scorer, shape):
-    module = scorer(width=WIDTH, hidden=4, rngs=nnx.Rngs(0))
-    scores = module(X)
+    scores = scorer(X)
     assert scores.shape == shape
     assert len(np.unique(scores)) == scores.size
 
 
 def test_every_granularity_is_in_the_table():
-    exported = __import__("dynsparse.layers", fromlist=["layers"]).__all__
-    gated = {name for name in exported if name.startswith("Gated")} - {"GatedLayer"}
-    built = {type(build(layer, "dense")).__name__ for layer in LAYERS}
-    assert gated == built
+    exported = [getattr(layers, name) for name in layers.__all__]
+    kinds = [kind for kind in exported if isinstance(kind, type)]
+    gated = {kind for kind in kinds if issubclass(kind, layers.GatedLayer)}
+    built = {
+        type(module)
+        for layer in LAYERS
+        for _, module in nnx.iter_modules(build(layer, "dense"))
+        if isinstance(module, layers.GatedLayer)
+    }
+    assert gated - {layers.GatedLayer} == built
 
 
 def test_static_scores_do_not_look_at_the_input():
     scorer = make_scorer(
-        dict(name="static"), width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0)
+        dict(name="static"),
+        GatedTokens,
+        width=WIDTH,
+        num_units=TOKENS,
+        rngs=nnx.Rngs(0),
     )
     scores = scorer(X)
     assert scores.shape == (5, TOKENS)
@@ -173,20 +204,99 @@ def test_static_scores_do_not_look_at_the_input():
 
 
 def test_magnitudes_are_norms_that_teach_nothing():
-    scorer = make_scorer(
-        dict(name="magnitude"), width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0)
-    )
+    shape = dict(width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0))
+    scorer = make_scorer(dict(name="magnitude"), GatedTokens, **shape)
     np.testing.assert_allclose(scorer(X), np.linalg.norm(X, axis=-1), rtol=1e-6)
     assert not jax.grad(lambda x: scorer(x).sum())(X).any()
 
 
 @pytest.mark.parametrize(
-    ("num_units", "kind"), [(TOKENS, UnitScorer), (1, PooledScorer)]
+    ("layer", "kind"),
+    [
+        (GatedTokens, UnitScorer),
+        (GatedBlock, PooledScorer),
+        (GatedHeads, PooledScorer),
+        (GatedExperts, RowScorer),
+    ],
 )
-def test_one_unit_per_example_is_scored_from_pooled_features(num_units, kind):
+def test_scorers_follow_the_score_axis_of_the_layer(layer, kind):
     config = dict(name="mlp", hidden=4)
-    scorer = make_scorer(config, width=WIDTH, num_units=num_units, rngs=nnx.Rngs(0))
+    scorer = make_scorer(config, layer, width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
     assert type(scorer) is kind
+
+
+def test_static_scores_of_rows_are_those_of_every_row():
+    shape = dict(width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
+    scores = make_scorer(dict(name="static"), GatedExperts, **shape)(X)
+    assert scores.shape == (5, TOKENS, 3)
+    assert (scores == scores[:1, :1]).all()
+
+
+def test_units_without_features_have_no_magnitude():
+    shape = dict(width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="magnitude needs units with features"):
+        make_scorer(dict(name="magnitude"), GatedHeads, **shape)
+
+
+MISFITS = [
+    (
+        lambda host, **parts: layers.GatedNeurons(host=host, num_blocks=5, **parts),
+        "num_blocks=5 must divide the 16 hidden units",
+    ),
+    (
+        lambda host, **parts: layers.GatedWidth(
+            host=host, num_slices=3, gate=parts["gate"]
+        ),
+        "num_slices=3 must divide the 16 hidden units",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), MISFITS)
+def test_parts_of_unequal_size_are_refused(make, message):
+    mlp = layers.Mlp.create(width=WIDTH, hidden=16, rngs=nnx.Rngs(0))
+    parts = build("neurons", "soft_topk")
+    with pytest.raises(ValueError, match=message):
+        make(mlp, scorer=parts.scorer, gate=parts.gate)
+
+
+def test_tiles_that_do_not_cover_the_picture_are_refused():
+    module = build("positions", "soft_topk")
+    with pytest.raises(ValueError, match=r"tiles of 2 pixels cover \(8, 8\), not"):
+        module(jnp.zeros((1, 10, 8, WIDTH)))
+
+
+@pytest.mark.parametrize("layer", ["neurons", "experts"])
+def test_rows_that_are_closed_run_nothing(layer):
+    """Inside of dropped tokens: no unit of a closed token is open, in any execution."""
+    module, x = build(layer, "soft_topk"), inputs(layer, 3)
+    mask = jnp.broadcast_to((jnp.arange(TOKENS) % 3 > 0).astype(x.dtype), (3, TOKENS))
+    for execution in ("masked", "compact", "dense"):
+        view = nnx.view(module, deterministic=True, execution=execution)
+        _, captured = nnx.capture(view, GateRecord)(x, mask)
+        (record,) = records(captured).values()
+        assert not record.mask[:, ::3].any()
+        assert record.mask[:, 1::3].any()
+
+
+def test_who_left_stays_away_and_keeps_the_answer():
+    module, x = build("exits", "gumbel_sigmoid"), inputs("exits", 64)
+    module = nnx.view(module, deterministic=True)
+    logits, captured = nnx.capture(module, GateRecord)(x)
+    first, second = (record.mask[:, 0] for record in records(captured).values())
+    assert (second <= first).all()
+    assert 0 < second.sum() < first.sum() < 64
+    left = first == 0
+    np.testing.assert_allclose(logits[left], module.answer(x)[left], atol=1e-6)
+
+
+def test_widths_are_nested():
+    module, x = build("width", "soft_topk"), inputs("width", 2)
+    hidden = module.host.activation(module.host.up(x))
+    for k in range(5):
+        view = nnx.view(module, execution="compact", density=k / 4)
+        first = hidden.at[..., 4 * k :].set(0)
+        np.testing.assert_allclose(view(x), module.host.down(first), atol=1e-5)
 
 
 @pytest.mark.parametrize("gate", ["sparsemax", "ema_threshold"])

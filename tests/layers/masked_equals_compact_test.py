@@ -9,113 +9,130 @@ import pytest
 from flax import nnx
 
 from dynsparse.gates import GateRecord, records
-from tests.layers.rows import LAYERS, PAIRS, SPECS, TOKENS, WIDTH, build, compact_view
+from tests.layers.rows import (
+    LAYERS,
+    PAIRS,
+    SPECS,
+    VARYING_LAYERS,
+    build,
+    compact_view,
+    inputs,
+    output,
+)
 
 BATCHES = (1, 7, 64)
 NOISE = 5  # of random controls: both executions replay it
-
-
-def inputs(batch, dtype=jnp.float32):
-    return jax.random.normal(jax.random.key(batch), (batch, TOKENS, WIDTH), dtype)
+# One gate of a fixed and one of a varying count; the full product is marked so.
+USUAL = ("gumbel_sigmoid", "soft_topk")
+PRODUCT = [
+    pytest.param(layer, gate, batch, marks=() if gate in USUAL else pytest.mark.full)
+    for layer, gate in PAIRS
+    for batch in BATCHES
+]
 
 
 def run(module, x):
-    """Compiled, as users run it; returns the output and the decision."""
+    """Compiled, as users run it; returns the output and the decisions, in order."""
     graphdef, state = nnx.split(module)
 
     @jax.jit
     def apply(state, x):
         module = nnx.merge(graphdef, state)
         nnx.reseed(module, gate=NOISE)
-        output, captured = nnx.capture(module, GateRecord)(x)
-        return output, next(iter(records(captured).values()))
+        result, captured = nnx.capture(module, GateRecord)(x)
+        return output(result), [r.mask for r in records(captured).values()]
 
     return apply(state, x)
 
 
 @functools.cache
 def both(layer, gate, batch, dtype=jnp.float32, bias=0.0):
-    module = build(layer, gate, dtype)
-    module.scorer.score.bias[...] += bias
-    x = inputs(batch, dtype)
+    module, x = build(layer, gate, dtype, bias=bias), inputs(layer, batch, dtype)
     masked = run(nnx.view(module, deterministic=True), x)
-    compact = run(compact_view(module, gate), x)
-    output = LAYERS[layer].output
-    return (output(masked[0]), masked[1]), (output(compact[0]), compact[1]), x
+    return masked, run(compact_view(module, gate), x), x
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize(("layer", "gate"), PAIRS)
-def test_outputs_agree(layer, gate, batch):
-    (masked, _), (compact, _), _ = both(layer, gate, batch)
+@pytest.mark.parametrize(("layer", "gate", "batch"), PRODUCT)
+def test_outputs_and_decisions_agree(layer, gate, batch):
+    (masked, decisions), (compact, same), _ = both(layer, gate, batch)
     np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize(("layer", "gate"), PAIRS)
-def test_decisions_are_identical(layer, gate, batch):
-    (_, masked), (_, compact), _ = both(layer, gate, batch)
-    np.testing.assert_array_equal(compact.mask, masked.mask)
+    for one, other in zip(decisions, same, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("gate", sorted(SPECS))
 def test_every_gate_agrees_in_one_layer(gate):
-    (masked, decision), (compact, same), _ = both("tokens", gate, 7)
+    (masked, decision), (compact, same), _ = both("neurons", gate, 7)
     np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
-    np.testing.assert_array_equal(decision.mask, same.mask)
-    assert decision.mask.any()
+    np.testing.assert_array_equal(*decision, *same)
+    assert decision[0].any()
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", VARYING_LAYERS)
 def test_varying_counts_do_vary(layer):
-    (_, decision), _, _ = both(layer, "gumbel_sigmoid", 64)
-    assert len(np.unique(decision.mask.sum(-1))) > 1
+    (_, decisions), _, _ = both(layer, "gumbel_sigmoid", 64)
+    for mask in decisions:
+        counts = mask.sum(tuple(range(1, mask.ndim)))
+        assert len(np.unique(counts)) > 1
 
 
-@pytest.mark.parametrize("bias", [-100.0, 100.0])
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("layer", LAYERS)
+EXTREMES = [
+    pytest.param(batch, bias, marks=() if batch == 7 else pytest.mark.full)
+    for batch in BATCHES
+    for bias in (-100.0, 100.0)
+]
+
+
+@pytest.mark.parametrize(("batch", "bias"), EXTREMES)
+@pytest.mark.parametrize("layer", VARYING_LAYERS)
 def test_outputs_agree_where_none_or_all_are_open(layer, batch, bias):
-    (masked, decision), (compact, _), _ = both(
+    (masked, decisions), (compact, _), _ = both(
         layer, "gumbel_sigmoid", batch, jnp.float32, bias
     )
-    assert (decision.mask == (bias > 0)).all()
+    assert all((mask == (bias > 0)).all() for mask in decisions)
     np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_outputs_agree_in_bfloat16(layer):
-    (masked, _), (compact, _), _ = both(layer, "gumbel_sigmoid", 7, jnp.bfloat16)
-    assert compact.dtype == jnp.bfloat16
+    gate = "soft_topk" if layer == "width" else "gumbel_sigmoid"
+    (masked, _), (compact, _), _ = both(layer, gate, 7, jnp.bfloat16)
+    assert compact.dtype == masked.dtype == jnp.bfloat16
     difference = (compact - masked).astype(jnp.float32)
     size = jnp.abs(masked.astype(jnp.float32)).max()
     assert jnp.abs(difference).max() <= 2**-6 * size  # two of eight bits
 
 
 # A random control's draw belongs to the place in the batch, by design.
-@pytest.mark.parametrize(("layer", "gate"), [p for p in PAIRS if p[1] != "random_topk"])
+ALONE = [
+    pytest.param(layer, gate, marks=() if gate in USUAL else pytest.mark.full)
+    for layer, gate in PAIRS
+    if gate != "random_topk"
+]
+
+
+@pytest.mark.parametrize(("layer", "gate"), ALONE)
 def test_no_example_depends_on_its_neighbours(layer, gate):
-    (_, _), (compact, decision), x = both(layer, gate, 7)
-    index = int(decision.mask.any(-1).argmax())  # one that runs something
+    _, (compact, decisions), x = both(layer, gate, 7)
+    opened = decisions[0].reshape(7, -1).any(-1)
+    index = int(opened.argmax())  # one that runs something
     alone, _ = run(compact_view(build(layer, gate), gate), x[index][None])
-    np.testing.assert_allclose(
-        LAYERS[layer].output(alone)[0], compact[index], atol=1e-5, rtol=1e-5
-    )
+    np.testing.assert_allclose(alone[0], compact[index], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("layer", ["tokens", "positions", "experts", "width"])
 @pytest.mark.parametrize("density", [0.0, 0.25, 1.0])
-def test_static_densities_agree_with_the_density_variable(density):
-    module = build("tokens", "soft_topk")
+def test_static_densities_agree_with_the_density_variable(layer, density):
+    module, x = build(layer, "soft_topk"), inputs(layer, 7)
     module.gate.density[...] = jnp.float32(density)
-    x = inputs(7)
     masked, _ = run(nnx.view(module, deterministic=True), x)
     view = nnx.view(module, deterministic=True, execution="compact", density=density)
-    np.testing.assert_allclose(run(view, x)[0][0], masked[0], atol=1e-5)
+    np.testing.assert_allclose(run(view, x)[0], masked, atol=1e-5)
 
 
-def test_compact_execution_without_a_density_reads_the_variable():
-    module = build("tokens", "soft_topk")
-    x = inputs(7)
+@pytest.mark.parametrize("layer", ["tokens", "heads"])
+def test_compact_execution_without_a_density_reads_the_variable(layer):
+    module, x = build(layer, "soft_topk"), inputs(layer, 7)
     masked, _ = run(nnx.view(module, deterministic=True), x)
     compact, _ = run(nnx.view(module, deterministic=True, execution="compact"), x)
-    np.testing.assert_allclose(compact[0], masked[0], atol=1e-5)
+    np.testing.assert_allclose(compact, masked, atol=1e-5)

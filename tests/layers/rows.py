@@ -7,17 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse import gates
-from dynsparse.layers import (
-    GatedBlock,
-    GatedTokens,
-    PooledScorer,
-    TransformerBlock,
-    UnitScorer,
-)
+from dynsparse import gates, layers
 from tests.gates.contract_test import GATES
 
 TOKENS, WIDTH = 12, 8
+SIDE = 8  # of pictures, with WIDTH channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,60 +20,189 @@ class Row:
 
     Attributes:
         build: From a gate and rngs to the layer.
-        output: From what the layer returns to one array.
         gates: Gates that it takes: one of each kind that makes sense, one whose masks
             are soft and the controls.
         refused: Gates that it does not take.
+        pictures: Whether its input is [batch, SIDE, SIDE, WIDTH], not tokens.
+        pair: MACs of one open unit of one example, where they do not depend on others.
     """
 
     build: Callable
-    output: Callable
     gates: tuple[str, ...]
     refused: tuple[str, ...] = ()
+    pictures: bool = False
+    pair: int | None = None
 
 
 SPECS = {row.spec["name"]: row.spec for row in GATES}
 KINDS = ("dense", "gumbel_sigmoid", "hard_concrete", "random_topk", "soft_topk")
+VARYING = ("dense", "gumbel_sigmoid", "hard_concrete")
+
+
+class Pictures(nnx.Module):
+    """The branch of gated positions: two convolutions and what lies between."""
+
+    def __init__(self, rngs):
+        valid = dict(kernel_size=(3, 3), padding="VALID", rngs=rngs)
+        self.first = nnx.Conv(WIDTH, WIDTH, **valid)
+        self.second = nnx.Conv(WIDTH, WIDTH, **valid)
+
+    def __call__(self, x):
+        return self.second(jax.nn.relu(self.first(x)))
+
+
+class Stages(nnx.Module):
+    """Two stages with early exits."""
+
+    def __init__(self, gate, rngs):
+        stage = lambda gate: layers.GatedStage(
+            host=block(rngs),
+            exit=Answer(rngs),
+            scorer=layers.ConfidenceScorer(threshold=0.7, sharpness=30.0),
+            gate=gate,
+        )
+        self.answer = Answer(rngs)
+        self.first, self.second = stage(gate), stage(nnx.clone(gate))
+
+    def __call__(self, x):
+        logits, alive = self.answer(x), jnp.ones(len(x), x.dtype)
+        for stage in (self.first, self.second):
+            x, logits, alive = stage(x, logits, alive)
+        return logits
+
+
+class Answer(nnx.Linear):
+    def __init__(self, rngs):
+        super().__init__(WIDTH, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return 3 * super().__call__(x.mean(1))
 
 
 def block(rngs):
-    return TransformerBlock(width=WIDTH, num_heads=2, mlp_width=16, rngs=rngs)
+    return layers.TransformerBlock(width=WIDTH, num_heads=2, mlp_width=16, rngs=rngs)
 
 
-def tokens(gate, rngs):
-    return GatedTokens(
-        host=block(rngs),
-        scorer=UnitScorer(width=WIDTH, hidden=4, rngs=rngs),
-        gate=gate,
-        num_tokens=TOKENS,
+def scorer(layer, rngs, num_units=1):
+    config = dict(name="mlp", hidden=4)
+    return layers.make_scorer(
+        config, layer, width=WIDTH, num_units=num_units, rngs=rngs
     )
 
 
+def tokens(gate, rngs, layer=layers.GatedTokens):
+    score = scorer(layer, rngs)
+    return layer(host=block(rngs), scorer=score, gate=gate, num_tokens=TOKENS)
+
+
+def bypass(gate, rngs):
+    return tokens(gate, rngs, layers.BypassedTokens)
+
+
 def blocks(gate, rngs):
-    scorer = PooledScorer(width=WIDTH, hidden=4, rngs=rngs)
-    return GatedBlock(host=block(rngs), scorer=scorer, gate=gate)
+    score = scorer(layers.GatedBlock, rngs)
+    return layers.GatedBlock(host=block(rngs), scorer=score, gate=gate)
+
+
+def heads(gate, rngs):
+    return layers.GatedHeads(
+        host=layers.Attention(width=WIDTH, num_heads=4, rngs=rngs),
+        scorer=scorer(layers.GatedHeads, rngs, 4),
+        gate=gate,
+        capacity_steps=4,
+    )
+
+
+def neurons(gate, rngs):
+    return layers.GatedNeurons(
+        host=layers.Mlp.create(width=WIDTH, hidden=16, rngs=rngs),
+        scorer=scorer(layers.GatedNeurons, rngs, 4),
+        gate=gate,
+        num_blocks=4,
+        capacity_steps=4,
+    )
+
+
+def experts(gate, rngs):
+    return layers.GatedExperts(
+        host=layers.Experts(width=WIDTH, hidden=6, num_experts=4, rngs=rngs),
+        scorer=scorer(layers.GatedExperts, rngs, 4),
+        gate=gate,
+        capacity_steps=4,
+    )
+
+
+def channels(gate, rngs):
+    conv = lambda: nnx.Conv(WIDTH, WIDTH, (3, 3), rngs=rngs)
+    return layers.GatedChannels(
+        host=layers.ConvPair(first=conv(), second=conv()),
+        scorer=scorer(layers.GatedChannels, rngs, 4),
+        gate=gate,
+        num_groups=4,
+        capacity_steps=4,
+    )
+
+
+def positions(gate, rngs):
+    return layers.GatedPositions(
+        host=Pictures(rngs),
+        scorer=scorer(layers.GatedPositions, rngs),
+        gate=gate,
+        tile=2,
+        halo=2,
+        grid=(SIDE // 2, SIDE // 2),
+    )
+
+
+def width(gate, rngs):
+    host = layers.Mlp.create(width=WIDTH, hidden=16, rngs=rngs)
+    return layers.GatedWidth(host=host, gate=gate, num_slices=4)
 
 
 LAYERS = dict(
-    tokens=Row(tokens, lambda out: out[0], KINDS),
-    blocks=Row(
-        blocks,
-        lambda out: out,
-        ("dense", "gumbel_sigmoid", "hard_concrete"),
-        refused=("random_topk", "soft_topk"),
+    blocks=Row(blocks, VARYING, refused=("random_topk", "soft_topk")),
+    bypass=Row(bypass, KINDS),
+    channels=Row(channels, KINDS, pictures=True, pair=2 * 9 * SIDE**2 * WIDTH * 2),
+    exits=Row(Stages, VARYING, refused=("soft_topk",)),
+    experts=Row(experts, KINDS, pair=2 * WIDTH * 6),
+    heads=Row(heads, KINDS, pair=4 * TOKENS * WIDTH * 2 + 2 * TOKENS**2 * WIDTH // 4),
+    neurons=Row(neurons, KINDS, pair=2 * WIDTH * 4),
+    positions=Row(positions, KINDS, pictures=True, pair=9 * (16 + 4) * WIDTH**2),
+    tokens=Row(tokens, KINDS),
+    width=Row(
+        width,
+        ("dense", "soft_topk"),
+        refused=("gumbel_sigmoid", "random_topk"),
+        pair=2 * TOKENS * WIDTH * 4,
     ),
 )
 PAIRS = [(layer, gate) for layer, row in LAYERS.items() for gate in row.gates]
+VARYING_LAYERS = [name for name, row in LAYERS.items() if "gumbel_sigmoid" in row.gates]
 
 
-def build(layer, gate, dtype=jnp.float32, spread=4.0):
+def inputs(layer, batch, dtype=jnp.float32):
+    shape = (SIDE, SIDE, WIDTH) if LAYERS[layer].pictures else (TOKENS, WIDTH)
+    return jax.random.normal(jax.random.key(batch), (batch, *shape), dtype)
+
+
+def build(layer, gate, dtype=jnp.float32, spread=4.0, bias=0.0):
     """A layer whose scores are spread, so that varying counts vary."""
     rngs = nnx.Rngs(0, gate=1)
     module = LAYERS[layer].build(gates.from_config(SPECS[gate], rngs=rngs), rngs)
-    module.scorer.score.kernel[...] *= spread
+    for _, part in nnx.iter_modules(module):
+        if isinstance(part, layers.RowScorer):
+            part.score.kernel[...] *= spread
+            part.score.bias[...] += bias
+        elif isinstance(part, layers.ConfidenceScorer):
+            part.threshold[...] += bias
     cast = lambda x: x.astype(dtype) if x.dtype == jnp.float32 else x
     graphdef, params, rest = nnx.split(module, nnx.Param, ...)
     return nnx.merge(graphdef, jax.tree.map(cast, params), rest)
+
+
+def output(result):
+    """The array that a layer returns, with or without a mask."""
+    return result[0] if isinstance(result, tuple) else result
 
 
 def compact_view(module, gate):

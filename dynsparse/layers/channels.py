@@ -1,0 +1,124 @@
+"""Gated channels: each example runs some channels between two convolutions."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.gates.base import Gate
+from dynsparse.layers.parts import GatedParts
+from dynsparse.layers.slices import sliced
+
+
+class ConvPair(nnx.Module):
+    """Convolution, activation, convolution: the branch of a residual block.
+
+    Args:
+        first: To the channels between; its kernel is [*window, in, between].
+        second: From them; neither may have groups.
+        activation: Applied to each channel alone.
+
+    Raises:
+        ValueError: If a convolution has groups.
+    """
+
+    def __init__(
+        self, *, first: nnx.Conv, second: nnx.Conv, activation: Callable = jax.nn.relu
+    ):
+        for conv in (first, second):
+            if conv.feature_group_count != 1:
+                raise ValueError(
+                    f"ConvPair takes convolutions without groups, got "
+                    f"feature_group_count={conv.feature_group_count}."
+                )
+        self.first = first
+        self.second = second
+        self.activation = activation
+
+    def __call__(
+        self,
+        x: Float[Array, "batch *space channels"],
+        between: Float[Array, "batch between"] | None = None,
+    ) -> Float[Array, "batch *out features"]:
+        """Runs both; `between` weighs the channels between them."""
+        hidden = self.activation(self.first(x))
+        if between is not None:
+            weights = between.reshape(len(x), *[1] * (x.ndim - 2), -1)
+            hidden = hidden * weights.astype(hidden.dtype)
+        return self.second(hidden)
+
+    def some(
+        self, channels: slice, x: Float[Array, "batch *space channels"]
+    ) -> Float[Array, "batch *out features"]:
+        """What some of the channels between add, without the bias of the output."""
+        hidden = self.activation(sliced(self.first, outputs=channels)(x))
+        return sliced(self.second, inputs=channels)(hidden)
+
+
+class GatedChannels(GatedParts):
+    """Runs the channels between two convolutions that each example opens.
+
+    What the first does not compute the second does not read, so both get cheaper
+    (feature boosting and suppression: Gao et al., 2019, arXiv:1810.05331; channel
+    gating: Hua et al., 2019, arXiv:1805.12549). The channels are cut into groups of
+    equal size, in order.
+
+    Args:
+        host: The two convolutions, without a norm between them: what was not computed
+            has no mean.
+        scorer: Maps [batch, *space, channels] to [batch, num_groups].
+        gate: Any kind.
+        num_groups: Must divide the channels between the convolutions.
+        capacity_steps: As in `GatedParts`.
+
+    Raises:
+        ValueError: If `num_groups` does not divide the channels.
+    """
+
+    unit = "group of channels of an example"
+    score_axis = "example"
+
+    def __init__(
+        self,
+        *,
+        host: ConvPair,
+        scorer: nnx.Module,
+        gate: Gate,
+        num_groups: int,
+        capacity_steps: int = 16,
+    ):
+        channels = host.first.out_features
+        if channels % num_groups:
+            raise ValueError(
+                f"num_groups={num_groups} must divide the {channels} channels."
+            )
+        super().__init__(
+            host=host,
+            scorer=scorer,
+            gate=gate,
+            num_parts=num_groups,
+            capacity_steps=capacity_steps,
+        )
+        self.group = channels // num_groups
+
+    def whole(self, x, mask, parts):
+        """Both convolutions, the channels between them weighed group by group."""
+        del mask
+        return self.host(
+            x, None if parts is None else jnp.repeat(parts, self.group, -1)
+        )
+
+    def part(self, index, x, mask):
+        """One group of channels."""
+        del mask
+        return self.host.some(slice(index * self.group, (index + 1) * self.group), x)
+
+    def shared(self, x):
+        """The bias of the output."""
+        output = nnx.eval_shape(self.host, x)
+        if self.host.second.bias is None:
+            return jnp.zeros(output.shape, output.dtype)
+        bias = self.host.second.bias[...].astype(output.dtype)
+        return jnp.broadcast_to(bias, output.shape)

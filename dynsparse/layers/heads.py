@@ -1,0 +1,50 @@
+"""Gated heads: each example runs some heads of an attention."""
+
+from flax import nnx
+
+from dynsparse.gates.base import Gate
+from dynsparse.layers.attention import Attention
+from dynsparse.layers.parts import GatedParts
+from dynsparse.layers.slices import bias_rows
+
+
+class GatedHeads(GatedParts):
+    """Runs the heads that each example opens, their projections included.
+
+    Args:
+        host: The attention.
+        scorer: Maps [batch, n, width] to [batch, heads].
+        gate: Any kind.
+        capacity_steps: As in `GatedParts`.
+    """
+
+    unit = "attention head of an example"
+    score_axis = "example"
+
+    def __init__(
+        self,
+        *,
+        host: Attention,
+        scorer: nnx.Module,
+        gate: Gate,
+        capacity_steps: int = 16,
+    ):
+        super().__init__(
+            host=host,
+            scorer=scorer,
+            gate=gate,
+            num_parts=host.num_heads,
+            capacity_steps=capacity_steps,
+        )
+
+    def whole(self, x, mask, parts):
+        """The attention, its heads weighed."""
+        return self.host(x, mask, parts)
+
+    def part(self, index, x, mask):
+        """One head."""
+        return self.host.head(index, x, mask)
+
+    def shared(self, x):
+        """The bias of the output."""
+        return bias_rows(self.host.out, x)

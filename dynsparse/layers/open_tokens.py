@@ -1,0 +1,72 @@
+"""What dropped and bypassed tokens share: the host runs on the open ones alone."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate
+from dynsparse.layers.base import GatedLayer
+
+
+class OpenTokens(GatedLayer):
+    """Runs its host on the tokens that the gate opens.
+
+    The score axis is the tokens of one example, so no example depends on its
+    neighbours in the batch. Compact execution gathers the open tokens: exactly k where
+    the count is fixed; where it varies, the largest count in the batch rounded up to a
+    capacity, with the surplus masked.
+
+    Args:
+        host: `host(tokens, mask)` maps [batch, size, width] to the same shape; where
+            `mask`, [batch, size], is 0 a token must not affect the others. `mask` is
+            None when every token is open.
+        scorer: Maps [batch, n, width] to [batch, n].
+        gate: Any kind.
+        num_tokens: n.
+    """
+
+    unit = "token"
+    kinds = ("fixed", "varying", "full")
+    score_axis = "units"
+
+    def __init__(
+        self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_tokens: int
+    ):
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_tokens)
+
+    def run(
+        self,
+        tokens: Float[Array, "batch n width"],
+        closed: Float[Array, "batch n width"],
+    ) -> tuple[Float[Array, "batch n width"], Float[Array, "batch n"]]:
+        """Returns the host's output, `closed` at closed tokens, and the mask."""
+        count = self.static_count()
+        if self.opens_all():
+            self.decide_all(tokens)
+            return self.host(tokens, None), jnp.ones(tokens.shape[:2], tokens.dtype)
+        mask = self.decide(tokens).mask
+        if self.execution == "masked":
+            return self._blend(tokens, closed, mask), mask
+        if count is not None:  # exactly the open ones, whose masks are 1
+            return self._gathered(tokens, closed, mask, count, surplus=False), mask
+        largest = (mask > 0).sum(-1).max()
+        compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
+        sizes = ops.capacities(self.num_units)
+        return ops.capacity_switch(largest, sizes, compute), mask
+
+    def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
+        if size == 0:
+            return closed
+        indices = ops.open_indices(mask, size)
+        kept = ops.gather(tokens, indices)
+        if surplus:
+            others = ops.gather(closed, indices)
+            kept = self._blend(kept, others, ops.gather(mask, indices))
+        else:
+            kept = self.host(kept, None)
+        return ops.scatter(kept, indices, closed)
+
+    def _blend(self, tokens, closed, mask):
+        weight = mask[..., None]
+        return self.host(tokens, mask) * weight + closed * (1 - weight)

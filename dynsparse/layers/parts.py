@@ -1,0 +1,104 @@
+"""Layers that are sums of parts, of which each row runs those that its gate opens."""
+
+import abc
+import math
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate
+from dynsparse.layers.base import GatedLayer
+
+
+class GatedParts(GatedLayer, abc.ABC):
+    """A host whose output is a sum of parts: heads, experts, blocks of neurons.
+
+    A row is what decides: an example, or a token where `score_axis` is "rows". Compact
+    execution goes from part to part and computes each for the rows that open it, so
+    that they share its weights: an expert's capacity never drops a row.
+
+    Args:
+        host: What is cut into parts.
+        scorer: Maps the input to scores, [*rows, num_parts].
+        gate: Any kind.
+        num_parts: Units per row.
+        capacity_steps: Capacities per part of compact execution: more of them waste
+            less and compile longer.
+    """
+
+    kinds = ("fixed", "varying", "full")
+
+    def __init__(
+        self,
+        *,
+        host: nnx.Module,
+        scorer: nnx.Module,
+        gate: Gate,
+        num_parts: int,
+        capacity_steps: int = 16,
+    ):
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_parts)
+        self.capacity_steps = capacity_steps
+
+    @abc.abstractmethod
+    def whole(
+        self,
+        x: Array,
+        mask: Float[Array, "batch n"] | None,
+        parts: Float[Array, "*rows parts"] | None,
+    ) -> Array:
+        """The host's output; `parts` weighs its parts, None stands for ones."""
+
+    @abc.abstractmethod
+    def part(
+        self, index: int, x: Array, mask: Float[Array, "rows *tokens"] | None
+    ) -> Array:
+        """What one part adds to the output of each row of `x`, [rows, ...]."""
+
+    @abc.abstractmethod
+    def shared(self, x: Array) -> Array:
+        """The output without any part, [*rows, ...]: a bias, or zeros."""
+
+    def __call__(self, x: Array, mask: Float[Array, "batch n"] | None = None) -> Array:
+        """Returns the sum of the open parts.
+
+        Args:
+            x: The host's input.
+            mask: Tokens that are open further out; the others run nothing.
+        """
+        deciding = mask if self.score_axis == "rows" else None
+        if self.opens_all(None if self.forced_count is None else _pairs(self, x)):
+            self.decide_all(x, deciding)
+            return self.whole(x, mask, None)
+        parts = self.decide(x, deciding).mask
+        if self.execution == "masked":
+            return self.whole(x, mask, parts)
+        lead = parts.ndim - 1
+        flat = lambda a: a.reshape(-1, *a.shape[lead:])
+        start, rows = self.shared(x), jax.tree.map(flat, (x, mask))
+        if self.forced_count is not None:
+            total = self._first_pairs(rows, flat(start))
+        else:
+            part = lambda index, rows: self.part(index, *rows)
+            total = ops.sum_of_parts(
+                rows, flat(parts), part, flat(start), steps=self.capacity_steps
+            )
+        return total.reshape(start.shape)
+
+    def _first_pairs(self, rows, start):
+        """Runs `forced_count` pairs of row and part, as many as that and no more."""
+        total, left = start, self.forced_count
+        for index in range(self.num_units):
+            size = min(len(start), left)
+            some = jax.tree.map(lambda x, size=size: x[:size], rows)
+            if size:
+                total = total.at[:size].add(self.part(index, *some))
+            left -= size
+        return total
+
+
+def _pairs(layer: GatedParts, x: Array) -> int:
+    rows = x.shape[:-1] if layer.score_axis == "rows" else x.shape[:1]
+    return math.prod(rows) * layer.num_units

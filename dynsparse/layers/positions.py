@@ -1,0 +1,136 @@
+"""Gated positions: each example runs a convolutional branch on some tiles."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.gates.base import Gate
+from dynsparse.layers.base import GatedLayer
+
+
+class GatedPositions(GatedLayer):
+    """Adds a residual branch at the tiles that the gate opens.
+
+    DynConv (Verelst and Tuytelaars, 2020, arXiv:1912.03203) with tiles as units (SBNet:
+    Ren et al., 2018, arXiv:1801.02108); with `tile=1`, single pixels. The input is
+    padded once, by the halo, and the branch convolves without padding: it sees the same
+    in both executions. Compact execution gathers the open tiles with their halo.
+
+    Args:
+        host: The branch: maps [batch, h + 2 halo, w + 2 halo, channels] to
+            [batch, h, w, channels] for any h and w, such as convolutions with "VALID"
+            padding; works on each position alone otherwise.
+        scorer: Maps tiles, [batch, num_tiles, channels], averaged, to
+            [batch, num_tiles].
+        gate: Any kind.
+        tile: Side of a tile; must divide height and width.
+        halo: Pixels that the branch reads on each side of its output.
+        grid: Tiles from top to bottom and from left to right.
+    """
+
+    unit = "tile of positions"
+    kinds = ("fixed", "varying", "full")
+    score_axis = "units"
+
+    def __init__(
+        self,
+        *,
+        host: nnx.Module,
+        scorer: nnx.Module,
+        gate: Gate,
+        tile: int,
+        halo: int,
+        grid: tuple[int, int],
+    ):
+        super().__init__(
+            host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]
+        )
+        self.tile = tile
+        self.halo = halo
+        self.grid = tuple(grid)
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Returns `x`, with the branch added at open tiles.
+
+        Raises:
+            ValueError: If the tiles do not cover `x`.
+        """
+        expected = tuple(self.tile * side for side in self.grid)
+        if x.shape[1:3] != expected:
+            raise ValueError(
+                f"{self.grid} tiles of {self.tile} pixels cover {expected}, not "
+                f"{x.shape[1:3]}."
+            )
+        padded = jnp.pad(x, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
+        count = self.static_count()
+        tiles = self._tiles(x).mean((2, 3))
+        if self.opens_all():
+            self.decide_all(tiles)
+            return x + self.host(padded)
+        mask = self.decide(tiles).mask
+        if self.execution == "masked":
+            return self._everywhere(x, padded, mask)
+        flat = mask.reshape(-1)
+
+        def compute(size: int):
+            if size == len(flat):
+                return self._everywhere(x, padded, mask)
+            return self._open(x, padded, flat, size)
+
+        if count is not None:
+            return compute(count * len(x))
+        sizes = ops.capacities(len(flat), steps=16)
+        return ops.capacity_switch((flat > 0).sum(), sizes, compute)
+
+    def _everywhere(self, x, padded, mask):
+        """Adds the branch, computed at every position and weighed tile by tile."""
+        weight = jnp.broadcast_to(
+            mask[..., None, None, None].astype(x.dtype),
+            (*mask.shape, self.tile, self.tile, 1),
+        )
+        return x + self.host(padded) * self._picture(weight)
+
+    def _open(self, x, padded, mask, size: int):
+        """Adds the branch at the first `size` tiles of the batch, open ones first."""
+        if size == 0:
+            return x
+        chosen = ops.open_indices(mask, size)
+        side = self.tile + 2 * self.halo
+        example, tile = jnp.divmod(chosen, self.num_units)
+        row, column = jnp.divmod(tile, self.grid[1])
+        cut: Any = jax.vmap(
+            lambda e, r, c: jax.lax.dynamic_slice(
+                padded,
+                (e, r * self.tile, c * self.tile, 0),
+                (1, side, side, x.shape[-1]),
+            )[0]
+        )
+        output = self.host(cut(example, row, column))
+        output = output * mask[chosen][:, None, None, None].astype(output.dtype)
+        tiles = self._tiles(x)
+        flat = tiles.reshape(-1, *tiles.shape[2:])
+        flat = flat.at[chosen].add(output, unique_indices=True)
+        return self._picture(flat.reshape(tiles.shape))
+
+    def _tiles(self, x):
+        """[batch, height, width, c] to [batch, num_tiles, tile, tile, c]."""
+        rows, columns = self.grid
+        x = x.reshape(len(x), rows, self.tile, columns, self.tile, x.shape[-1])
+        return jnp.moveaxis(x, 3, 2).reshape(
+            len(x), self.num_units, self.tile, self.tile, x.shape[-1]
+        )
+
+    def _picture(self, tiles):
+        """The inverse of `_tiles`."""
+        rows, columns = self.grid
+        batch, _, tile, _, channels = tiles.shape
+        x = jnp.moveaxis(
+            tiles.reshape(batch, rows, columns, tile, tile, channels), 3, 2
+        )
+        return x.reshape(batch, rows * tile, columns * tile, channels)

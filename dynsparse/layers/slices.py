@@ -1,0 +1,38 @@
+"""Slices of linear maps and convolutions: some inputs to some outputs."""
+
+from typing import TypeVar
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Shaped
+
+Map = TypeVar("Map", nnx.Linear, nnx.Conv)
+
+ALL = slice(None)
+
+
+def sliced(module: Map, inputs: slice = ALL, outputs: slice = ALL) -> Map:
+    """The same module between some of its features; nothing is shared with it.
+
+    Args:
+        module: Whose kernel is [*window, inputs, outputs].
+        inputs: Features to read. Unless all are, the bias is left out: it belongs to
+            the sum over all inputs.
+        outputs: Features to write.
+    """
+    part = nnx.clone(module)
+    part.kernel = nnx.Param(module.kernel[..., inputs, outputs])
+    if module.bias is not None:
+        part.use_bias = inputs == ALL
+        part.bias = nnx.Param(module.bias[outputs]) if part.use_bias else None
+    return part
+
+
+def bias_rows(
+    module: nnx.Linear, x: Shaped[Array, "*rows width"]
+) -> Float[Array, "*rows features"]:
+    """What a linear map gives for zeros: its bias for every row of `x`."""
+    shape = (*x.shape[:-1], module.out_features)
+    if module.bias is None:
+        return jnp.zeros(shape, x.dtype)
+    return jnp.broadcast_to(module.bias[...].astype(x.dtype), shape)

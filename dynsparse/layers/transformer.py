@@ -1,0 +1,40 @@
+"""A pre-norm transformer block."""
+
+from typing import Any
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.layers.attention import Attention
+from dynsparse.layers.mlp import Mlp
+
+
+class TransformerBlock(nnx.Module):
+    """Attention and an MLP, each behind a LayerNorm and a skip.
+
+    Either may be replaced by a gated one, which is called the same way.
+
+    Args:
+        width: Features per token.
+        num_heads: Attention heads; must divide `width`.
+        mlp_width: Hidden units of the MLP.
+        rngs: Initialises from the `params` stream.
+
+    Raises:
+        ValueError: If `num_heads` does not divide `width`.
+    """
+
+    def __init__(self, *, width: int, num_heads: int, mlp_width: int, rngs: nnx.Rngs):
+        self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.attention: Any = Attention(width=width, num_heads=num_heads, rngs=rngs)
+        self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.mlp: Any = Mlp.create(width=width, hidden=mlp_width, rngs=rngs)
+
+    def __call__(
+        self,
+        tokens: Float[Array, "batch n width"],
+        mask: Float[Array, "batch n"] | None = None,
+    ) -> Float[Array, "batch n width"]:
+        """Returns the tokens; those that are closed hold no meaning."""
+        tokens = tokens + self.attention(self.attention_norm(tokens), mask)
+        return tokens + self.mlp(self.mlp_norm(tokens), mask)

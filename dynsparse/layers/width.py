@@ -1,0 +1,89 @@
+"""Gated width: the first hidden units of an MLP, as many as the density says."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.gates.base import Gate
+from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.mlp import Mlp
+from dynsparse.layers.slices import bias_rows, sliced
+
+
+class NestedScorer(nnx.Module):
+    """Scores in falling order, for every example: a top-k gate opens the first k.
+
+    Args:
+        num_units: Scores.
+    """
+
+    def __init__(self, *, num_units: int):
+        self.num_units = num_units
+
+    def __call__(self, features: Float[Array, "batch *axes"]) -> Array:
+        """Returns n, n - 1, ..., 1 for each example."""
+        falling = jnp.arange(self.num_units, 0, -1, dtype=features.dtype)
+        return jnp.broadcast_to(falling, (len(features), self.num_units))
+
+
+class GatedWidth(GatedLayer):
+    """Runs the first slices of an MLP's hidden units: widths that are nested.
+
+    One width for all examples, which the density sets (slimmable networks: Yu et al.,
+    2019, arXiv:1812.08928; MatFormer: Devvrit et al., 2023, arXiv:2310.07707): what is
+    skipped is a static slice of the weights, without a gather.
+
+    Args:
+        host: The MLP.
+        gate: A gate of a fixed count, or the dense gate.
+        num_slices: Must divide the hidden units.
+
+    Raises:
+        ValueError: If `num_slices` does not divide the hidden units, or the gate is
+            random or not of a fixed count.
+    """
+
+    unit = "slice of hidden units"
+    kinds = ("fixed", "full")
+    score_axis = "example"
+
+    def __init__(self, *, host: Mlp, gate: Gate, num_slices: int):
+        if gate.random:
+            raise ValueError(
+                f"GatedWidth opens the first slices, which {type(gate).__name__}, a "
+                f"random gate, does not."
+            )
+        hidden = host.up.out_features
+        if hidden % num_slices:
+            raise ValueError(
+                f"num_slices={num_slices} must divide the {hidden} hidden units."
+            )
+        scorer = NestedScorer(num_units=num_slices)
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_slices)
+        self.slice = hidden // num_slices
+
+    def __call__(
+        self,
+        x: Float[Array, "batch *axes width"],
+        mask: Float[Array, "batch n"] | None = None,
+    ) -> Float[Array, "batch *axes width"]:
+        """Returns the sum over the open slices; `mask` is not needed."""
+        del mask
+        count = self.static_count()
+        if self.opens_all():
+            self.decide_all(x)
+            return self.host(x)
+        open_slices = self.decide(x).mask
+        if count is not None:
+            return self._first(x, count)
+        hidden = self.host.activation(self.host.up(x))
+        weights = jnp.repeat(open_slices, self.slice, -1)
+        weights = weights.reshape(len(x), *[1] * (x.ndim - 2), -1)
+        return self.host.down(hidden * weights.astype(hidden.dtype))
+
+    def _first(self, x, count: int):
+        units = slice(count * self.slice)
+        hidden = self.host.activation(sliced(self.host.up, outputs=units)(x))
+        return sliced(self.host.down, inputs=units)(hidden) + bias_rows(
+            self.host.down, x
+        )

@@ -1,0 +1,58 @@
+"""Sums of parts, each computed for the rows that open it and for no other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsparse.ops.compact import capacities, capacity_switch, open_indices
+
+
+def sum_of_parts(
+    rows: Any,
+    mask: Float[Array, "n parts"],
+    part: Callable[[int, Any], Array],
+    start: Float[Array, "n *features"],
+    *,
+    steps: int = 16,
+) -> Float[Array, "n *features"]:
+    r"""Returns $\mathrm{start}_r + \sum_p \mathrm{mask}_{rp}\, \mathrm{part}_p(r)$.
+
+    Part by part, the rows that open it are gathered into the smallest capacity that
+    holds them, computed together (they share the part's weights) and added back:
+    exact for every mask, and at most one capacity step per part dearer than the open
+    pairs. Each part and capacity is a piece of program of its own.
+
+    Args:
+        rows: An array or a pytree of them, each [n, ...].
+        mask: Weight of each part for each row; a pair is open where it is positive.
+        part: `part(p, some_rows)` computes part `p` of gathered rows.
+        start: What every row has without any part.
+        steps: Capacities per part.
+    """
+    n, num_parts = mask.shape
+    sizes = capacities(n, steps)
+    total = start
+    for p in range(num_parts):
+        total = _add(total, rows, mask[:, p], lambda some, p=p: part(p, some), sizes)
+    return total
+
+
+def _add(total, rows, weight, function, sizes):
+    n = len(weight)
+    indices = open_indices(weight, n)
+
+    def compute(size: int):
+        if size == 0:
+            return total
+        chosen = indices[:size]
+        output = function(jax.tree.map(lambda x: x[chosen], rows))
+        # Gathered back, not scattered: a closed row reads any other one, times 0.
+        slots = jnp.arange(size, dtype=jnp.int32)
+        slot = jnp.zeros(n, jnp.int32).at[chosen].set(slots, unique_indices=True)
+        scale = weight.reshape(-1, *[1] * (total.ndim - 1)).astype(total.dtype)
+        return total + output[slot] * scale
+
+    return capacity_switch((weight > 0).sum(), sizes, compute)

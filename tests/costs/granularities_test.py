@@ -1,0 +1,110 @@
+"""The bill of every granularity: what a unit costs, and what compact execution runs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import costs, layers, ops
+from dynsparse.layers.parts import GatedParts
+from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, build, inputs
+
+PRICED = [name for name, row in LAYERS.items() if row.pair]
+# Where a fixed count gives compact execution one static shape.
+STATIC = ("bypass", "positions", "tokens", "width")
+SUMS = ("channels", "experts", "heads", "neurons")
+
+
+def example(layer):
+    shape = inputs(layer, 1).shape
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+@pytest.mark.parametrize("layer", PRICED)
+def test_every_open_unit_costs_what_it_should(layer):
+    prices = costs.Prices(build(layer, "soft_topk"), example(layer))
+    (part,) = prices.parts.values()
+    pair, n = LAYERS[layer].pair, part.num_units
+    counts = np.array([0, 1, n // 2, n - 1])
+    used = part.closed - prices.saved(part.name, counts)
+    np.testing.assert_array_equal(used, pair * counts)
+    if layer != "positions":  # where tiles overlap in what they read
+        assert part.closed == pair * n
+    else:
+        assert part.closed == prices.dense == 9 * ((SIDE + 2) ** 2 + SIDE**2) * 64
+
+
+@pytest.mark.parametrize("layer", STATIC)
+@pytest.mark.parametrize("density", [0.25, 0.75, 1.0])
+def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(layer, density):
+    view = dict(execution="compact", density=density, deterministic=True)
+    compact = nnx.view(build(layer, "soft_topk"), **view)
+    bill = costs.bill(compact, inputs(layer, 2))
+    assert (bill.used == costs.count_macs(compact, example(layer))).all()
+
+
+@pytest.mark.parametrize("layer", SUMS)
+@pytest.mark.parametrize("gate", ["soft_topk", "gumbel_sigmoid"])
+def test_sums_of_parts_run_at_most_a_capacity_step_more_than_is_billed(layer, gate):
+    module, x = nnx.view(build(layer, gate), deterministic=True), inputs(layer, 16)
+    bill = costs.bill(module, x)
+    (mask,) = costs.run_gates(module, x).values()
+    rows = np.asarray(mask).reshape(-1, mask.shape[-1])
+    steps = next(
+        m.capacity_steps
+        for _, m in nnx.iter_modules(module)
+        if isinstance(m, GatedParts)
+    )
+    sizes = np.array(ops.capacities(len(rows), steps))
+    ran = sum(sizes[sizes >= load].min() for load in (rows > 0).sum(0))
+    pair = LAYERS[layer].pair
+    (share,) = bill.layers.values()
+    billed = share.used.sum()
+    assert billed == (rows > 0).sum() * pair
+    assert billed <= ran * pair
+    assert ran * pair < billed + mask.shape[-1] * np.diff(sizes).max() * pair
+
+
+@pytest.mark.parametrize("layer", VARYING_LAYERS)
+def test_used_and_gates_add_up(layer):
+    module = nnx.view(build(layer, "gumbel_sigmoid"), deterministic=True)
+    bill = costs.bill(module, inputs(layer, 9))
+    gated = sum(part.dense for part in bill.layers.values())
+    used = sum(part.used + part.gate for part in bill.layers.values())
+    np.testing.assert_array_equal(bill.dense - gated + used, bill.used)
+    assert len(np.unique(bill.used)) > 1
+
+
+@pytest.mark.parametrize("layer", ["experts", "neurons"])
+@pytest.mark.parametrize("budget", [0.5, 0.9])
+def test_densities_of_rows_are_those_of_each_row(layer, budget):
+    prices = costs.Prices(build(layer, "soft_topk"), example(layer))
+    density = costs.largest_density(prices, budget)
+    assert density in (0.25, 0.5, 0.75)
+    (part,) = prices.parts.values()
+    spend = lambda density: prices.used({part.name: np.array([48 * density], int)})[0]
+    assert spend(density) <= budget * prices.dense < spend(density + 0.25)
+
+
+def test_dropped_tokens_make_the_neurons_behind_them_cheaper():
+    class Inner(nnx.Module):
+        def __init__(self):
+            self.neurons = build("neurons", "soft_topk")
+
+        def __call__(self, tokens, mask):
+            return self.neurons(tokens, mask)
+
+    outer = build("tokens", "soft_topk")
+    outer.host = Inner()
+    outer = nnx.view(outer, deterministic=True)
+    bill = costs.bill(outer, inputs("tokens", 2))
+    pair, scorer = LAYERS["neurons"].pair, 8 * 4
+    density = SPECS["soft_topk"]["density"]
+    opened = int(12 * density)
+    # A quarter of the tokens, and of those each a quarter of the blocks.
+    neurons = opened * (4 * density) * pair
+    gates = 12 * (scorer + 4) + opened * (scorer + 4 * 4)
+    assert bill.dense == 12 * 4 * pair
+    np.testing.assert_array_equal(bill.used, neurons + gates)
+    assert isinstance(outer, layers.GatedTokens)

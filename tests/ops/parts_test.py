@@ -1,0 +1,57 @@
+"""Sums of parts: exact for every mask, and no dearer than the capacities say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynsparse import ops
+
+WEIGHTS = jax.random.normal(jax.random.key(0), (3, 4, 5))
+
+
+def part(index, rows):
+    x, scale = rows
+    return jnp.sin(x @ WEIGHTS[index]) * scale[:, None]
+
+
+@pytest.mark.parametrize("density", [0.0, 0.2, 0.7, 1.0])
+@pytest.mark.parametrize("n", [1, 7, 40])
+def test_sum_is_that_of_the_open_pairs(n, density, key):
+    keys = jax.random.split(key, 4)
+    rows = jax.random.normal(keys[0], (n, 4)), jax.random.normal(keys[1], (n,))
+    mask = jax.random.uniform(keys[2], (n, 3))
+    mask = mask * (jax.random.uniform(keys[3], (n, 3)) < density)
+    start = jnp.full((n, 5), 0.5)
+    total = jax.jit(lambda rows, mask: ops.sum_of_parts(rows, mask, part, start))(
+        rows, mask
+    )
+    expected = start + sum(mask[:, p, None] * part(p, rows) for p in range(3))
+    np.testing.assert_allclose(total, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+def test_each_part_runs_the_smallest_capacity_that_holds_its_rows(steps):
+    sizes = []
+
+    def ran(index, rows):
+        jax.debug.callback(lambda: sizes.append((index, len(rows))))
+        return rows
+
+    mask = (jnp.arange(32)[:, None] < jnp.array([[0, 5, 32]])).astype(jnp.float32)
+    x = jnp.ones((32, 2))
+    ops.sum_of_parts(x, mask, ran, x, steps=steps)
+    jax.effects_barrier()
+    smallest = min(c for c in ops.capacities(32, steps) if c >= 5)
+    assert sorted(sizes) == [(1, smallest), (2, 32)]
+
+
+def test_gradients_are_those_of_the_dense_sum(key):
+    rows = jax.random.normal(key, (9, 4)), jnp.ones(9)
+    mask = (jax.random.uniform(key, (9, 3)) < 0.5).astype(jnp.float32)
+    start = jnp.zeros((9, 5))
+    compact = lambda x: ops.sum_of_parts((x, rows[1]), mask, part, start)
+    dense = lambda x: sum(mask[:, p, None] * part(p, (x, rows[1])) for p in range(3))
+    square = lambda function: lambda x: jnp.square(function(x)).sum()
+    loss = lambda function: jax.jit(jax.grad(square(function)))(rows[0])
+    np.testing.assert_allclose(loss(compact), loss(dense), atol=1e-5)
