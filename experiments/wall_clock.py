@@ -2,20 +2,23 @@
 
     python -m experiments.wall_clock --out DIR
 
-Claim: compact execution of a gated network takes the share of the dense time that its
-bill says, at the batch sizes of serving. What would refute it: a time ratio far above
-the MAC ratio, as masks alone give ("I ran it, and it is not faster").
+Claim: compact execution takes the share of the dense time that its bill says, at every
+granularity, for one example and for a batch. What would refute it: a time ratio far
+above the MAC ratio, as masks alone give ("I ran it, and it is not faster").
 
-Measured side by side with the dense network, in one process, taking turns; untrained
-weights and random pictures, since neither changes the time. Block gates are biased so
-that each is open for half of the batch.
+Each network has all its MACs but those of the gates in gated layers of one granularity.
+Every density is measured beside the dense network, in one process, taking turns;
+untrained weights and random inputs, since neither changes the time. Gates of a varying
+count are biased so that each opens the given share of the batch.
 """
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from experiments.alone import Report, Row, run_alone
+from experiments.networks import gated
 
 FIELDS = (
     "granularity",
@@ -26,139 +29,149 @@ FIELDS = (
     "time_ratio",
     "efficiency",
     "saved",
+    "break_even",
     "dense_ms",
-    "compact_ms",
-    "masked_ms",
-    "largest_difference",
+    "memory_ratio",
 )
-MODEL = dict(name="conv_vit", width=192, depth=4, num_heads=3, mlp_width=768)
-SCORER = dict(name="mlp", hidden=48)
-IMAGE_SHAPE = (32, 32, 3)
+DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
+GATES = dict.fromkeys(gated.NAMES, SOFT_TOPK) | dict(blocks=GUMBEL, exits=GUMBEL)
 
 
 def sweep(add):
-    """One call of `add` per row."""
-    for density in (0.25, 0.5, 0.75, 1.0):
-        add(granularity="tokens", gate=SOFT_TOPK, density=density, batch=64)
-    add(granularity="blocks", gate=GUMBEL, density=None, batch=64)
+    """One call of `add` per network and batch size."""
+    for batch in (64, 1):
+        for granularity in gated.NAMES:
+            add(granularity=granularity, batch=batch)
 
 
 def measure(
-    *,
-    granularity: str,
-    gate: dict[str, Any],
-    density: float | None,
-    batch: int,
-    model: dict[str, Any] = MODEL,
-    scorer: dict[str, Any] = SCORER,
-    image_shape: tuple[int, int, int] = IMAGE_SHAPE,
-    repeats: int = 15,
-) -> dict[str, Any]:
-    """Times the dense, masked and compact executions of one model.
+    *, granularity: str, batch: int, small: bool = False, repeats: int = 15
+) -> list[dict[str, Any]]:
+    """Times the dense and the compact execution at every density.
 
     Args:
-        granularity: "tokens" or "blocks".
-        gate: Config of the gates.
-        density: Of top-k gates; None opens each block for half of the batch.
-        batch: Pictures per pass.
-        model: Config of the model, but for its granularity.
-        scorer: Config of its scorers.
-        image_shape: Height, width, channels.
-        repeats: Timed passes of each execution.
+        granularity: One of `gated.NAMES`.
+        batch: Examples per pass.
+        small: Whether the network is one to test with.
+        repeats: Timed passes of each.
 
     Returns:
-        The row of the table, by `FIELDS`.
+        A row by `FIELDS` for each density.
     """
     import jax
-    import jax.numpy as jnp
     from flax import nnx
 
-    from dynsparse import costs, models
-    from dynsparse.budgets import set_density
+    from dynsparse import costs, gates
 
-    network = models.from_config(
-        {**model, "granularity": granularity},
-        gate=gate,
-        scorer=scorer,
-        image_shape=image_shape,
-        num_classes=10,
-        rngs=nnx.Rngs(params=0, gate=1),
-    )
-    images = jax.random.uniform(jax.random.key(0), (batch, *image_shape))
+    gate = GATES[granularity]
+    fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
+    rngs = nnx.Rngs(params=0, gate=1)
+    network, shape = gated.build(granularity, gate, rngs, small=small)
     network = nnx.view(network, deterministic=True)
-    if density is None:
-        _halve_blocks(network, images)
-        compact = nnx.view(network, execution="compact")
-    else:
-        set_density(network, jnp.float32(density))
-        compact = nnx.view(network, execution="compact", density=density)
-    views = dict(
-        dense=nnx.view(network, execution="dense"), masked=network, compact=compact
-    )
-    calls = {name: _compiled(view, images) for name, view in views.items()}
-    difference = jnp.abs(calls["compact"]() - calls["masked"]()).max()
+    inputs = jax.random.normal(jax.random.key(0), (batch, *shape))
+    views = dict(dense=nnx.view(network, execution="dense"))
+    for density in DENSITIES:
+        if fixed:
+            view = nnx.view(network, execution="compact", density=density)
+        else:
+            view = nnx.view(nnx.clone(network), execution="compact")
+            gated.open_share(view, inputs, density)
+        views[str(density)] = view
+
+    compiled, calls = {}, {}
+    program = lambda name: name if fixed or name == "dense" else "varying"
+    for name, view in views.items():
+        graphdef, state = nnx.split(view)
+        if program(name) not in compiled:
+            run = lambda state, x, graphdef=graphdef: nnx.merge(graphdef, state)(x)
+            compiled[program(name)] = jax.jit(run).lower(state, inputs).compile()
+        calls[name] = functools.partial(compiled[program(name)], state, inputs)
     seconds = costs.median_seconds(calls, repeats=repeats)
-    bill = costs.bill(compact, images)
-    masks = costs.run_gates(compact, images)
-    time_ratio = seconds["compact"] / seconds["dense"]
-    saved_macs = 1 - bill.budget
-    return dict(
-        granularity=granularity,
-        gate=gate["name"],
-        density=float(sum(m.mean() for m in masks.values()) / len(masks)),
-        batch=batch,
-        macs_ratio=bill.budget,
-        time_ratio=time_ratio,
-        efficiency=bill.budget / time_ratio,
-        saved=(1 - time_ratio) / saved_macs if saved_macs else float("nan"),
-        dense_ms=1e3 * seconds["dense"],
-        compact_ms=1e3 * seconds["compact"],
-        masked_ms=1e3 * seconds["masked"],
-        largest_difference=float(difference),
-    )
+
+    prices = costs.Prices(network, jax.ShapeDtypeStruct((1, *shape), inputs.dtype))
+    memory = {key: costs.peak_bytes(value) for key, value in compiled.items()}
+    rows = []
+    for name in map(str, DENSITIES):
+        masks = costs.run_gates(nnx.view(views[name], execution="masked"), inputs)
+        budget = costs.itemize(prices, masks, num_examples=batch).budget
+        opened = sum(float((mask > 0).mean()) for mask in masks.values()) / len(masks)
+        ratio = seconds[name] / seconds["dense"]
+        rows.append(
+            dict(
+                granularity=granularity,
+                gate=gate["name"],
+                density=opened,
+                batch=batch,
+                macs_ratio=budget,
+                time_ratio=ratio,
+                efficiency=budget / ratio,
+                saved=(1 - ratio) / (1 - budget) if budget < 1 else None,
+                dense_ms=1e3 * seconds["dense"],
+                memory_ratio=memory[program(name)] / memory["dense"],
+            )
+        )
+    break_even = crossing([(row["density"], row["time_ratio"]) for row in rows])
+    return [
+        {key: (row | dict(break_even=break_even))[key] for key in FIELDS}
+        for row in rows
+    ]
 
 
-def _compiled(model, images):
-    import jax
-    from flax import nnx
+def crossing(points: Sequence[tuple[float, float]]) -> float:
+    """Density from which the time ratio stays at 1 or above, between measured ones.
 
-    graphdef, state = nnx.split(model)
-    apply = jax.jit(lambda state, images: nnx.merge(graphdef, state)(images))
-    return lambda: apply(state, images)
-
-
-def _halve_blocks(model, images):
-    """Moves the bias of each block's scorer by the median score, first block first."""
-    import jax
-    import jax.numpy as jnp
-    from flax import nnx
-
-    from dynsparse.gates import GateRecord, records
-    from dynsparse.layers import GatedBlock
-
-    @jax.jit
-    def probabilities(state):
-        network = nnx.merge(graphdef, state)
-        return records(nnx.capture(network, GateRecord)(images)[1])
-
-    graphdef, _ = nnx.split(model)
-    for path, block in nnx.iter_modules(model):
-        if isinstance(block, GatedBlock):
-            decision = probabilities(nnx.state(model))["/".join(map(str, path))]
-            scores = jax.scipy.special.logit(decision.open_prob)
-            block.scorer.score.bias[...] -= jnp.median(scores)
+    Args:
+        points: Density and time ratio, in the order of the densities; at density 1
+            gating cannot save, whatever was measured.
+    """
+    points = [*[p for p in points if p[0] < 1], (1.0, max(1.0, points[-1][1]))]
+    for (low, before), (high, after) in reversed(
+        list(zip(points, points[1:], strict=False))
+    ):
+        if before < 1:
+            return low + (high - low) * (1 - before) / (after - before)
+    return 0.0
 
 
 def report(results: Sequence[Row]) -> Report:
-    """The table of time beside MACs."""
-    largest = max(row["largest_difference"] for row in results)
+    """The table and the figure of time beside MACs."""
+    half = [r for r in results if r["batch"] == 64 and abs(r["density"] - 0.5) < 0.05]
+    half = sorted(half, key=lambda row: row["efficiency"])
+    notes = [
+        "efficiency = macs_ratio / time_ratio; saved = (1 - time_ratio) / "
+        "(1 - macs_ratio); break_even = density above which gating costs more than it "
+        "saves; memory_ratio = peak bytes of compact over dense execution.",
+        "At density .5 and batch 64, by efficiency: "
+        + ", ".join(f"{r['granularity']} {r['efficiency']:.2f}" for r in half)
+        + ".",
+    ]
     return Report(
         rows=results,
-        columns=FIELDS[:-1],
-        notes=[f"Compact and masked outputs differ by at most {largest:.1e}."],
+        columns=FIELDS,
+        notes=notes,
+        figure=lambda figure: _draw(figure, results),
     )
+
+
+def _draw(figure, results: Sequence[Row]):
+    batches = sorted({row["batch"] for row in results}, reverse=True)
+    axes = figure.subplots(1, len(batches), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, batch in zip(axes, batches, strict=True):
+        ax.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
+        for index, name in enumerate(gated.NAMES):
+            chosen = [
+                r for r in results if (r["granularity"], r["batch"]) == (name, batch)
+            ]
+            if chosen:
+                x, y = zip(
+                    *((r["macs_ratio"], r["time_ratio"]) for r in chosen), strict=True
+                )
+                ax.plot(x, y, marker="o^sv"[index % 4], color=f"C{index}", label=name)
+        ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs", ylim=(0, 2))
+    axes[0].set_ylabel("time / dense time")
+    axes[-1].legend(fontsize=8)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
 from dynsparse.costs.budget import largest_density
 from dynsparse.costs.macs import count_macs
-from dynsparse.costs.measure import median_seconds, run_gates
+from dynsparse.costs.measure import median_seconds, peak_bytes, run_gates
 from dynsparse.costs.prices import GatedPart, Prices
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "itemize",
     "largest_density",
     "median_seconds",
+    "peak_bytes",
     "run_gates",
 ]

@@ -28,6 +28,16 @@ def run_gates(
     return decide(state, batch)
 
 
+def peak_bytes(compiled: jax.stages.Compiled) -> int:
+    """Most memory that one call needs at a time, its arguments included.
+
+    Args:
+        compiled: `jax.jit(function).lower(*args).compile()`, whose own account
+            (`memory_analysis`) this is.
+    """
+    return int(compiled.memory_analysis().peak_memory_in_bytes)
+
+
 def median_seconds(
     calls: Mapping[str, Callable[[], Any]], *, repeats: int
 ) -> dict[str, float]:

@@ -100,7 +100,8 @@ class Attention(nnx.Module):
         qkv = tokens @ own(kernel).reshape(width, 3 * size)
         if bias is not None:
             qkv = qkv + own(bias[...]).reshape(1, 1, 3 * size)
-        attended = masked_attention(*self._split(qkv, 1), mask)[:, :, 0]
+        query, key, value = self._split(qkv, 1)
+        attended = masked_attention(query, key, value, mask)[:, :, 0]
         return attended @ self.out.kernel[index * size : (index + 1) * size]
 
     def _split(self, qkv, num_heads: int):

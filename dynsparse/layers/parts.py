@@ -79,7 +79,7 @@ class GatedParts(GatedLayer, abc.ABC):
         flat = lambda a: a.reshape(-1, *a.shape[lead:])
         start, rows = self.shared(x), jax.tree.map(flat, (x, mask))
         if self.forced_count is not None:
-            total = self._first_pairs(rows, flat(start))
+            total = self._first_pairs(rows, flat(start), self.forced_count)
         else:
             part = lambda index, rows: self.part(index, *rows)
             total = ops.sum_of_parts(
@@ -87,9 +87,9 @@ class GatedParts(GatedLayer, abc.ABC):
             )
         return total.reshape(start.shape)
 
-    def _first_pairs(self, rows, start):
-        """Runs `forced_count` pairs of row and part, as many as that and no more."""
-        total, left = start, self.forced_count
+    def _first_pairs(self, rows, start, left: int):
+        """Runs `left` pairs of row and part, as many as that and no more."""
+        total = start
         for index in range(self.num_units):
             size = min(len(start), left)
             some = jax.tree.map(lambda x, size=size: x[:size], rows)

@@ -1,49 +1,60 @@
-"""The wall-clock experiment, on a model that is small enough to test."""
+"""The wall-clock experiment, on networks that are small enough to test."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from dynsparse import costs
 from experiments import wall_clock
-
-TINY = dict(name="conv_vit", width=8, depth=2, num_heads=2, mlp_width=8)
-
-SCORER = dict(name="mlp", hidden=4)
+from experiments.networks import gated
 
 
-def measure(**trial):
-    return wall_clock.measure(
-        **trial
-        | dict(batch=8, model=TINY, scorer=SCORER, image_shape=(12, 16, 3), repeats=1)
+@pytest.fixture(scope="module", params=["exits", "width"])
+def rows(request):
+    return wall_clock.measure(granularity=request.param, batch=8, small=True, repeats=1)
+
+
+def test_densities_are_what_was_asked(rows):
+    found = [row["density"] for row in rows]
+    np.testing.assert_allclose(found, wall_clock.DENSITIES)
+    assert [row["macs_ratio"] for row in rows] == sorted(
+        row["macs_ratio"] for row in rows
     )
 
 
-@pytest.fixture(scope="module")
-def rows():
-    tokens = dict(granularity="tokens", gate=wall_clock.SOFT_TOPK, density=0.5)
-    blocks = dict(granularity="blocks", gate=wall_clock.GUMBEL, density=None)
-    return [measure(**tokens), measure(**blocks)]
-
-
-def test_both_executions_of_what_is_timed_agree(rows):
-    assert max(row["largest_difference"] for row in rows) < 1e-5
-
-
-def test_half_is_open(rows):
-    np.testing.assert_array_equal([row["density"] for row in rows], 0.5)
-    assert all(0.5 < row["macs_ratio"] < 0.8 for row in rows)
-
-
 def test_efficiency_is_work_over_time(rows):
-    for row in wall_clock.report(rows).rows:
-        np.testing.assert_allclose(
-            row["efficiency"], row["macs_ratio"] / row["time_ratio"]
-        )
+    for row in rows:
+        expected = row["macs_ratio"] / row["time_ratio"]
+        np.testing.assert_allclose(row["efficiency"], expected)
 
 
-def test_the_sweep_holds_both_granularities_at_half():
+@pytest.mark.parametrize("granularity", ["channels", "heads", "positions", "tokens"])
+def test_nine_tenths_of_the_macs_lie_in_gated_layers(granularity):
+    rngs, gate = nnx.Rngs(params=0, gate=1), wall_clock.GATES[granularity]
+    network, shape = gated.build(granularity, gate, rngs, small=False)
+    prices = costs.Prices(network, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    inside = sum(part.closed for part in prices.parts.values())
+    assert inside >= 0.9 * prices.dense
+
+
+@pytest.mark.parametrize(
+    ("points", "density"),
+    [
+        ([(0.25, 0.5), (0.5, 0.8), (0.75, 1.2), (1.0, 1.0)], 0.625),
+        ([(0.25, 0.5), (0.5, 0.8), (0.75, 0.9), (1.0, 1.0)], 1.0),
+        ([(0.25, 1.5), (0.5, 1.8), (0.75, 1.9), (1.0, 1.0)], 0.0),
+    ],
+)
+def test_break_even_is_where_the_time_crosses_the_dense_one(points, density):
+    np.testing.assert_allclose(wall_clock.crossing(points), density)
+
+
+def test_the_sweep_holds_every_granularity_and_batch():
     trials = []
     wall_clock.sweep(lambda **trial: trials.append(trial))
-    assert ("tokens", 0.5, 64) in {
-        (t["granularity"], t["density"], t["batch"]) for t in trials
+    assert {(t["granularity"], t["batch"]) for t in trials} == {
+        (name, batch) for name in gated.NAMES for batch in (1, 64)
     }
-    assert any(t["granularity"] == "blocks" and t["density"] is None for t in trials)
+    assert set(wall_clock.DENSITIES) == {0.125, 0.25, 0.5, 0.75, 1.0}
