@@ -32,7 +32,7 @@ def get_config(gate: str = "soft_topk") -> ConfigDict:
     config.model = ConfigDict(
         dict(
             name="conv_vit",
-            granularity="tokens",  # or "blocks"
+            granularity="tokens",  # or bypass, blocks, heads, neurons, experts, width
             width=48,
             depth=3,
             num_heads=3,

@@ -22,10 +22,12 @@ _SUBPACKAGES = (
 
 
 def __getattr__(name: str):
+    if name == "sparsify":
+        return importlib.import_module(f"{__name__}.layers").sparsify
     if name in _SUBPACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return [*globals(), *_SUBPACKAGES]
+    return [*globals(), *_SUBPACKAGES, "sparsify"]

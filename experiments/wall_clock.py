@@ -9,7 +9,8 @@ above the MAC ratio, as masks alone give ("I ran it, and it is not faster").
 Each network has all its MACs but those of the gates in gated layers of one granularity.
 Every density is measured beside the dense network, in one process, taking turns;
 untrained weights and random inputs, since neither changes the time. Gates of a varying
-count are biased so that each opens the given share of the batch.
+count are biased so that each opens the given share of the inputs: of the batch, or of a
+stream of eight, one at a time.
 """
 
 import functools
@@ -34,6 +35,7 @@ FIELDS = (
     "memory_ratio",
 )
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
+STREAM = 8  # inputs of a measurement at least, so that an eighth of them can be open
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
 GATES = dict.fromkeys(gated.NAMES, SOFT_TOPK) | dict(blocks=GUMBEL, exits=GUMBEL)
@@ -61,6 +63,7 @@ def measure(
         A row by `FIELDS` for each density.
     """
     import jax
+    import jax.numpy as jnp
     from flax import nnx
 
     from dynsparse import costs, gates
@@ -70,7 +73,8 @@ def measure(
     rngs = nnx.Rngs(params=0, gate=1)
     network, shape = gated.build(granularity, gate, rngs, small=small)
     network = nnx.view(network, deterministic=True)
-    inputs = jax.random.normal(jax.random.key(0), (batch, *shape))
+    number = max(batch, STREAM)
+    inputs = jax.random.normal(jax.random.key(0), (number, *shape))
     views = dict(dense=nnx.view(network, execution="dense"))
     for density in DENSITIES:
         if fixed:
@@ -81,13 +85,15 @@ def measure(
         views[str(density)] = view
 
     compiled, calls = {}, {}
+    passes = jnp.split(inputs, number // batch)
     program = lambda name: name if fixed or name == "dense" else "varying"
     for name, view in views.items():
         graphdef, state = nnx.split(view)
         if program(name) not in compiled:
             run = lambda state, x, graphdef=graphdef: nnx.merge(graphdef, state)(x)
-            compiled[program(name)] = jax.jit(run).lower(state, inputs).compile()
-        calls[name] = functools.partial(compiled[program(name)], state, inputs)
+            lowered = jax.jit(run).lower(state, inputs[:batch])
+            compiled[program(name)] = lowered.compile()
+        calls[name] = functools.partial(_stream, compiled[program(name)], state, passes)
     seconds = costs.median_seconds(calls, repeats=repeats)
 
     prices = costs.Prices(network, jax.ShapeDtypeStruct((1, *shape), inputs.dtype))
@@ -95,7 +101,7 @@ def measure(
     rows = []
     for name in map(str, DENSITIES):
         masks = costs.run_gates(nnx.view(views[name], execution="masked"), inputs)
-        budget = costs.itemize(prices, masks, num_examples=batch).budget
+        budget = costs.itemize(prices, masks, num_examples=number).budget
         opened = sum(float((mask > 0).mean()) for mask in masks.values()) / len(masks)
         ratio = seconds[name] / seconds["dense"]
         rows.append(
@@ -108,7 +114,7 @@ def measure(
                 time_ratio=ratio,
                 efficiency=budget / ratio,
                 saved=(1 - ratio) / (1 - budget) if budget < 1 else None,
-                dense_ms=1e3 * seconds["dense"],
+                dense_ms=1e3 * seconds["dense"] / len(passes),
                 memory_ratio=memory[program(name)] / memory["dense"],
             )
         )
@@ -117,6 +123,10 @@ def measure(
         {key: (row | dict(break_even=break_even))[key] for key in FIELDS}
         for row in rows
     ]
+
+
+def _stream(program, state, passes):
+    return [program(state, inputs) for inputs in passes]
 
 
 def crossing(points: Sequence[tuple[float, float]]) -> float:

@@ -20,7 +20,7 @@ ALLOWED = {
     "ops": set(),
     "gates": {"ops", "lookup"},
     "layers": {"ops", "gates", "lookup"},
-    "models": {"ops", "gates", "layers", "lookup"},
+    "models": {"ops", "gates", "layers", "costs", "lookup"},
     "costs": {"ops", "gates.base"},
     "budgets": {"ops", "gates.base"},
     "data": {"lookup"},

@@ -19,11 +19,13 @@ from dynsparse.layers.scorers import (
     UnitScorer,
     make_scorer,
 )
+from dynsparse.layers.sparsify import GRANULARITIES, gated, sparsify
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.transformer import TransformerBlock
 from dynsparse.layers.width import GatedWidth, NestedScorer
 
 __all__ = [
+    "GRANULARITIES",
     "Attention",
     "BypassedTokens",
     "ConfidenceScorer",
@@ -47,6 +49,8 @@ __all__ = [
     "StaticScorer",
     "TransformerBlock",
     "UnitScorer",
+    "gated",
     "make_scorer",
     "masked_attention",
+    "sparsify",
 ]

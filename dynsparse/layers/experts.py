@@ -20,41 +20,50 @@ class Experts(nnx.Module):
     """
 
     def __init__(self, *, width: int, hidden: int, num_experts: int, rngs: nnx.Rngs):
-        make = nnx.initializers.lecun_normal(batch_axis=0)
-        self.up = nnx.Param(make(rngs.params(), (num_experts, width, hidden)))
+        up = nnx.initializers.lecun_normal(in_axis=0, out_axis=-1, batch_axis=1)
+        down = nnx.initializers.lecun_normal(batch_axis=0)
+        self.up = nnx.Param(up(rngs.params(), (width, num_experts, hidden)))
         self.up_bias = nnx.Param(jnp.zeros((num_experts, hidden)))
-        self.down = nnx.Param(make(rngs.params(), (num_experts, hidden, width)))
+        self.down = nnx.Param(down(rngs.params(), (num_experts, hidden, width)))
         self.down_bias = nnx.Param(jnp.zeros((num_experts, width)))
+
+    @property
+    def width(self) -> int:
+        """Features per token."""
+        return self.up.shape[0]
 
     @property
     def num_experts(self) -> int:
         """How many there are."""
-        return self.up.shape[0]
+        return self.up.shape[1]
 
     def __call__(
         self,
         x: Float[Array, "*rows width"],
         weights: Float[Array, "*rows experts"] | None = None,
     ) -> Float[Array, "*rows width"]:
-        """Adds up all experts, weighed."""
-        hidden = jnp.einsum("...d,edh->...eh", x, self.up[...])
-        hidden = jax.nn.gelu(hidden + _for(hidden, self.up_bias[...]))
-        output = jnp.einsum("...eh,ehd->...ed", hidden, self.down[...])
-        output = output + _for(output, self.down_bias[...])
-        if weights is not None:
-            output = output * weights[..., None].astype(output.dtype)
-        return output.sum(-2)
+        """Adds up all experts, weighed: two matrix products for all of them."""
+        experts, hidden = self.up_bias.shape
+        wide = lambda parameter: parameter[...].reshape(-1, experts * hidden)
+        units = x @ wide(self.up) + _for(x, wide(self.up_bias)[0])
+        units = jax.nn.gelu(units)
+        down = self.down[...].reshape(experts * hidden, -1)
+        if weights is None:
+            return units @ down + _for(x, self.down_bias[...].sum(0))
+        weights = weights.astype(units.dtype)
+        units = units * jnp.repeat(weights, hidden, -1)
+        return units @ down + weights @ self.down_bias[...]
 
     def expert(
         self, index: int, x: Float[Array, "rows width"]
     ) -> Float[Array, "rows width"]:
         """One expert alone."""
-        hidden = jax.nn.gelu(x @ self.up[index] + self.up_bias[index][None])
-        return hidden @ self.down[index] + self.down_bias[index][None]
+        units = jax.nn.gelu(x @ self.up[:, index] + self.up_bias[index][None])
+        return units @ self.down[index] + self.down_bias[index][None]
 
 
 def _for(x, bias):
-    return bias.reshape(*[1] * (x.ndim - bias.ndim), *bias.shape)
+    return bias.reshape(*[1] * (x.ndim - 1), -1)
 
 
 class GatedExperts(GatedParts):

@@ -1,21 +1,18 @@
-"""A small vision transformer behind a convolutional stem, gated by tokens or blocks."""
+"""A small vision transformer behind a convolutional stem, gated in seven ways."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse import gates
-from dynsparse.layers import (
-    GatedBlock,
-    GatedTokens,
-    TransformerBlock,
-    make_scorer,
-)
+from dynsparse.layers import Experts, TransformerBlock, gated
 from dynsparse.lookup import Config
 from dynsparse.models.base import PatchGrid
 
-_GRANULARITIES = ("tokens", "blocks")
+_PARTS = 8  # blocks of neurons, experts, slices of the width
 
 
 class ConvVit(nnx.Module):
@@ -23,7 +20,10 @@ class ConvVit(nnx.Module):
 
     Args:
         granularity: "tokens": one gate after the stem chooses the tokens that all
-            blocks see. "blocks": a gate per block lets each example skip it.
+            blocks see. With a gate in each block: "bypass", tokens skip it; "blocks",
+            examples do; "heads", examples run some heads; "neurons", tokens run some
+            eighths of the MLP; "experts", some of eight MLPs, each an eighth of its
+            size; "width", all run the first eighths of the MLP.
         width: Features per token.
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
@@ -52,11 +52,6 @@ class ConvVit(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        if granularity not in _GRANULARITIES:
-            raise ValueError(
-                f"model: granularity must be one of {_GRANULARITIES}, "
-                f"got {granularity!r}."
-            )
         for name, value in (("width", width), ("depth", depth)):
             if value < 1:
                 raise ValueError(f"model: {name} must be at least 1, got {value}.")
@@ -67,29 +62,31 @@ class ConvVit(nnx.Module):
             for _ in range(depth)
         ]
         self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
+        num_tokens = self.stem.grid.rows * self.stem.grid.columns
+        options = dict(gate=gate, scorer=scorer, rngs=rngs)
         if granularity == "tokens":
-            num_tokens = self.stem.grid.rows * self.stem.grid.columns
-            self.body: nnx.Module = GatedTokens(
-                host=TokenBlocks(blocks),
-                scorer=make_scorer(
-                    scorer, GatedTokens, width=width, num_units=num_tokens, rngs=rngs
-                ),
-                gate=gates.from_config(gate, rngs=rngs),
+            self.body: nnx.Module = gated(
+                TokenBlocks(blocks),
+                granularity=granularity,
+                width=width,
                 num_tokens=num_tokens,
+                **options,
             )
         else:
             self.body = GatedBlocks(
-                GatedBlock(
-                    host=block,
-                    scorer=make_scorer(
-                        scorer, GatedBlock, width=width, num_units=1, rngs=rngs
-                    ),
-                    gate=gates.from_config(gate, rngs=rngs),
-                )
+                _gate_block(block, granularity, width, num_tokens, options)
                 for block in blocks
             )
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
+
+    @staticmethod
+    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
+        """Configs of the same depth, from the narrowest to `config` itself."""
+        heads, width = config["num_heads"], config["width"]
+        for narrow in range(heads, width + 1, heads):
+            hidden = max(1, round(config["mlp_width"] * narrow / width))
+            yield dict(config) | dict(width=narrow, mlp_width=hidden)
 
     @property
     def grid(self) -> PatchGrid:
@@ -102,6 +99,36 @@ class ConvVit(nnx.Module):
         """Returns the logits of `images`, whose values are in [0, 1]."""
         tokens, mask = self.body(self.stem(images))
         return self.head(masked_max(self.norm(tokens), mask))
+
+
+def _gate_block(
+    block: TransformerBlock, granularity: str, width: int, num_tokens: int, options
+) -> nnx.Module:
+    """The block with a gate around it or inside of it."""
+    around = dict(blocks=dict(width=width))
+    around["bypass"] = dict(width=width, num_tokens=num_tokens)
+    if granularity in around:
+        return gated(block, granularity=granularity, **around[granularity], **options)
+    if granularity == "heads":
+        block.attention = gated(block.attention, granularity=granularity, **options)
+        return block
+    parts = dict(neurons="num_blocks", width="num_slices", experts=None)
+    if granularity not in parts:
+        accepted = ("tokens", *around, "heads", *parts)
+        raise ValueError(
+            f"model: granularity must be one of {accepted}, got {granularity!r}."
+        )
+    mlp, own = block.mlp, {parts[granularity]: _PARTS}
+    if granularity == "experts":
+        hidden = mlp.up.out_features // _PARTS
+        mlp, own = (
+            Experts(
+                width=width, hidden=hidden, num_experts=_PARTS, rngs=options["rngs"]
+            ),
+            {},
+        )
+    block.mlp = gated(mlp, granularity=granularity, **own, **options)
+    return block
 
 
 class ConvStem(nnx.Module):

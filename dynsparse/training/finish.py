@@ -90,7 +90,7 @@ def _write_kept(
         [
             mask[:number]
             for mask in point.answers.masks.values()
-            if mask.shape[1] == rows * columns
+            if mask.shape[1:] == (rows * columns,)
         ]
         for point in points
     ]

@@ -26,7 +26,7 @@ def objective(
     Args:
         logits: Of every pass of the step; most gates want one.
         labels: Of the batch.
-        decisions: By layer, each [samples, batch, units].
+        decisions: By layer, each [samples, batch, *rows, units].
         gates: By layer.
         density_loss: Penalty, or None.
 
@@ -40,7 +40,8 @@ def objective(
     cross_entropy = losses.mean()
     loss = cross_entropy
     for name, decision in decisions.items():
-        surrogate = gates[name].surrogate(decision, losses)
+        rows = GateOutput(*(x.reshape(*x.shape[:2], -1) for x in decision))
+        surrogate = gates[name].surrogate(rows, losses)
         if surrogate is not None:
             loss = loss + (surrogate - jax.lax.stop_gradient(surrogate))
     if density_loss is not None and decisions:

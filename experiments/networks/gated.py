@@ -33,7 +33,7 @@ def build(
     from dynsparse import gates, layers
 
     width, hidden, n, side = (16, 32, 16, 16) if small else (384, 1536, 64, 16)
-    channels = 8 if small else 64
+    channels = 8 if small else 128
 
     def parts(layer, num_units=1):
         config = dict(name="mlp", hidden=4 if small else 32)
@@ -144,10 +144,13 @@ def build(
             skip=True,
         ),
         heads=lambda: Chain(
-            layers.GatedHeads(
-                host=layers.Attention(width=width, num_heads=8, rngs=rngs),
-                **parts(layers.GatedHeads, 8),
-            ),
+            *[
+                layers.GatedHeads(
+                    host=layers.Attention(width=width, num_heads=8, rngs=rngs),
+                    **parts(layers.GatedHeads, 8),
+                )
+                for _ in range(2)
+            ],
             skip=True,
         ),
         positions=lambda: layers.GatedPositions(
@@ -175,11 +178,11 @@ def build(
 
 
 def open_share(network: Any, inputs: Any, density: float):
-    """Moves the scores of each gate so that `density` of the batch opens it.
+    """Moves the scores of each gate so that `density` of the inputs opens it.
 
     Args:
         network: With gates of a varying count, first layer first; changed in place.
-        inputs: The batch.
+        inputs: A multiple of 1 / density of them.
         density: In (0, 1].
     """
     import jax

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import models
+from dynsparse import costs, models
 from dynsparse.gates import GateRecord, records
 from dynsparse.models.conv_vit import masked_max
 
@@ -45,9 +45,14 @@ def run(model, images):
         ("tokens", SOFT, {"body"}),
         ("tokens", GUMBEL, {"body"}),
         ("blocks", GUMBEL, {"body/blocks/0", "body/blocks/1"}),
+        ("bypass", SOFT, {"body/blocks/0", "body/blocks/1"}),
+        ("heads", SOFT, {"body/blocks/0/attention", "body/blocks/1/attention"}),
+        ("neurons", SOFT, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
+        ("experts", GUMBEL, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
+        ("width", SOFT, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
     ],
 )
-@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("batch", [7])
 def test_whole_models_agree_in_both_executions(granularity, gate, layers, batch, key):
     model = nnx.view(build(gate, granularity=granularity), deterministic=True)
     images = jax.random.uniform(key, (batch, 12, 16, 3))
@@ -89,7 +94,7 @@ def test_masked_max_reads_open_tokens_only(key):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(granularity="heads"), "granularity must be one of .* got 'heads'"),
+        (dict(granularity="legs"), "granularity must be one of .* got 'legs'"),
         (dict(width=0), "width must be at least 1, got 0"),
         (dict(depth=0), "depth must be at least 1, got 0"),
         (dict(num_heads=3), "num_heads=3 must divide width=8"),
@@ -101,3 +106,27 @@ def test_masked_max_reads_open_tokens_only(key):
 def test_what_is_not_accepted_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         build(SOFT, **changes)
+
+
+@pytest.mark.parametrize("budget", [0.3, 0.6, 1.0])
+def test_the_narrower_network_costs_what_the_budget_says(budget):
+    config = {**TINY, "width": 48, "num_heads": 2, "mlp_width": 96}
+    shape = dict(image_shape=(12, 16, 3), num_classes=5)
+    example = jax.ShapeDtypeStruct((1, 12, 16, 3), jnp.float32)
+    macs = lambda config: costs.count_macs(
+        nnx.view(build(dict(name="dense"), **config), execution="dense"), example
+    )
+    narrow = models.narrower(config, budget, **shape)
+    assert narrow | dict(width=48, mlp_width=96) == config
+    assert macs(narrow) <= budget * macs(config)
+    if budget < 1:
+        wider = dict(width=narrow["width"] + 2, mlp_width=2 * narrow["width"] + 4)
+        assert macs(narrow | wider) > budget * macs(config)
+    else:
+        assert narrow == config
+
+
+def test_a_budget_below_the_narrowest_is_named():
+    shape = dict(image_shape=(12, 16, 3), num_classes=5)
+    with pytest.raises(ValueError, match="no width of conv_vit has a budget of 0.001"):
+        models.narrower(TINY, 0.001, **shape)

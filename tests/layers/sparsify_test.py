@@ -1,0 +1,129 @@
+"""Gating of models that know nothing of gates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import dynsparse
+from dynsparse import costs
+from dynsparse.gates import GateRecord, records
+
+SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
+GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
+SCORER = dict(name="mlp", hidden=4)
+NEURONS = dict(
+    granularity="neurons",
+    gate=SOFT,
+    scorer=SCORER,
+    num_blocks=4,
+    up="fc1",
+    down="fc2",
+    activation=jax.nn.relu,
+)
+
+
+class Plain(nnx.Module):
+    """A network in plain Flax."""
+
+    def __init__(self, rngs):
+        self.blocks = nnx.List([Block(rngs), Block(rngs)])
+        self.head = nnx.Linear(8, 3, rngs=rngs)
+
+    def __call__(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class Block(nnx.Module):
+    def __init__(self, rngs):
+        self.mlp = Hidden(rngs)
+
+    def __call__(self, x):
+        return x + self.mlp(x)
+
+
+class Hidden(nnx.Module):
+    def __init__(self, rngs):
+        self.fc1 = nnx.Linear(8, 16, rngs=rngs)
+        self.fc2 = nnx.Linear(16, 8, rngs=rngs)
+
+    def __call__(self, x):
+        return self.fc2(jax.nn.relu(self.fc1(x)))
+
+
+X = jax.random.normal(jax.random.key(0), (5, 8))
+
+
+def sparse(rules):
+    model = Plain(nnx.Rngs(0))
+    return dynsparse.sparsify(model, rules, rngs=nnx.Rngs(1, gate=2))
+
+
+def test_weights_stay_and_the_dense_execution_is_the_model():
+    expected = Plain(nnx.Rngs(0))(X)
+    model = sparse({"blocks/*/mlp": NEURONS})
+    dense = nnx.view(model, execution="dense")
+    np.testing.assert_allclose(dense(X), expected, atol=1e-6)
+
+
+def test_the_result_decides_bills_and_compacts():
+    model = nnx.view(sparse({"blocks/*/mlp": NEURONS}), deterministic=True)
+    y, captured = nnx.capture(model, GateRecord)(X)
+    assert set(records(captured)) == {"blocks/0/mlp", "blocks/1/mlp"}
+    compact = nnx.view(model, execution="compact", density=0.5)
+    np.testing.assert_allclose(compact(X), y, atol=1e-5)
+    bill = costs.bill(model, X)
+    assert bill.dense == 2 * 2 * 8 * 16 + 24
+    layer = bill.layers["blocks/0/mlp"]
+    np.testing.assert_array_equal(layer.used, 8 * 16)
+
+
+def test_the_result_trains():
+    graphdef, params, rest = nnx.split(
+        sparse({"blocks/*/mlp": NEURONS}), nnx.Param, ...
+    )
+    rest = nnx.to_pure_dict(rest)
+    loss = lambda params: jnp.square(nnx.merge(graphdef, params, rest)(X)).sum()
+    gradient = jax.jit(jax.grad(loss))(params)
+    for part in ("scorer", "host"):
+        leaves = jax.tree.leaves(gradient["blocks"][0]["mlp"][part])
+        assert any(leaf.any() for leaf in leaves)
+
+
+def test_rules_tell_blocks_apart():
+    block = dict(granularity="blocks", gate=GUMBEL, scorer=SCORER, width=8)
+    model = sparse({"blocks/0/mlp": NEURONS, "blocks/1": block})
+    assert isinstance(model.blocks[0], Block)
+    assert isinstance(model.blocks[0].mlp, dynsparse.layers.GatedNeurons)
+    assert isinstance(model.blocks[1], dynsparse.layers.GatedBlock)
+
+
+MISTAKES = [
+    ({"blocks/*/attention": NEURONS}, "no module matches 'blocks/\\*/attention'"),
+    (
+        {"blocks/0/mlp": NEURONS, "blocks/*/mlp": NEURONS},
+        "blocks/0/mlp matches 'blocks/0/mlp' and 'blocks/\\*/mlp'",
+    ),
+    ({"blocks/0": NEURONS | dict(granularity="rows")}, "one of .* got 'rows'"),
+    (
+        {"head": dict(granularity="heads", gate=SOFT, scorer=SCORER)},
+        "heads around Linear needs",
+    ),
+    (
+        {"blocks/0": dict(granularity="blocks", gate=GUMBEL, scorer=SCORER)},
+        "blocks around Block needs 'width'",
+    ),
+    (
+        {"blocks/0": dict(granularity="blocks", gate=GUMBEL, width=8)},
+        "blocks needs a scorer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "message"), MISTAKES)
+def test_mistakes_are_named(rules, message):
+    with pytest.raises(ValueError, match=message):
+        sparse(rules)
