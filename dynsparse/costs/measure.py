@@ -35,7 +35,8 @@ def peak_bytes(compiled: jax.stages.Compiled) -> int:
         compiled: `jax.jit(function).lower(*args).compile()`, whose own account
             (`memory_analysis`) this is.
     """
-    return int(compiled.memory_analysis().peak_memory_in_bytes)
+    account: Any = compiled.memory_analysis()
+    return int(account.peak_memory_in_bytes)
 
 
 def median_seconds(

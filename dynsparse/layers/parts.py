@@ -81,11 +81,19 @@ class GatedParts(GatedLayer, abc.ABC):
         if self.forced_count is not None:
             total = self._first_pairs(rows, flat(start), self.forced_count)
         else:
-            part = lambda index, rows: self.part(index, *rows)
-            total = ops.sum_of_parts(
-                rows, flat(parts), part, flat(start), steps=self.capacity_steps
-            )
+            total = self.sum_open(rows, flat(parts), flat(start))
         return total.reshape(start.shape)
+
+    def sum_open(self, rows, parts: Float[Array, "rows parts"], start: Array) -> Array:
+        """Adds to `start` the open parts of each row.
+
+        Args:
+            rows: The arguments of `part` but for the index, one entry per row.
+            parts: The decision.
+            start: As in `shared`.
+        """
+        part = lambda index, rows: self.part(index, *rows)
+        return ops.sum_of_parts(rows, parts, part, start, steps=self.capacity_steps)
 
     def _first_pairs(self, rows, start, left: int):
         """Runs `left` pairs of row and part, as many as that and no more."""

@@ -4,14 +4,17 @@ from typing import TypeVar
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 Map = TypeVar("Map", nnx.Linear, nnx.Conv)
 
 ALL = slice(None)
 
 
-def sliced(module: Map, inputs: slice = ALL, outputs: slice = ALL) -> Map:
+Some = slice | Int[Array, "n"]
+
+
+def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
     """The same module between some of its features; nothing is shared with it.
 
     Args:
@@ -23,7 +26,7 @@ def sliced(module: Map, inputs: slice = ALL, outputs: slice = ALL) -> Map:
     part = nnx.clone(module)
     part.kernel = nnx.Param(module.kernel[..., inputs, outputs])
     if module.bias is not None:
-        part.use_bias = inputs == ALL
+        part.use_bias = inputs is ALL
         part.bias = nnx.Param(module.bias[outputs]) if part.use_bias else None
     return part
 

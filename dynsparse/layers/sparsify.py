@@ -137,7 +137,8 @@ def gated(
         parts["scorer"] = make_scorer(
             scorer, kind, width=width, num_units=num_units, rngs=rngs
         )
-    return kind(host=host, **parts)
+    make: Any = kind
+    return make(host=host, **parts)
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -12,6 +12,15 @@ from dynsparse.layers import Experts, TransformerBlock, gated
 from dynsparse.lookup import Config
 from dynsparse.models.base import PatchGrid
 
+_GRANULARITIES = (
+    "tokens",
+    "bypass",
+    "blocks",
+    "heads",
+    "neurons",
+    "experts",
+    "width",
+)
 _PARTS = 8  # blocks of neurons, experts, slices of the width
 
 
@@ -63,7 +72,7 @@ class ConvVit(nnx.Module):
         ]
         self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
         num_tokens = self.stem.grid.rows * self.stem.grid.columns
-        options = dict(gate=gate, scorer=scorer, rngs=rngs)
+        options: dict[str, Any] = dict(gate=gate, scorer=scorer, rngs=rngs)
         if granularity == "tokens":
             self.body: nnx.Module = gated(
                 TokenBlocks(blocks),
@@ -102,32 +111,36 @@ class ConvVit(nnx.Module):
 
 
 def _gate_block(
-    block: TransformerBlock, granularity: str, width: int, num_tokens: int, options
+    block: TransformerBlock,
+    granularity: str,
+    width: int,
+    num_tokens: int,
+    options: dict[str, Any],
 ) -> nnx.Module:
     """The block with a gate around it or inside of it."""
-    around = dict(blocks=dict(width=width))
-    around["bypass"] = dict(width=width, num_tokens=num_tokens)
-    if granularity in around:
-        return gated(block, granularity=granularity, **around[granularity], **options)
-    if granularity == "heads":
-        block.attention = gated(block.attention, granularity=granularity, **options)
-        return block
-    parts = dict(neurons="num_blocks", width="num_slices", experts=None)
-    if granularity not in parts:
-        accepted = ("tokens", *around, "heads", *parts)
-        raise ValueError(
-            f"model: granularity must be one of {accepted}, got {granularity!r}."
-        )
-    mlp, own = block.mlp, {parts[granularity]: _PARTS}
-    if granularity == "experts":
-        hidden = mlp.up.out_features // _PARTS
-        mlp, own = (
-            Experts(
+    options = options | dict(granularity=granularity)
+    match granularity:
+        case "blocks":
+            return gated(block, width=width, **options)
+        case "bypass":
+            return gated(block, width=width, num_tokens=num_tokens, **options)
+        case "heads":
+            block.attention = gated(block.attention, **options)
+        case "neurons":
+            block.mlp = gated(block.mlp, num_blocks=_PARTS, **options)
+        case "width":
+            block.mlp = gated(block.mlp, num_slices=_PARTS, **options)
+        case "experts":
+            hidden = block.mlp.up.out_features // _PARTS
+            experts = Experts(
                 width=width, hidden=hidden, num_experts=_PARTS, rngs=options["rngs"]
-            ),
-            {},
-        )
-    block.mlp = gated(mlp, granularity=granularity, **own, **options)
+            )
+            block.mlp = gated(experts, **options)
+        case _:
+            raise ValueError(
+                f"model: granularity must be one of {_GRANULARITIES}, "
+                f"got {granularity!r}."
+            )
     return block
 
 

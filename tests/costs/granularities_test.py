@@ -12,7 +12,7 @@ from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, build, inputs
 
 PRICED = [name for name, row in LAYERS.items() if row.pair]
 # Where a fixed count gives compact execution one static shape.
-STATIC = ("bypass", "positions", "tokens", "width")
+STATIC = ("bypass", "channels", "positions", "tokens", "width")
 SUMS = ("channels", "experts", "heads", "neurons")
 
 
