@@ -72,7 +72,7 @@ def measure(
     fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
     rngs = nnx.Rngs(params=0, gate=1)
     network, shape = gated.build(granularity, gate, rngs, small=small)
-    network = nnx.view(network, deterministic=True)
+    network = gates.base.evaluating(network)
     number = max(batch, STREAM)
     inputs = jax.random.normal(jax.random.key(0), (number, *shape))
     views = dict(dense=nnx.view(network, execution="dense"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Int, Shaped
 
 from dynsparse.costs.measure import run_gates
 from dynsparse.costs.prices import Prices
@@ -95,7 +95,7 @@ class Bill:
         return "\n".join([*lines, f"{spread}; floor {self.floor:,}"])
 
 
-def bill(model: nnx.Module, batch: Float[Array, "n *shape"]) -> Bill:
+def bill(model: nnx.Module, batch: Shaped[Array, "n *shape"]) -> Bill:
     """Runs `model` on `batch` without noise and says what each example cost.
 
     Args:

@@ -7,18 +7,16 @@ from typing import Any
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from dynsparse.gates.base import GateRecord, records
+from dynsparse.gates.base import GateRecord, evaluating, records
 
 
 def run_gates(
-    model: nnx.Module, batch: Float[Array, "n *shape"]
+    model: nnx.Module, batch: Shaped[Array, "n *shape"]
 ) -> dict[str, Float[Array, "n *rows units"]]:
     """Returns the mask of each gated layer for `batch`, without noise."""
-    graphdef, state = nnx.split(
-        nnx.view(model, deterministic=True, raise_if_not_found=False)
-    )
+    graphdef, state = nnx.split(evaluating(model))
 
     @jax.jit
     def decide(state, batch):

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Shaped
 
 from dynsparse.costs.macs import macs_by_scope
-from dynsparse.gates.base import Gate, GateRecord, records
+from dynsparse.gates.base import Gate, GateRecord, evaluating, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +68,9 @@ class Prices:
     def __init__(
         self,
         model: nnx.Module,
-        example: Float[Array, "1 *shape"] | jax.ShapeDtypeStruct,
+        example: Shaped[Array, "1 *shape"] | jax.ShapeDtypeStruct,
     ):
-        self._model = nnx.view(
-            model, execution="compact", deterministic=True, raise_if_not_found=False
-        )
+        self._model = evaluating(model, execution="compact")
         self._example = example
         self._macs: dict[Counts, int] = {}
         self._gates: dict[Counts, int] = {}
@@ -170,8 +168,7 @@ class Prices:
 
 def _mask_shapes(model: nnx.Module, example) -> dict[str, tuple[int, ...]]:
     """Shapes of the decisions for one example, by the name of the layer."""
-    dense = nnx.view(model, execution="dense", raise_if_not_found=False)
-    graphdef, state = nnx.split(dense)
+    graphdef, state = nnx.split(evaluating(model, execution="dense"))
 
     def run(state, example):
         _, captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)

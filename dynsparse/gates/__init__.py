@@ -11,6 +11,7 @@ from dynsparse.gates.base import (
     Temperature,
     TopkGate,
     certain,
+    evaluating,
     records,
 )
 from dynsparse.gates.ema_threshold import calibrate
@@ -25,6 +26,7 @@ __all__ = [
     "available",
     "calibrate",
     "certain",
+    "evaluating",
     "find",
     "from_config",
     "records",

@@ -51,6 +51,22 @@ def records(captured: Mapping[Any, Any]) -> dict[str, GateOutput]:
     }
 
 
+def evaluating(model: Any, **view: Any) -> Any:
+    """The model as it answers: without noise, norms by their running averages.
+
+    Args:
+        model: Any module; it shares its arrays with what is returned.
+        **view: More arguments for `nnx.view`, such as `execution="compact"`.
+    """
+    return nnx.view(
+        model,
+        deterministic=True,
+        use_running_average=True,
+        raise_if_not_found=False,
+        **view,
+    )
+
+
 def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
     """The decision of a gate that leaves nothing to chance: `open_prob` is `mask`.
 
@@ -90,6 +106,11 @@ class Gate(nnx.Module, abc.ABC):
     @abc.abstractmethod
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis of `scores`."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether it decides on each unit, in evaluation, from its score alone."""
+        return self.count != "fixed" and not self.competes
 
     def surrogate(
         self, record: GateOutput, losses: Float[Array, "samples *batch"]

@@ -57,6 +57,11 @@ class EmaThreshold(Gate):
         self.threshold = Threshold(jnp.float32(0))
         self.updates = Threshold(jnp.float32(0))
 
+    @property
+    def causal(self) -> bool:
+        """True: in evaluation there is nothing but the threshold."""
+        return True
+
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis; in evaluation those above the threshold."""
         if self.deterministic:
@@ -70,7 +75,9 @@ class EmaThreshold(Gate):
     def observe(self, scores: Float[Array, "*batch n"]):
         """Moves the threshold towards what `density` of all these scores exceed."""
         frozen = jax.lax.stop_gradient(scores).astype(jnp.float32)
-        between = jnp.quantile(frozen, 1 - self.density, method="midpoint")
+        rising = jnp.sort(frozen, axis=None)
+        k = min(max(num_open(self.density, rising.size), 1), rising.size - 1)
+        between = (rising[-k - 1] + rising[-k]) / 2  # never one of the scores
         self.updates[...] += 1
         weight = jnp.maximum(1 - self.decay, 1 / self.updates[...])
         self.threshold[...] += weight * (between - self.threshold[...])

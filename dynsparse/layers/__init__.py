@@ -1,39 +1,56 @@
 """Gated layers: a host module, a scorer and a gate; one granularity per file."""
 
-from dynsparse.layers.attention import Attention, masked_attention
+from dynsparse.layers.attention import Attention, Cache, masked_attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
 from dynsparse.layers.channels import ConvPair, GatedChannels
-from dynsparse.layers.exits import ConfidenceScorer, GatedStage
+from dynsparse.layers.exits import EarlyExits, GatedStage
+from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
+from dynsparse.layers.features import FieldEmbedding, GatedFeatures
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
 from dynsparse.layers.scorers import (
-    MagnitudeScorer,
+    FieldScorer,
     PooledScorer,
     RowScorer,
-    StaticScorer,
     UnitScorer,
-    make_scorer,
+)
+from dynsparse.layers.simple_scorers import (
+    ConfidenceScorer,
+    FirstOpen,
+    MagnitudeScorer,
+    StaticScorer,
 )
 from dynsparse.layers.sparsify import GRANULARITIES, gated, sparsify
+from dynsparse.layers.stack import NUM_PARTS, GatedBlocks, TokenBlocks, gated_stack
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.transformer import TransformerBlock
 from dynsparse.layers.width import GatedWidth, NestedScorer
 
 __all__ = [
     "GRANULARITIES",
+    "NUM_PARTS",
     "Attention",
     "BypassedTokens",
+    "Cache",
     "ConfidenceScorer",
     "ConvPair",
+    "EarlyExits",
+    "ExpertChoice",
     "Experts",
+    "FieldEmbedding",
+    "FieldScorer",
+    "FirstOpen",
     "GatedBlock",
+    "GatedBlocks",
     "GatedChannels",
     "GatedExperts",
+    "GatedFeatures",
     "GatedHeads",
     "GatedLayer",
     "GatedNeurons",
@@ -47,9 +64,11 @@ __all__ = [
     "PooledScorer",
     "RowScorer",
     "StaticScorer",
+    "TokenBlocks",
     "TransformerBlock",
     "UnitScorer",
     "gated",
+    "gated_stack",
     "make_scorer",
     "masked_attention",
     "sparsify",

@@ -1,18 +1,36 @@
 """Self-attention in which closed tokens do not exist and closed heads say nothing."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 _MAX_EXPONENT = 5.0  # bounds what a closed token adds to the gradient of its mask
 
 
+class Cache(NamedTuple):
+    """What an attention remembers of the tokens that it has seen.
+
+    Attributes:
+        keys: One per place and head.
+        values: One per place and head.
+        opened: Which places hold a token that was open.
+    """
+
+    keys: Float[Array, "batch places heads head"]
+    values: Float[Array, "batch places heads head"]
+    opened: Float[Array, "batch places"]
+
+
 def masked_attention(
     query: Float[Array, "batch n heads head"],
-    key: Float[Array, "batch n heads head"],
-    value: Float[Array, "batch n heads head"],
-    mask: Float[Array, "batch n"] | None,
+    key: Float[Array, "batch m heads head"],
+    value: Float[Array, "batch m heads head"],
+    mask: Float[Array, "batch m"] | None,
+    *,
+    causal: bool = False,
 ) -> Float[Array, "batch n heads head"]:
     """Softmax attention over the open tokens.
 
@@ -26,6 +44,7 @@ def masked_attention(
         key: One per token and head.
         value: One per token and head.
         mask: In [0, 1], or None when every token is open.
+        causal: Whether each token attends to itself and those before it alone.
 
     Returns:
         One vector per token and head; zeros where no token is open.
@@ -39,11 +58,15 @@ def masked_attention(
         key,
         preferred_element_type=jnp.float32,
     )
-    if mask is None:
+    if mask is None and not causal:
         largest = logits.max(-1, keepdims=True)
         weights = jnp.exp(logits - jax.lax.stop_gradient(largest))
     else:
-        mask = mask[:, None, None, :].astype(jnp.float32)
+        n = logits.shape[-1]
+        ones = jnp.ones((1, n), jnp.float32)
+        mask = (ones if mask is None else mask)[:, None, None].astype(jnp.float32)
+        if causal:
+            mask = mask * jnp.tril(jnp.ones((1, 1, n, n), jnp.float32))
         largest = jnp.where(mask > 0, logits, -jnp.inf).max(-1, keepdims=True)
         largest = jnp.where(jnp.isfinite(largest), largest, 0)
         exponent = logits - jax.lax.stop_gradient(largest)
@@ -60,18 +83,53 @@ class Attention(nnx.Module):
     Args:
         width: Features per token.
         num_heads: Must divide `width`.
+        causal: Whether each token attends to itself and those before it alone.
         rngs: Initialises from the `params` stream.
 
     Raises:
         ValueError: If `num_heads` does not divide `width`.
     """
 
-    def __init__(self, *, width: int, num_heads: int, rngs: nnx.Rngs):
+    def __init__(
+        self, *, width: int, num_heads: int, causal: bool = False, rngs: nnx.Rngs
+    ):
         if width % num_heads:
             raise ValueError(f"num_heads={num_heads} must divide width={width}.")
         self.num_heads = num_heads
+        self.causal = causal
         self.qkv = nnx.Linear(width, 3 * width, rngs=rngs)
         self.out = nnx.Linear(width, width, rngs=rngs)
+
+    @classmethod
+    def from_flax(cls, module: nnx.MultiHeadAttention) -> "Attention":
+        """The same attention with the weights of Flax's own.
+
+        Raises:
+            ValueError: If `module` does what this class does not: other widths inside
+                than outside, dropout, normalised queries, or shared keys and values.
+        """
+        width = module.in_features
+        plain = (
+            module.qkv_features == module.out_features == module.in_kv_features == width
+            and module.dropout_rate == 0
+            and not module.normalize_qk
+            and module.num_kv_heads in (None, module.num_heads)
+        )
+        if not plain:
+            raise ValueError(
+                "an nnx.MultiHeadAttention can be gated by heads if its widths are "
+                "equal and it has no dropout, normalize_qk or num_kv_heads of its own."
+            )
+        new = cls(width=width, num_heads=module.num_heads, rngs=nnx.Rngs(0))
+        inner, outer = (module.query, module.key, module.value), module.out
+        kernels = [m.kernel[...].reshape(width, width) for m in inner]
+        new.qkv.kernel[...] = jnp.concatenate(kernels, -1)
+        new.out.kernel[...] = outer.kernel[...].reshape(width, width)
+        for own, others in ((new.qkv, inner), (new.out, (outer,))):
+            biases = [m.bias[...].reshape(width) for m in others if m.bias is not None]
+            if own.bias is not None and biases:
+                own.bias[...] = jnp.concatenate(biases)
+        return new
 
     def __call__(
         self,
@@ -81,7 +139,7 @@ class Attention(nnx.Module):
     ) -> Float[Array, "batch n width"]:
         """Attends over the tokens that `mask` opens; `heads` weighs the heads."""
         query, key, value = self._split(self.qkv(tokens), self.num_heads)
-        attended = masked_attention(query, key, value, mask)
+        attended = masked_attention(query, key, value, mask, causal=self.causal)
         if heads is not None:
             attended = attended * heads[:, None, :, None].astype(attended.dtype)
         return self.out(attended.reshape(tokens.shape))
@@ -101,8 +159,40 @@ class Attention(nnx.Module):
         if bias is not None:
             qkv = qkv + own(bias[...]).reshape(1, 1, 3 * size)
         query, key, value = self._split(qkv, 1)
-        attended = masked_attention(query, key, value, mask)[:, :, 0]
+        attended = masked_attention(query, key, value, mask, causal=self.causal)
+        attended = attended[:, :, 0]
         return attended @ self.out.kernel[index * size : (index + 1) * size]
+
+    def empty_cache(self, batch: int, places: int) -> Cache:
+        """The memory of `places` tokens, before the first."""
+        width = self.qkv.in_features
+        shape = (batch, places, self.num_heads, width // self.num_heads)
+        dtype = self.qkv.kernel[...].dtype
+        zeros = jnp.zeros(shape, dtype)
+        return Cache(zeros, zeros, jnp.zeros(shape[:2], dtype))
+
+    def step(
+        self,
+        token: Float[Array, "batch 1 width"],
+        cache: Cache,
+        place: Int[Array, ""] | int,
+        mask: Float[Array, "batch 1"],
+    ) -> tuple[Float[Array, "batch 1 width"], Cache]:
+        """Attends from one token to itself and what came before, one token later.
+
+        Args:
+            token: The next one.
+            cache: Of those before it.
+            place: How many those are.
+            mask: Whether the token is open; one that is not is not remembered.
+        """
+        query, key, value = self._split(self.qkv(token), self.num_heads)
+        put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(
+            old, new.astype(old.dtype), place, 1
+        )
+        cache = Cache(*map(put, cache, (key, value, mask)))
+        attended = masked_attention(query, cache.keys, cache.values, cache.opened)
+        return self.out(attended.reshape(token.shape)), cache
 
     def _split(self, qkv, num_heads: int):
         batch, n, width = qkv.shape

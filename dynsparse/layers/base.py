@@ -26,8 +26,9 @@ class GatedLayer(nnx.Module):
         unit: What a unit is, in words.
         kinds: The values of `Gate.count` that make sense for this granularity.
         score_axis: Over what the gate decides: "units", of which the input has a row
-            of features each; "example", num_units for each example; "rows", num_units
-            for each row of features, such as a token.
+            of features each; "fields", which are columns of codes; "example",
+            num_units for each example; "answer", one for the logits of each example;
+            "rows", num_units for each row of features, such as a token.
         execution: "masked", "compact" or "dense".
         num_units: Units per example, or per row where `score_axis` is "rows".
 
@@ -45,7 +46,7 @@ class GatedLayer(nnx.Module):
 
     unit: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
-    score_axis: ClassVar[Literal["units", "example", "rows"]]
+    score_axis: ClassVar[Literal["units", "fields", "example", "answer", "rows"]]
 
     def __init__(
         self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int
@@ -94,26 +95,35 @@ class GatedLayer(nnx.Module):
                 )
             self.forced_count = forced_count
 
-    def static_count(self) -> int | None:
-        """Units that run for every input, or None where the input decides."""
+    def static_count(self, total: int | None = None) -> int | None:
+        """Units that run for every input, or None where the input decides.
+
+        Args:
+            total: Units that there are; `num_units` if None.
+        """
+        total = self.num_units if total is None else total
         if self.execution == "masked":
             return None
         if self.execution == "dense":
-            return self.num_units
+            return total
         if self.forced_count is not None:
             return self.forced_count
-        return self.gate.static_count(self.num_units)
+        return self.gate.static_count(total)
 
     def opens_all(self, total: int | None = None) -> bool:
         """Whether every unit runs and the gate need not be asked.
 
         Args:
-            total: Units per example; `num_units` unless rows decide.
+            total: As in `static_count`.
         """
         if self.execution == "dense":
             return True
         total = self.num_units if total is None else total
-        return self.gate.count != "varying" and self.static_count() == total
+        return self.gate.count != "varying" and self.static_count(total) == total
+
+    def choose(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
+        """The decision for these features, whatever is closed further out."""
+        return self.gate(self.scorer(features))
 
     def decide(
         self,
@@ -126,8 +136,10 @@ class GatedLayer(nnx.Module):
             features: What the scorer reads.
             mask: Of what decides, rows or examples: where closed, no unit is open.
         """
+        if self.execution == "compact":
+            _check_norms(self.host)
         with jax.named_scope("gate"):  # how bills tell the gate's own cost
-            decision = self.gate(self.scorer(features))
+            decision = self.choose(features)
         if mask is not None:
             weight = mask[..., None]
             decision = GateOutput(
@@ -140,18 +152,52 @@ class GatedLayer(nnx.Module):
         self,
         features: Shaped[Array, "batch *axes"],
         mask: Float[Array, "batch *rows"] | None = None,
-    ):
-        """Leaves the record of a decision that needs no score: every unit open."""
-        shape = features.shape[: -1 if self.score_axis == "rows" else 1]
+    ) -> Float[Array, "batch *rows n"]:
+        """Leaves the record of a decision that needs no score: every unit open.
+
+        Returns:
+            The mask.
+        """
+        shape = self.decision_shape(features)
         dtype = features.dtype if jnp.isdtype(features.dtype, "real floating") else None
-        ones = jnp.ones((*shape, self.num_units), dtype)
+        ones = jnp.ones(shape, dtype)
         if mask is not None:
             ones = ones * mask[..., None].astype(ones.dtype)
         self._record(GateOutput(ones, ones))
+        return ones
+
+    def decision_shape(self, features: Shaped[Array, "batch *axes"]) -> tuple[int, ...]:
+        """Of the mask for these features."""
+        if self.score_axis in ("units", "fields"):
+            return features.shape[:2]
+        rows = features.shape[: -1 if self.score_axis == "rows" else 1]
+        return (*rows, self.num_units)
+
+    def nothing(self, x: Shaped[Array, "batch *axes"]) -> Array:
+        """Zeros in the shape of the host's output; a scalar will do where it all runs.
+
+        Args:
+            x: The host's input.
+        """
+        if self.execution == "masked":
+            return jnp.asarray(0.0)  # weakly typed: takes the type of the output
+        output = jax.eval_shape(self.host, x)
+        return jnp.zeros(output.shape, output.dtype)
 
     def _record(self, decision: GateOutput):
         if hasattr(self, "__captures__"):  # outside nnx.capture there is no reader
             newest: Any = lambda _, new: new
             self.sow(
                 GateRecord, "record", decision, init_fn=lambda: None, reduce_fn=newest
+            )
+
+
+def _check_norms(host: nnx.Module):
+    """Raises a ValueError where a norm would look at who else is in the batch."""
+    for path, module in nnx.iter_modules(host):
+        if isinstance(module, nnx.BatchNorm) and not module.use_running_average:
+            raise ValueError(
+                f"compact execution skips what the mean of a batch is taken over: "
+                f"{'/'.join(map(str, path))} needs its running average; view the model "
+                f"with use_running_average=True (gates.evaluating does)."
             )

@@ -20,6 +20,7 @@ class GatedBlock(OpenExamples):
     """
 
     unit = "residual block of an example"
+    score_axis = "example"
 
     def __init__(self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate):
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=1)
@@ -31,4 +32,4 @@ class GatedBlock(OpenExamples):
         if self.opens_all():
             self.decide_all(x)
             return self.host(x)
-        return self.run(x, self.decide(x).mask[:, 0])
+        return self.run(x, x, self.decide(x).mask[:, 0])

@@ -1,7 +1,9 @@
 """Bypassed tokens: a token that is closed skips the host and goes on."""
 
-from jaxtyping import Array, Float
+import jax
+from jaxtyping import Array, Float, Int
 
+from dynsparse.layers.attention import Cache
 from dynsparse.layers.open_tokens import OpenTokens
 
 
@@ -17,3 +19,42 @@ class BypassedTokens(OpenTokens):
     ) -> Float[Array, "batch n width"]:
         """Returns the host's output at open tokens, `tokens` at the others."""
         return self.run(tokens, tokens)[0]
+
+    def step(
+        self,
+        token: Float[Array, "batch 1 width"],
+        cache: Cache,
+        place: Int[Array, ""] | int,
+    ) -> tuple[Float[Array, "batch 1 width"], Cache]:
+        """Runs or skips the host for one more token of each example.
+
+        Compact execution skips the host where the tokens of all examples are closed: a
+        `cond`, so that a batch of 1 always skips what it can.
+
+        Args:
+            token: The next one.
+            cache: Of the host; a closed token is not remembered.
+            place: How many tokens came before.
+
+        Raises:
+            ValueError: If the gate looks at other tokens than this one.
+        """
+        if self.execution == "dense" or self.gate.count == "full":
+            self.decide_all(token)
+            return self.host.step(token, cache, place)
+        if not self.gate.causal:
+            raise ValueError(
+                f"{type(self.gate).__name__} compares a token with later ones, which "
+                f"decoding does not have; use gates.calibrate(gate, scores, decay=...)."
+            )
+        mask = self.decide(token).mask
+
+        def compute(token, cache):
+            output, cache = self.host.step(token, cache, place, mask)
+            weight = mask[..., None]
+            return output * weight + token * (1 - weight), cache
+
+        if self.execution == "masked":
+            return compute(token, cache)
+        skip = lambda token, cache: (token, cache)
+        return jax.lax.cond((mask > 0).any(), compute, skip, token, cache)

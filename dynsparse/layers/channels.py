@@ -10,25 +10,32 @@ from jaxtyping import Array, Float
 from dynsparse import ops
 from dynsparse.gates.base import Gate
 from dynsparse.layers.parts import GatedParts
-from dynsparse.layers.slices import Some, sliced
+from dynsparse.layers.slices import Some, sliced, sliced_norm
 
 _MAX_CALLS = 64  # examples of a batch that get convolutions of their own
 
 
 class ConvPair(nnx.Module):
-    """Convolution, activation, convolution: the branch of a residual block.
+    """Convolution, norm, activation, convolution: the branch of a residual block.
 
     Args:
         first: To the channels between; its kernel is [*window, in, between].
         second: From them; neither may have groups.
+        norm: A BatchNorm of the channels between, or None. It works on each channel
+            alone: a norm over channels would differ where some are not computed.
         activation: Applied to each channel alone.
 
     Raises:
-        ValueError: If a convolution has groups.
+        ValueError: If a convolution has groups, or the norm is another one.
     """
 
     def __init__(
-        self, *, first: nnx.Conv, second: nnx.Conv, activation: Callable = jax.nn.relu
+        self,
+        *,
+        first: nnx.Conv,
+        second: nnx.Conv,
+        norm: nnx.Module | None = None,
+        activation: Callable = jax.nn.relu,
     ):
         for conv in (first, second):
             if conv.feature_group_count != 1:
@@ -36,7 +43,14 @@ class ConvPair(nnx.Module):
                     f"ConvPair takes convolutions without groups, got "
                     f"feature_group_count={conv.feature_group_count}."
                 )
+        if not isinstance(norm, nnx.BatchNorm | None):
+            raise ValueError(
+                f"ConvPair takes a BatchNorm or no norm between its convolutions, got "
+                f"{type(norm).__name__}: over channels that were not computed it would "
+                f"give another answer."
+            )
         self.first = first
+        self.norm = norm
         self.second = second
         self.activation = activation
 
@@ -46,7 +60,10 @@ class ConvPair(nnx.Module):
         between: Float[Array, "batch between"] | None = None,
     ) -> Float[Array, "batch *out features"]:
         """Runs both; `between` weighs the channels between them."""
-        hidden = self.activation(self.first(x))
+        hidden = self.first(x)
+        if self.norm is not None:
+            hidden = self.norm(hidden).astype(hidden.dtype)
+        hidden = self.activation(hidden)
         if between is not None:
             weights = between.reshape(len(x), *[1] * (x.ndim - 2), -1)
             hidden = hidden * weights.astype(hidden.dtype)
@@ -56,8 +73,11 @@ class ConvPair(nnx.Module):
         self, channels: Some, x: Float[Array, "batch *space channels"]
     ) -> Float[Array, "batch *out features"]:
         """What some of the channels between add, without the bias of the output."""
-        hidden = self.activation(sliced(self.first, outputs=channels)(x))
-        return sliced(self.second, inputs=channels)(hidden)
+        hidden = sliced(self.first, outputs=channels)(x)
+        if self.norm is not None:
+            norm = sliced_norm(self.norm, channels)
+            hidden = norm(hidden).astype(hidden.dtype)
+        return sliced(self.second, inputs=channels)(self.activation(hidden))
 
 
 class GatedChannels(GatedParts):
@@ -69,8 +89,7 @@ class GatedChannels(GatedParts):
     equal size, in order.
 
     Args:
-        host: The two convolutions, without a norm between them: what was not computed
-            has no mean.
+        host: The two convolutions.
         scorer: Maps [batch, *space, channels] to [batch, num_groups].
         gate: Any kind.
         num_groups: Must divide the channels between the convolutions.
@@ -118,7 +137,7 @@ class GatedChannels(GatedParts):
         del mask
         return self.host.some(slice(index * self.group, (index + 1) * self.group), x)
 
-    def sum_open(self, rows, parts, start):
+    def sum_open(self, rows, parts, start, sizes):
         """Where the count is fixed, example by example: on a CPU faster than by part.
 
         A convolution to few channels wastes a CPU, and one over examples with kernels
@@ -126,7 +145,7 @@ class GatedChannels(GatedParts):
         """
         count = self.gate.static_count(self.num_units)
         if count is None or len(start) > _MAX_CALLS:
-            return super().sum_open(rows, parts, start)
+            return super().sum_open(rows, parts, start, sizes)
         if count == 0:
             return start
         groups = ops.open_indices(parts, count)
@@ -139,8 +158,8 @@ class GatedChannels(GatedParts):
 
     def shared(self, x):
         """The bias of the output."""
-        output = nnx.eval_shape(self.host, x)
+        zeros = self.nothing(x)
         if self.host.second.bias is None:
-            return jnp.zeros(output.shape, output.dtype)
-        bias = self.host.second.bias[...].astype(output.dtype)
-        return jnp.broadcast_to(bias, output.shape)
+            return zeros
+        bias = self.host.second.bias[...].astype(zeros.dtype)
+        return jnp.broadcast_to(bias, zeros.shape)

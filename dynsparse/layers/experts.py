@@ -1,11 +1,14 @@
 """Gated experts: each token runs some of several MLPs."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate
+from dynsparse import ops
+from dynsparse.gates.base import Gate, GateOutput
 from dynsparse.layers.parts import GatedParts
 
 
@@ -74,9 +77,15 @@ class GatedExperts(GatedParts):
 
     Args:
         host: The experts.
-        scorer: Maps [*rows, width] to [*rows, experts].
+        scorer: Maps [batch, n, width] to [batch, n, experts].
         gate: Any kind.
+        max_tokens: Most tokens of an example that an expert takes, at least 1: later
+            ones are dropped, as if they had not chosen it (GShard: Lepikhin et al.,
+            2020, arXiv:2006.16668, drops by batch). None drops none.
         capacity_steps: As in `GatedParts`.
+
+    Raises:
+        ValueError: If `max_tokens` is below 1.
     """
 
     unit = "expert of a token"
@@ -88,8 +97,11 @@ class GatedExperts(GatedParts):
         host: Experts,
         scorer: nnx.Module,
         gate: Gate,
+        max_tokens: int | None = None,
         capacity_steps: int = 16,
     ):
+        if max_tokens is not None and max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {max_tokens}.")
         super().__init__(
             host=host,
             scorer=scorer,
@@ -97,6 +109,23 @@ class GatedExperts(GatedParts):
             num_parts=host.num_experts,
             capacity_steps=capacity_steps,
         )
+        self.max_tokens = max_tokens
+
+    def choose(self, features):
+        """The decision, without those that come too late."""
+        decision = super().choose(features)
+        if self.max_tokens is None:
+            return decision
+        place = jnp.cumsum(decision.mask > 0, axis=-2, dtype=jnp.int32)
+        taken = (place <= self.max_tokens).astype(decision.mask.dtype)
+        return GateOutput(*(part * taken for part in decision))
+
+    def sizes(self, x):
+        """As in `GatedParts`, at most as many as an expert takes."""
+        if self.max_tokens is None:
+            return super().sizes(x)
+        most = math.prod(x.shape[:-2]) * min(self.max_tokens, x.shape[-2])
+        return ops.capacities(most, self.capacity_steps)
 
     def whole(self, x, mask, parts):
         """All experts, weighed."""

@@ -1,6 +1,6 @@
 """What blocks and exits share: the host runs on the open examples of a batch alone."""
 
-from typing import TypeVar
+from typing import Any
 
 import jax
 from jaxtyping import Array, Float
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 from dynsparse import ops
 from dynsparse.layers.base import GatedLayer
 
-Tree = TypeVar("Tree")
+Tree = Any  # an array [batch, ...], or a tuple of them
 
 
 class OpenExamples(GatedLayer):
-    """Runs `compute` for the examples whose gate is open; the others pass unchanged.
+    """Runs `compute` for the examples whose gate is open.
 
     One unit per example. Compact execution gathers the open examples of the batch into
     the smallest capacity that holds them; at batch 1 that is a `cond`.
@@ -22,36 +22,42 @@ class OpenExamples(GatedLayer):
     """
 
     kinds = ("varying", "full")
-    score_axis = "example"
 
     def compute(self, inputs: Tree) -> Tree:
-        """Maps arrays [batch, ...] to arrays of the same shapes."""
+        """What an open example runs."""
         return self.host(inputs)
 
-    def run(self, inputs: Tree, mask: Float[Array, "batch"]) -> Tree:
-        """Returns `compute(inputs)` where the mask is open, `inputs` elsewhere."""
+    def run(self, inputs: Tree, closed: Tree, mask: Float[Array, "batch"]) -> Tree:
+        """Returns `compute(inputs)` where the mask is open, `closed` elsewhere.
+
+        Args:
+            inputs: Of the examples.
+            closed: As `compute(inputs)`: what examples have that do not run it.
+            mask: The decision.
+        """
         count = self.static_count()
         if self.execution == "masked" or count == 1:
-            return self._blend(inputs, mask)
+            return self._blend(inputs, closed, mask)
         if count == 0:
-            return inputs
+            return closed
         batch = len(mask)
 
         def compute(size: int):
             if size == 0:
-                return inputs
+                return closed
             if size == batch:
-                return self._blend(inputs, mask)
+                return self._blend(inputs, closed, mask)
             indices = ops.open_indices(mask, size)
-            some = jax.tree.map(lambda x: x[indices], inputs)
+            take = lambda tree: jax.tree.map(lambda x: x[indices], tree)
+            some = self._blend(take(inputs), take(closed), mask[indices])
             write = lambda x, new: x.at[indices].set(new, unique_indices=True)
-            return jax.tree.map(write, inputs, self._blend(some, mask[indices]))
+            return jax.tree.map(write, closed, some)
 
         return ops.capacity_switch((mask > 0).sum(), ops.capacities(batch), compute)
 
-    def _blend(self, inputs, mask):
+    def _blend(self, inputs, closed, mask):
         def blend(old, new):
-            weight = mask.reshape(-1, *[1] * (old.ndim - 1)).astype(old.dtype)
+            weight = mask.reshape(-1, *[1] * (new.ndim - 1)).astype(new.dtype)
             return weight * new + (1 - weight) * old
 
-        return jax.tree.map(blend, inputs, self.compute(inputs))
+        return jax.tree.map(blend, closed, self.compute(inputs))

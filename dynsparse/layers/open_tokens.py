@@ -1,8 +1,7 @@
 """What dropped and bypassed tokens share: the host runs on the open ones alone."""
 
-import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
 from dynsparse.gates.base import Gate
@@ -23,7 +22,7 @@ class OpenTokens(GatedLayer):
             None when every token is open.
         scorer: Maps [batch, n, width] to [batch, n].
         gate: Any kind.
-        num_tokens: n.
+        num_tokens: Most tokens of an example; n may be smaller.
     """
 
     unit = "token"
@@ -37,14 +36,20 @@ class OpenTokens(GatedLayer):
 
     def run(
         self,
-        tokens: Float[Array, "batch n width"],
-        closed: Float[Array, "batch n width"],
+        tokens: Shaped[Array, "batch n *features"],
+        closed: Float[Array, "*output"],
     ) -> tuple[Float[Array, "batch n width"], Float[Array, "batch n"]]:
-        """Returns the host's output, `closed` at closed tokens, and the mask."""
-        count = self.static_count()
-        if self.opens_all():
-            self.decide_all(tokens)
-            return self.host(tokens, None), jnp.ones(tokens.shape[:2], tokens.dtype)
+        """Returns the host's output, `closed` at closed tokens, and the mask.
+
+        Args:
+            tokens: The host's input.
+            closed: In the shape of its output; as in `nothing`, a scalar will do in
+                masked execution.
+        """
+        n = tokens.shape[1]
+        count = self.static_count(n)
+        if self.opens_all(n):
+            return self.host(tokens, None), self.decide_all(tokens)
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._blend(tokens, closed, mask), mask
@@ -52,8 +57,7 @@ class OpenTokens(GatedLayer):
             return self._gathered(tokens, closed, mask, count, surplus=False), mask
         largest = (mask > 0).sum(-1).max()
         compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
-        sizes = ops.capacities(self.num_units)
-        return ops.capacity_switch(largest, sizes, compute), mask
+        return ops.capacity_switch(largest, ops.capacities(n), compute), mask
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
         if size == 0:
@@ -68,5 +72,6 @@ class OpenTokens(GatedLayer):
         return ops.scatter(kept, indices, closed)
 
     def _blend(self, tokens, closed, mask):
-        weight = mask[..., None]
-        return self.host(tokens, mask) * weight + closed * (1 - weight)
+        output = self.host(tokens, mask)
+        weight = mask[..., None].astype(output.dtype)
+        return output * weight + closed * (1 - weight)

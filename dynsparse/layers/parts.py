@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Sequence
 
 import jax
 from flax import nnx
@@ -69,7 +70,8 @@ class GatedParts(GatedLayer, abc.ABC):
             mask: Tokens that are open further out; the others run nothing.
         """
         deciding = mask if self.score_axis == "rows" else None
-        if self.opens_all(None if self.forced_count is None else _pairs(self, x)):
+        forced = self.forced_count
+        if self.opens_all(self.competing(x) if forced is None else _pairs(self, x)):
             self.decide_all(x, deciding)
             return self.whole(x, mask, None)
         parts = self.decide(x, deciding).mask
@@ -78,22 +80,38 @@ class GatedParts(GatedLayer, abc.ABC):
         lead = parts.ndim - 1
         flat = lambda a: a.reshape(-1, *a.shape[lead:])
         start, rows = self.shared(x), jax.tree.map(flat, (x, mask))
-        if self.forced_count is not None:
-            total = self._first_pairs(rows, flat(start), self.forced_count)
+        if forced is not None:
+            total = self._first_pairs(rows, flat(start), forced)
         else:
-            total = self.sum_open(rows, flat(parts), flat(start))
+            total = self.sum_open(rows, flat(parts), flat(start), self.sizes(x))
         return total.reshape(start.shape)
 
-    def sum_open(self, rows, parts: Float[Array, "rows parts"], start: Array) -> Array:
+    def competing(self, x: Array) -> int:
+        """Units that each decision of the gate is about."""
+        del x
+        return self.num_units
+
+    def sizes(self, x: Array) -> Sequence[int]:
+        """Capacities of each part: of rows that open it."""
+        return ops.capacities(_num_rows(self, x), self.capacity_steps)
+
+    def sum_open(
+        self,
+        rows,
+        parts: Float[Array, "rows parts"],
+        start: Array,
+        sizes: Sequence[int],
+    ) -> Array:
         """Adds to `start` the open parts of each row.
 
         Args:
             rows: The arguments of `part` but for the index, one entry per row.
             parts: The decision.
             start: As in `shared`.
+            sizes: Capacities of each part.
         """
         part = lambda index, rows: self.part(index, *rows)
-        return ops.sum_of_parts(rows, parts, part, start, steps=self.capacity_steps)
+        return ops.sum_of_parts(rows, parts, part, start, sizes)
 
     def _first_pairs(self, rows, start, left: int):
         """Runs `left` pairs of row and part, as many as that and no more."""
@@ -107,6 +125,9 @@ class GatedParts(GatedLayer, abc.ABC):
         return total
 
 
+def _num_rows(layer: GatedParts, x: Array) -> int:
+    return math.prod(x.shape[:-1] if layer.score_axis == "rows" else x.shape[:1])
+
+
 def _pairs(layer: GatedParts, x: Array) -> int:
-    rows = x.shape[:-1] if layer.score_axis == "rows" else x.shape[:1]
-    return math.prod(rows) * layer.num_units
+    return _num_rows(layer, x) * layer.num_units

@@ -30,6 +30,9 @@ class GatedPositions(GatedLayer):
         tile: Side of a tile; must divide height and width.
         halo: Pixels that the branch reads on each side of its output.
         grid: Tiles from top to bottom and from left to right.
+
+    Raises:
+        ValueError: If the host has a norm over positions.
     """
 
     unit = "tile of positions"
@@ -46,6 +49,13 @@ class GatedPositions(GatedLayer):
         halo: int,
         grid: tuple[int, int],
     ):
+        for path, module in nnx.iter_modules(host):
+            if isinstance(module, nnx.GroupNorm | nnx.InstanceNorm):
+                raise ValueError(
+                    f"GatedPositions: {type(module).__name__} at "
+                    f"{'/'.join(map(str, path))} looks at other positions, of which "
+                    f"some are not computed; use a BatchNorm or LayerNorm."
+                )
         super().__init__(
             host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]
         )

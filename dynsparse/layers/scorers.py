@@ -1,65 +1,13 @@
-"""Scorers: features to scores."""
+"""Scorers that are small networks: features to scores."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from dynsparse import lookup
-from dynsparse.layers.base import GatedLayer
-
-_NAMES = ("mlp", "static", "magnitude")
-
-
-def make_scorer(
-    config: lookup.Config,
-    layer: type[GatedLayer],
-    *,
-    width: int,
-    num_units: int,
-    rngs: nnx.Rngs,
-) -> nnx.Module:
-    """Builds the scorer that `config` names, for the score axis of `layer`.
-
-    Args:
-        config: `name`, which is "mlp" with the key `hidden`, "static" or "magnitude".
-        layer: The class of the gated layer.
-        width: Features of the layer's input.
-        num_units: Units that the layer's gate decides over.
-        rngs: Initialises from the `params` stream.
-
-    Raises:
-        ValueError: If the name or a key is unknown, a key is missing, or magnitudes are
-            asked of units that have no features of their own.
-    """
-    settings = dict(config)
-    name = settings.pop("name")
-    if name not in _NAMES:
-        raise ValueError(
-            f"scorer: unknown name {name!r}; accepted: {', '.join(_NAMES)}"
-        )
-    wanted = {"hidden"} if name == "mlp" else set()
-    if settings.keys() != wanted:
-        raise ValueError(
-            f"scorer: {name} takes the keys {sorted(wanted)}, got {sorted(settings)}"
-        )
-    if name == "static":
-        by_row = layer.score_axis == "rows"
-        return StaticScorer(num_units=num_units, by_row=by_row, rngs=rngs)
-    if name == "magnitude":
-        if layer.score_axis != "units":
-            raise ValueError(
-                f"scorer: magnitude needs units with features of their own, which a "
-                f"unit of {layer.__name__} ({layer.unit}) has not."
-            )
-        return MagnitudeScorer()
-    shared: Any = dict(width=width, hidden=settings["hidden"], rngs=rngs)
-    if layer.score_axis == "units":
-        return UnitScorer(**shared)
-    kind = PooledScorer if layer.score_axis == "example" else RowScorer
-    return kind(num_units=num_units, **shared)
+from dynsparse.gates.base import Density, check_density
 
 
 class RowScorer(nnx.Module):
@@ -69,32 +17,72 @@ class RowScorer(nnx.Module):
         width: Features per row.
         hidden: Hidden units.
         num_units: Scores per row.
+        reads_density: Whether the scores depend on the density too. Masks of different
+            densities are not nested then.
         rngs: Initialises from the `params` stream.
     """
 
-    def __init__(self, *, width: int, hidden: int, num_units: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        *,
+        width: int,
+        hidden: int,
+        num_units: int,
+        reads_density: bool = False,
+        rngs: nnx.Rngs,
+    ):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.hidden = nnx.Linear(width, hidden, rngs=rngs)
         self.score = nnx.Linear(hidden, num_units, rngs=rngs)
+        self.by_density = _DensityBias(hidden) if reads_density else None
 
     def __call__(
         self, features: Float[Array, "*rows width"]
     ) -> Float[Array, "*rows units"]:
         """Scores the units of each row."""
-        return self.score(jax.nn.gelu(self.hidden(self.norm(features))))
+        hidden = self.hidden(self.norm(features))
+        if self.by_density is not None:
+            hidden = self.by_density(hidden)
+        return self.score(jax.nn.gelu(hidden))
+
+
+class _DensityBias(nnx.Module):
+    """Adds what it learned for the density of the gates to each hidden unit.
+
+    Like gates it has the density twice: as a Variable, and static where a view says so.
+    """
+
+    def __init__(self, hidden: int):
+        self.density = Density(jnp.float32(1))
+        self.static_density: float | None = None
+        self.slope = nnx.Param(jnp.zeros(hidden))
+
+    def set_view(self, density: float | None = None):
+        """Lets `nnx.view(model, density=0.5)` fix the density.
+
+        Args:
+            density: In [0, 1].
+
+        Raises:
+            ValueError: If `density` is outside [0, 1].
+        """
+        if density is not None:
+            check_density(density)
+            self.static_density = density
+
+    def __call__(self, hidden: Float[Array, "*rows n"]) -> Float[Array, "*rows n"]:
+        """Moves the hidden units by the distance of the density from 1."""
+        static = self.static_density
+        density = self.density[...] if static is None else jnp.float32(static)
+        bias = (density - 1).astype(hidden.dtype) * self.slope[...].astype(hidden.dtype)
+        return hidden + bias.reshape(*[1] * (hidden.ndim - 1), -1)
 
 
 class UnitScorer(RowScorer):
-    """A small network over the features of each unit.
+    """A small network over the features of each unit: `RowScorer` with one score."""
 
-    Args:
-        width: Features per unit.
-        hidden: Hidden units.
-        rngs: Initialises from the `params` stream.
-    """
-
-    def __init__(self, *, width: int, hidden: int, rngs: nnx.Rngs):
-        super().__init__(width=width, hidden=hidden, num_units=1, rngs=rngs)
+    def __init__(self, *, width: int, hidden: int, rngs: nnx.Rngs, **options: Any):
+        super().__init__(width=width, hidden=hidden, num_units=1, rngs=rngs, **options)
 
     def __call__(
         self, features: Float[Array, "*batch n width"]
@@ -113,35 +101,31 @@ class PooledScorer(RowScorer):
         return super().__call__(features.mean(tuple(range(1, features.ndim - 1))))
 
 
-class StaticScorer(nnx.Module):
-    """Learned scores that do not look at the input: static pruning, as a control.
+class FieldScorer(RowScorer):
+    """Scores the fields of an example from narrow embeddings of its own.
+
+    It looks up as many numbers per field as it has scores to give, so that the wide
+    embeddings of closed fields need not be.
 
     Args:
-        num_units: Scores.
-        by_row: Whether each row of features decides, rather than each example.
-        rngs: Initialises from the `params` stream: small, so that no two units tie.
+        width: Codes that there are.
+        hidden: Hidden units.
+        num_units: Fields.
+        rngs: Initialises from the `params` stream.
+        **options: As in `RowScorer`.
     """
 
-    def __init__(self, *, num_units: int, by_row: bool = False, rngs: nnx.Rngs):
-        noise = jax.random.normal(rngs.params(), (num_units,))
-        self.scores = nnx.Param(0.01 * noise)
-        self.by_row = by_row
+    NARROW = 4  # features per code
 
-    def __call__(
-        self, features: Float[Array, "batch *axes"]
-    ) -> Float[Array, "batch *rows n"]:
-        """Returns the same scores for every example."""
-        scores = self.scores[...].astype(features.dtype)
-        lead = features.shape[: -1 if self.by_row else 1]
-        return jnp.broadcast_to(scores, (*lead, *scores.shape))
+    def __init__(
+        self, *, width: int, hidden: int, num_units: int, rngs: nnx.Rngs, **options: Any
+    ):
+        features = self.NARROW * num_units
+        super().__init__(
+            width=features, hidden=hidden, num_units=num_units, rngs=rngs, **options
+        )
+        self.embed = nnx.Embed(width, self.NARROW, rngs=rngs)
 
-
-class MagnitudeScorer(nnx.Module):
-    """The Euclidean norm of each unit's features: learns nothing, costs no MACs."""
-
-    def __call__(
-        self, features: Float[Array, "*batch n width"]
-    ) -> Float[Array, "*batch n"]:
-        """Scores each unit, without a gradient."""
-        frozen = jax.lax.stop_gradient(features)
-        return jnp.linalg.norm(frozen, axis=-1)
+    def __call__(self, codes: Int[Array, "batch n"]) -> Float[Array, "batch n"]:
+        """Scores each field, given all of them."""
+        return super().__call__(self.embed(codes).reshape(len(codes), -1))

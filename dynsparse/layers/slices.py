@@ -31,6 +31,16 @@ def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
     return part
 
 
+def sliced_norm(norm: nnx.BatchNorm, features: Some) -> nnx.BatchNorm:
+    """The same norm of some of its features, by their running averages."""
+    part = nnx.clone(norm)
+    for name in ("mean", "var", "scale", "bias"):
+        own = getattr(norm, name)
+        if own is not None:
+            setattr(part, name, type(own)(own[features]))
+    return part
+
+
 def bias_rows(
     module: nnx.Linear, x: Shaped[Array, "*rows width"]
 ) -> Float[Array, "*rows features"]:

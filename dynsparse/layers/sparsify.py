@@ -1,6 +1,7 @@
 """Gates a model that knows nothing of gates."""
 
 import fnmatch
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -8,16 +9,19 @@ from typing import Any, TypeVar
 from flax import nnx
 
 from dynsparse import gates, lookup
+from dynsparse.layers.attention import Attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
-from dynsparse.layers.channels import GatedChannels
+from dynsparse.layers.channels import ConvPair, GatedChannels
+from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import GatedExperts
+from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
-from dynsparse.layers.scorers import make_scorer
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.width import GatedWidth
 
@@ -32,6 +36,11 @@ GRANULARITIES: dict[str, tuple[type[GatedLayer], Callable[[Any, dict], tuple]]] 
         lambda host, own: (host.first.in_features, own["num_groups"]),
     ),
     experts=(GatedExperts, lambda host, own: (host.width, host.num_experts)),
+    expert_choice=(ExpertChoice, lambda host, own: (host.width, host.num_experts)),
+    features=(
+        GatedFeatures,
+        lambda host, own: (own.pop("num_codes"), own["num_fields"]),
+    ),
     heads=(GatedHeads, lambda host, own: (host.qkv.in_features, host.num_heads)),
     neurons=(GatedNeurons, lambda host, own: (host.up.in_features, own["num_blocks"])),
     positions=(
@@ -53,10 +62,12 @@ def sparsify(
         rules: By path pattern, such as "blocks/*/mlp", in which * stands for one part
             of a path. A rule has the keys `granularity`, `gate` and `scorer` (none for
             "width") and the options of that layer, such as `num_blocks` or
-            `num_tokens`; blocks, tokens and positions also need `width`, the features
-            of their input. Where a plain module stands in for an MLP, `up`, `down` and
-            `activation` name its parts: `dict(up="fc1", down="fc2",
-            activation=jax.nn.gelu)`.
+            `num_tokens`; blocks, tokens, bypass and positions also need `width`, the
+            features of their input, and features `num_codes`. Heads take an
+            `nnx.MultiHeadAttention` that is called with its input alone. Where a plain
+            module stands in for an MLP or a pair of convolutions, its parts are named,
+            `dict(up="fc1", down="fc2", activation=jax.nn.gelu)` or `dict(first="conv1",
+            norm="bn1", second="conv2", activation=jax.nn.relu)`.
         rngs: Streams `params` and `gate`, for scorers and gates.
 
     Returns:
@@ -118,13 +129,8 @@ def gated(
             f"granularity must be one of {tuple(GRANULARITIES)}, got {granularity!r}."
         )
     kind, sizes = GRANULARITIES[granularity]
-    if "up" in options:
-        host = Mlp(
-            up=getattr(host, options.pop("up")),
-            down=getattr(host, options.pop("down")),
-            activation=options.pop("activation"),
-        )
     try:
+        host = _known(host, options)
         width, num_units = sizes(host, options)
     except (KeyError, AttributeError) as error:
         raise ValueError(
@@ -139,6 +145,24 @@ def gated(
         )
     make: Any = kind
     return make(host=host, **parts)
+
+
+def _known(host: Any, options: dict[str, Any]) -> nnx.Module:
+    """The host as layers know it, with the weights of the plain module that it was."""
+    if isinstance(host, nnx.MultiHeadAttention):
+        return Attention.from_flax(host)
+    for kind, first in ((Mlp, "up"), (ConvPair, "first")):
+        if first in options:
+            names = set(inspect.signature(kind.__init__).parameters) - {"self"}
+            own = {key: options.pop(key) for key in names & options.keys()}
+            make: Any = kind
+            return make(
+                **{
+                    key: getattr(host, value) if isinstance(value, str) else value
+                    for key, value in own.items()
+                }
+            )
+    return host
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -1,12 +1,13 @@
 """Networks made of gated layers; one architecture per file."""
 
+import bisect
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse import costs, lookup
+from dynsparse.gates.base import evaluating
 
 __all__ = ["available", "from_config", "narrower"]
 
@@ -21,9 +22,8 @@ def from_config(
     *,
     gate: lookup.Config,
     scorer: lookup.Config,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
     rngs: nnx.Rngs,
+    **data: Any,
 ) -> nnx.Module:
     """Builds the model that `config` names.
 
@@ -32,9 +32,9 @@ def from_config(
             keys of that model's constructor.
         gate: Config of the model's gates.
         scorer: Config of what gives them their scores.
-        image_shape: Height, width, channels of the data.
-        num_classes: Classes of the data.
         rngs: Streams `params` and `gate`.
+        **data: What the model has to know of the data: `image_shape` and `num_classes`
+            of pictures, `vocabulary` and `length` of text.
 
     Raises:
         ValueError: If a name, key or value is not accepted.
@@ -44,9 +44,8 @@ def from_config(
         config,
         gate=gate,
         scorer=scorer,
-        image_shape=image_shape,
-        num_classes=num_classes,
         rngs=rngs,
+        **data,
     )
 
 
@@ -54,16 +53,16 @@ def narrower(
     config: lookup.Config,
     budget: float,
     *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    example: jax.ShapeDtypeStruct,
+    **data: Any,
 ) -> dict[str, Any]:
     """Config of the dense network that costs what a gated one does: the static rival.
 
     Args:
         config: Of the model whose dense MACs the budget is a fraction of.
         budget: In (0, 1].
-        image_shape: Height, width, channels of the data.
-        num_classes: Classes of the data.
+        example: One input, with its batch axis of size 1.
+        **data: As in `from_config`.
 
     Returns:
         The widest of the model's `narrowed(config)` whose dense MACs are at most
@@ -72,29 +71,22 @@ def narrower(
     Raises:
         ValueError: If even the narrowest costs more.
     """
-    example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
 
     def macs(config: lookup.Config) -> int:
         build = lambda: from_config(
             config,
             gate=dict(name="dense"),
             scorer=dict(name="mlp", hidden=1),
-            image_shape=image_shape,
-            num_classes=num_classes,
             rngs=nnx.Rngs(0),
+            **data,
         )
-        dense = nnx.view(
-            nnx.eval_shape(build), execution="dense", raise_if_not_found=False
-        )
+        dense = evaluating(nnx.eval_shape(build), execution="dense")
         return costs.count_macs(dense, example)
 
     allowed = budget * macs(config)
     model: Any = lookup.find(__name__, config["name"])
-    best = None
-    for narrow in model.narrowed(config):
-        if macs(narrow) > allowed:
-            break
-        best = narrow
-    if best is None:
+    configs = list(model.narrowed(config))
+    affordable = bisect.bisect_right(configs, allowed, key=macs)
+    if not affordable:
         raise ValueError(f"no width of {config['name']} has a budget of {budget}.")
-    return best
+    return configs[affordable - 1]

@@ -1,13 +1,13 @@
 """Sums of parts, each computed for the rows that open it and for no other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.ops.compact import capacities, capacity_switch, open_indices
+from dynsparse.ops.compact import capacity_switch, open_indices
 
 
 def sum_of_parts(
@@ -15,8 +15,7 @@ def sum_of_parts(
     mask: Float[Array, "n parts"],
     part: Callable[[int, Any], Array],
     start: Float[Array, "n *features"],
-    *,
-    steps: int = 16,
+    sizes: Sequence[int],
 ) -> Float[Array, "n *features"]:
     r"""Returns $\mathrm{start}_r + \sum_p \mathrm{mask}_{rp}\, \mathrm{part}_p(r)$.
 
@@ -30,12 +29,11 @@ def sum_of_parts(
         mask: Weight of each part for each row; a pair is open where it is positive.
         part: `part(p, some_rows)` computes part `p` of gathered rows.
         start: What every row has without any part.
-        steps: Capacities per part.
+        sizes: Capacities of each part, increasing; the last must hold the rows that
+            open any part.
     """
-    n, num_parts = mask.shape
-    sizes = capacities(n, steps)
     total = start
-    for p in range(num_parts):
+    for p in range(mask.shape[1]):
         total = _add(total, rows, mask[:, p], lambda some, p=p: part(p, some), sizes)
     return total
 

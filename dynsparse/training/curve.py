@@ -128,5 +128,5 @@ def _recovery(
     if split.best_mask is None or experiment.grid is None:
         return None
     true = true_patches(split.best_mask, experiment.grid)
-    masks = [m for m in answers.masks.values() if m.shape == true.shape]
+    masks = experiment.grid.over_picture(answers.masks.values())
     return score_recovery(masks[0], true) if len(masks) == 1 else None

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 
 from dynsparse.budgets import set_density
 from dynsparse.data import Split
-from dynsparse.gates.base import GateRecord, records
+from dynsparse.gates.base import GateRecord, evaluating, records
 from dynsparse.training.step import State, Trainer, reseed, to_float
 
 _NOISE_SEED = 0  # of gates that stay random in evaluation; replayed by every pass
@@ -51,12 +51,7 @@ def compile_forward(trainer: Trainer, **view: Any) -> Forward:
 
     @jax.jit
     def forward(weights, images, key, density):
-        model = nnx.view(
-            trainer.model(weights),
-            deterministic=True,
-            raise_if_not_found=False,
-            **view,
-        )
+        model = evaluating(trainer.model(weights), **view)
         reseed(model, key)
         if density is not None:
             set_density(model, density)

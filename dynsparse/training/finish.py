@@ -81,29 +81,25 @@ def _write_kept(
     workdir: pathlib.Path, experiment: Experiment, points: list[Point]
 ) -> bool:
     """Writes kept.npz for a model with one gate over its tokens."""
-    if experiment.grid is None:
+    grid = experiment.grid
+    if grid is None:
         return False
     split: Split = experiment.dataset.test
     number = min(experiment.settings.evaluation.num_pictures, len(split))
-    rows, columns, patch = experiment.grid
-    masks = [
-        [
-            mask[:number]
-            for mask in point.answers.masks.values()
-            if mask.shape[1:] == (rows * columns,)
-        ]
-        for point in points
-    ]
-    if any(len(found) != 1 for found in masks):
+    found = [grid.over_picture(point.answers.masks.values()) for point in points]
+    if any(len(masks) != 1 for masks in found):
         return False
     np.savez(
         workdir / "kept.npz",
         images=split.images[:number],
-        patch=patch,
+        patch=grid.patch,
         labels=split.labels[:number],
         densities=[point.density for point in points],
         predictions=[point.answers.predictions[:number] for point in points],
-        masks=[found[0].reshape(number, rows, columns) for found in masks],
+        masks=[
+            masks[0][:number].reshape(number, grid.rows, grid.columns)
+            for masks in found
+        ],
     )
     return True
 

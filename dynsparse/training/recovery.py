@@ -37,7 +37,7 @@ def true_patches(
         grid: Where the patches lie.
     """
     n, height, width = best_mask.shape
-    rows, columns, patch = grid
+    rows, columns, patch, _ = grid
     overhang = ((0, 0), (0, rows * patch - height), (0, columns * patch - width))
     cells = np.pad(best_mask, overhang).reshape(n, rows, patch, columns, patch)
     return (cells.mean((2, 4)) >= 0.5).reshape(n, -1)

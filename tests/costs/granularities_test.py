@@ -1,24 +1,32 @@
 """The bill of every granularity: what a unit costs, and what compact execution runs."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from dynsparse import costs, layers, ops
+from dynsparse.gates import evaluating
 from dynsparse.layers.parts import GatedParts
 from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, build, inputs
 
 PRICED = [name for name, row in LAYERS.items() if row.pair]
 # Where a fixed count gives compact execution one static shape.
-STATIC = ("bypass", "channels", "positions", "tokens", "width")
-SUMS = ("channels", "experts", "heads", "neurons")
+STATIC = (
+    "bypass",
+    "channels",
+    "expert_choice",
+    "features",
+    "positions",
+    "tokens",
+    "width",
+)
+SUMS = ("channels", "expert_choice", "experts", "heads", "neurons")
 
 
 def example(layer):
-    shape = inputs(layer, 1).shape
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
+    one = inputs(layer, 1)
+    return jax.ShapeDtypeStruct(one.shape, one.dtype)
 
 
 @pytest.mark.parametrize("layer", PRICED)
@@ -38,8 +46,8 @@ def test_every_open_unit_costs_what_it_should(layer):
 @pytest.mark.parametrize("layer", STATIC)
 @pytest.mark.parametrize("density", [0.25, 0.75, 1.0])
 def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(layer, density):
-    view = dict(execution="compact", density=density, deterministic=True)
-    compact = nnx.view(build(layer, "soft_topk"), **view)
+    view = dict(execution="compact", density=density)
+    compact = evaluating(build(layer, "soft_topk"), **view)
     bill = costs.bill(compact, inputs(layer, 2))
     assert (bill.used == costs.count_macs(compact, example(layer))).all()
 
@@ -47,7 +55,7 @@ def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(layer, density)
 @pytest.mark.parametrize("layer", SUMS)
 @pytest.mark.parametrize("gate", ["soft_topk", "gumbel_sigmoid"])
 def test_sums_of_parts_run_at_most_a_capacity_step_more_than_is_billed(layer, gate):
-    module, x = nnx.view(build(layer, gate), deterministic=True), inputs(layer, 16)
+    module, x = evaluating(build(layer, gate)), inputs(layer, 16)
     bill = costs.bill(module, x)
     (mask,) = costs.run_gates(module, x).values()
     rows = np.asarray(mask).reshape(-1, mask.shape[-1])
@@ -68,7 +76,7 @@ def test_sums_of_parts_run_at_most_a_capacity_step_more_than_is_billed(layer, ga
 
 @pytest.mark.parametrize("layer", VARYING_LAYERS)
 def test_used_and_gates_add_up(layer):
-    module = nnx.view(build(layer, "gumbel_sigmoid"), deterministic=True)
+    module = evaluating(build(layer, "gumbel_sigmoid"))
     bill = costs.bill(module, inputs(layer, 9))
     gated = sum(part.dense for part in bill.layers.values())
     used = sum(part.used + part.gate for part in bill.layers.values())
@@ -97,7 +105,7 @@ def test_dropped_tokens_make_the_neurons_behind_them_cheaper():
 
     outer = build("tokens", "soft_topk")
     outer.host = Inner()
-    outer = nnx.view(outer, deterministic=True)
+    outer = evaluating(outer)
     bill = costs.bill(outer, inputs("tokens", 2))
     pair, scorer = LAYERS["neurons"].pair, 8 * 4
     density = SPECS["soft_topk"]["density"]

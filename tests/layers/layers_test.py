@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from dynsparse import layers
-from dynsparse.gates import GateRecord, records
+from dynsparse.budgets import set_density
+from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.layers import (
     GatedBlock,
     GatedExperts,
@@ -71,7 +72,7 @@ def test_unknown_views_are_named(view, message):
 
 
 def test_closed_tokens_do_not_touch_the_open_ones():
-    module = nnx.view(build("tokens", "soft_topk"), deterministic=True)
+    module = evaluating(build("tokens", "soft_topk"))
     _, mask = module(X)
     # The same decision for inputs that differ only where it is closed.
     output = lambda x: module.host(x, mask) * mask[..., None]
@@ -272,7 +273,7 @@ def test_rows_that_are_closed_run_nothing(layer):
     module, x = build(layer, "soft_topk"), inputs(layer, 3)
     mask = jnp.broadcast_to((jnp.arange(TOKENS) % 3 > 0).astype(x.dtype), (3, TOKENS))
     for execution in ("masked", "compact", "dense"):
-        view = nnx.view(module, deterministic=True, execution=execution)
+        view = evaluating(module, execution=execution)
         _, captured = nnx.capture(view, GateRecord)(x, mask)
         (record,) = records(captured).values()
         assert not record.mask[:, ::3].any()
@@ -281,7 +282,7 @@ def test_rows_that_are_closed_run_nothing(layer):
 
 def test_who_left_stays_away_and_keeps_the_answer():
     module, x = build("exits", "gumbel_sigmoid"), inputs("exits", 64)
-    module = nnx.view(module, deterministic=True)
+    module = evaluating(module)
     logits, captured = nnx.capture(module, GateRecord)(x)
     first, second = (record.mask[:, 0] for record in records(captured).values())
     assert (second <= first).all()
@@ -303,3 +304,90 @@ def test_widths_are_nested():
 def test_units_cannot_compete_where_there_is_one(gate):
     with pytest.raises(ValueError, match="compete, so it needs more"):
         build("blocks", gate)
+
+
+def test_late_tokens_are_dropped_where_that_was_asked_for():
+    free, limited = (
+        build("experts", "gumbel_sigmoid"),
+        build("dropped", "gumbel_sigmoid"),
+    )
+    decide = lambda module: evaluating(module).decide(inputs("experts", 5)).mask
+    before, after = decide(free), decide(limited)
+    taken = jnp.cumsum(before > 0, 1) <= 6
+    np.testing.assert_array_equal(after, before * taken)
+    assert (after < before).any()
+
+
+def test_experts_that_choose_have_the_same_load():
+    module, x = build("expert_choice", "soft_topk"), inputs("expert_choice", 5)
+    _, captured = nnx.capture(evaluating(module), GateRecord)(x)
+    (record,) = records(captured).values()
+    assert record.mask.shape == (5, 4, TOKENS)
+    assert len(np.unique(record.mask.sum(-1))) == 1
+    assert len(np.unique(record.mask.sum(1))) > 1  # of the tokens
+
+
+def test_experts_do_not_choose_among_closed_tokens():
+    module, x = build("expert_choice", "soft_topk"), inputs("expert_choice", 5)
+    with pytest.raises(ValueError, match="inside of gated tokens use GatedExperts"):
+        module(x, jnp.ones((5, TOKENS)))
+
+
+def test_scores_of_any_budget_follow_the_density():
+    config, shape = dict(name="any_budget", hidden=4), dict(width=WIDTH, num_units=3)
+    scorer = make_scorer(config, GatedExperts, **shape, rngs=nnx.Rngs(0))
+    before = scorer(X)
+    set_density(scorer, jnp.float32(0.3))
+    np.testing.assert_array_equal(scorer(X), before)  # it has learned nothing yet
+    scorer.by_density.slope[...] = jnp.arange(4.0)
+    assert (scorer(X) != before).any()
+    np.testing.assert_array_equal(nnx.view(scorer, density=0.3)(X), scorer(X))
+    np.testing.assert_array_equal(nnx.view(scorer, density=1.0)(X), before)
+    gradient = nnx.grad(lambda scorer: scorer(X).sum())(scorer)
+    assert gradient.by_density.slope[...].any()
+
+
+def test_confidence_is_asked_of_answers_alone():
+    config = dict(name="confidence", threshold=0.5, sharpness=1.0)
+    shape = dict(width=WIDTH, num_units=1, rngs=nnx.Rngs(0))
+    assert make_scorer(config, layers.GatedStage, **shape)(X[:, 0]).shape == (5, 1)
+    with pytest.raises(ValueError, match="confidence needs an answer"):
+        make_scorer(config, GatedBlock, **shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: layers.ConvPair(
+                first=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
+                norm=nnx.LayerNorm(2, rngs=nnx.Rngs(0)),
+                second=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
+            ),
+            "a BatchNorm or no norm between its convolutions, got LayerNorm",
+        ),
+        (
+            lambda: layers.GatedPositions(
+                host=nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0)),
+                scorer=build("positions", "soft_topk").scorer,
+                gate=build("positions", "soft_topk").gate,
+                tile=2,
+                halo=0,
+                grid=(2, 2),
+            ),
+            "GroupNorm at .* looks at other positions",
+        ),
+    ],
+)
+def test_norms_over_what_may_be_skipped_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_shorter_sequences_open_their_share():
+    module, x = build("tokens", "soft_topk"), inputs("tokens", 3)[:, :8]
+    view = evaluating(module, density=0.5)
+    masked, mask = view(x)
+    np.testing.assert_array_equal(mask.sum(-1), 4)
+    compact, _ = evaluating(view, execution="compact")(x)
+    np.testing.assert_allclose(compact, masked, atol=1e-5)

@@ -11,6 +11,7 @@ from dynsparse import gates, layers
 from tests.gates.contract_test import GATES
 
 TOKENS, WIDTH = 12, 8
+VALUES = 5  # of each field
 SIDE = 8  # of pictures, with WIDTH channels
 
 
@@ -23,14 +24,15 @@ class Row:
         gates: Gates that it takes: one of each kind that makes sense, one whose masks
             are soft and the controls.
         refused: Gates that it does not take.
-        pictures: Whether its input is [batch, SIDE, SIDE, WIDTH], not tokens.
+        reads: What its input is: "tokens", [batch, TOKENS, WIDTH]; "pictures", [batch,
+            SIDE, SIDE, WIDTH]; "codes", [batch, TOKENS].
         pair: MACs of one open unit of one example, where they do not depend on others.
     """
 
     build: Callable
     gates: tuple[str, ...]
     refused: tuple[str, ...] = ()
-    pictures: bool = False
+    reads: str = "tokens"
     pair: int | None = None
 
 
@@ -83,10 +85,26 @@ def block(rngs):
     return layers.TransformerBlock(width=WIDTH, num_heads=2, mlp_width=16, rngs=rngs)
 
 
-def scorer(layer, rngs, num_units=1):
+class Fields(nnx.Module):
+    """Looks fields up and mixes them."""
+
+    def __init__(self, rngs):
+        self.embed = layers.FieldEmbedding(
+            sizes=(VALUES,) * TOKENS, width=WIDTH, rngs=rngs
+        )
+        self.block = block(rngs)
+
+    def __call__(self, codes, mask=None):
+        return self.block(self.embed(codes), mask)
+
+
+EMBEDDING = layers.FieldEmbedding(sizes=(VALUES,) * TOKENS, width=1, rngs=nnx.Rngs(0))
+
+
+def scorer(layer, rngs, num_units=1, width=WIDTH):
     config = dict(name="mlp", hidden=4)
     return layers.make_scorer(
-        config, layer, width=WIDTH, num_units=num_units, rngs=rngs
+        config, layer, width=width, num_units=num_units, rngs=rngs
     )
 
 
@@ -123,19 +141,39 @@ def neurons(gate, rngs):
     )
 
 
-def experts(gate, rngs):
-    return layers.GatedExperts(
+def experts(gate, rngs, layer=layers.GatedExperts, **options):
+    return layer(
         host=layers.Experts(width=WIDTH, hidden=6, num_experts=4, rngs=rngs),
-        scorer=scorer(layers.GatedExperts, rngs, 4),
+        scorer=scorer(layer, rngs, 4),
         gate=gate,
         capacity_steps=4,
+        **options,
+    )
+
+
+def dropped(gate, rngs):
+    return experts(gate, rngs, max_tokens=6)
+
+
+def expert_choice(gate, rngs):
+    return experts(gate, rngs, layers.ExpertChoice)
+
+
+def features(gate, rngs):
+    return layers.GatedFeatures(
+        host=Fields(rngs),
+        scorer=scorer(layers.GatedFeatures, rngs, TOKENS, width=VALUES * TOKENS),
+        gate=gate,
+        num_fields=TOKENS,
     )
 
 
 def channels(gate, rngs):
     conv = lambda: nnx.Conv(WIDTH, WIDTH, (3, 3), rngs=rngs)
+    norm = nnx.BatchNorm(WIDTH, rngs=rngs)
+    norm.mean[...] = jnp.linspace(-0.2, 0.3, WIDTH)
     return layers.GatedChannels(
-        host=layers.ConvPair(first=conv(), second=conv()),
+        host=layers.ConvPair(first=conv(), norm=norm, second=conv()),
         scorer=scorer(layers.GatedChannels, rngs, 4),
         gate=gate,
         num_groups=4,
@@ -162,12 +200,15 @@ def width(gate, rngs):
 LAYERS = dict(
     blocks=Row(blocks, VARYING, refused=("random_topk", "soft_topk")),
     bypass=Row(bypass, KINDS),
-    channels=Row(channels, KINDS, pictures=True, pair=2 * 9 * SIDE**2 * WIDTH * 2),
+    channels=Row(channels, KINDS, reads="pictures", pair=2 * 9 * SIDE**2 * WIDTH * 2),
     exits=Row(Stages, VARYING, refused=("soft_topk",)),
+    dropped=Row(dropped, ("gumbel_sigmoid", "soft_topk")),
+    expert_choice=Row(expert_choice, KINDS, pair=2 * WIDTH * 6),
     experts=Row(experts, KINDS, pair=2 * WIDTH * 6),
+    features=Row(features, KINDS, reads="codes"),
     heads=Row(heads, KINDS, pair=4 * TOKENS * WIDTH * 2 + 2 * TOKENS**2 * WIDTH // 4),
     neurons=Row(neurons, KINDS, pair=2 * WIDTH * 4),
-    positions=Row(positions, KINDS, pictures=True, pair=9 * (16 + 4) * WIDTH**2),
+    positions=Row(positions, KINDS, reads="pictures", pair=9 * (16 + 4) * WIDTH**2),
     tokens=Row(tokens, KINDS),
     width=Row(
         width,
@@ -181,8 +222,12 @@ VARYING_LAYERS = [name for name, row in LAYERS.items() if "gumbel_sigmoid" in ro
 
 
 def inputs(layer, batch, dtype=jnp.float32):
-    shape = (SIDE, SIDE, WIDTH) if LAYERS[layer].pictures else (TOKENS, WIDTH)
-    return jax.random.normal(jax.random.key(batch), (batch, *shape), dtype)
+    key, reads = jax.random.key(batch), LAYERS[layer].reads
+    if reads == "codes":
+        values = jax.random.randint(key, (batch, TOKENS), 0, VALUES)
+        return layers.FieldEmbedding.codes(EMBEDDING, values)
+    shape = (SIDE, SIDE, WIDTH) if reads == "pictures" else (TOKENS, WIDTH)
+    return jax.random.normal(key, (batch, *shape), dtype)
 
 
 def build(layer, gate, dtype=jnp.float32, spread=4.0, bias=0.0):
@@ -208,9 +253,5 @@ def output(result):
 def compact_view(module, gate):
     fixed = issubclass(gates.find(gate), gates.TopkGate)
     density = SPECS[gate]["density"] if fixed else None
-    return nnx.view(
-        module,
-        deterministic=True,
-        execution="compact",
-        **({} if density is None else dict(density=density)),
-    )
+    views = {} if density is None else dict(density=density)
+    return gates.evaluating(module, execution="compact", **views)

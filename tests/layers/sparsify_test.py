@@ -8,7 +8,7 @@ from flax import nnx
 
 import dynsparse
 from dynsparse import costs
-from dynsparse.gates import GateRecord, records
+from dynsparse.gates import GateRecord, evaluating, records
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -99,6 +99,77 @@ def test_rules_tell_blocks_apart():
     assert isinstance(model.blocks[0], Block)
     assert isinstance(model.blocks[0].mlp, dynsparse.layers.GatedNeurons)
     assert isinstance(model.blocks[1], dynsparse.layers.GatedBlock)
+
+
+class Attended(nnx.Module):
+    """Attention and convolutions in plain Flax, each a module of its own."""
+
+    def __init__(self, rngs, **options):
+        self.attention = nnx.MultiHeadAttention(
+            4, 8, decode=False, rngs=rngs, **options
+        )
+        self.branch = Convolutions(rngs)
+
+    def __call__(self, x):
+        x = x + self.attention(x)
+        return self.branch(x.reshape(len(x), 3, 4, 8)).sum((1, 2))
+
+
+class Convolutions(nnx.Module):
+    def __init__(self, rngs):
+        self.conv1 = nnx.Conv(8, 12, (3, 3), rngs=rngs)
+        self.bn1 = nnx.BatchNorm(12, rngs=rngs)
+        self.conv2 = nnx.Conv(12, 8, (3, 3), rngs=rngs)
+
+    def __call__(self, x):
+        return self.conv2(jax.nn.relu(self.bn1(self.conv1(x))))
+
+
+HEADS = dict(granularity="heads", gate=SOFT, scorer=SCORER)
+CHANNELS = dict(
+    granularity="channels",
+    gate=SOFT,
+    scorer=SCORER,
+    num_groups=4,
+    first="conv1",
+    norm="bn1",
+    second="conv2",
+    activation=jax.nn.relu,
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "units"),
+    [({"attention": HEADS}, 4), ({"branch": CHANNELS}, 4)],
+    ids=["heads", "channels"],
+)
+def test_plain_attention_and_convolutions_are_taken_over(rules, units):
+    x = jax.random.normal(jax.random.key(1), (5, 12, 8))
+    plain = Attended(nnx.Rngs(0))
+    for module in (plain.attention.query, plain.attention.out, plain.branch.bn1):
+        module.bias[...] += jnp.linspace(-1, 1, module.bias.size).reshape(
+            module.bias.shape
+        )
+    expected = evaluating(plain)(x)
+    model = dynsparse.sparsify(plain, rules, rngs=nnx.Rngs(1, gate=2))
+    np.testing.assert_allclose(
+        evaluating(model, execution="dense")(x), expected, atol=1e-5
+    )
+    masked = evaluating(model)(x)
+    compact = evaluating(model, execution="compact", density=0.5)(x)
+    np.testing.assert_allclose(compact, masked, atol=1e-5)
+    assert np.abs(masked - expected).max() > 1e-3
+    (layer,) = costs.bill(model, x).layers.values()
+    assert layer.num_units == units
+    np.testing.assert_array_equal(layer.used, layer.dense // 2)
+
+
+@pytest.mark.parametrize("options", [dict(qkv_features=16), dict(dropout_rate=0.1)])
+def test_attention_of_another_kind_is_refused(options):
+    with pytest.raises(ValueError, match="can be gated by heads if its widths are"):
+        dynsparse.sparsify(
+            Attended(nnx.Rngs(0), **options), {"attention": HEADS}, rngs=nnx.Rngs(1)
+        )
 
 
 MISTAKES = [

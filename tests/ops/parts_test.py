@@ -23,7 +23,8 @@ def test_sum_is_that_of_the_open_pairs(n, density, key):
     mask = jax.random.uniform(keys[2], (n, 3))
     mask = mask * (jax.random.uniform(keys[3], (n, 3)) < density)
     start = jnp.full((n, 5), 0.5)
-    total = jax.jit(lambda rows, mask: ops.sum_of_parts(rows, mask, part, start))(
+    sizes = ops.capacities(n)
+    total = jax.jit(lambda *args: ops.sum_of_parts(*args, part, start, sizes))(
         rows, mask
     )
     expected = start + sum(mask[:, p, None] * part(p, rows) for p in range(3))
@@ -40,9 +41,10 @@ def test_each_part_runs_the_smallest_capacity_that_holds_its_rows(steps):
 
     mask = (jnp.arange(32)[:, None] < jnp.array([[0, 5, 32]])).astype(jnp.float32)
     x = jnp.ones((32, 2))
-    ops.sum_of_parts(x, mask, ran, x, steps=steps)
+    capacities = ops.capacities(32, steps)
+    ops.sum_of_parts(x, mask, ran, x, capacities)
     jax.effects_barrier()
-    smallest = min(c for c in ops.capacities(32, steps) if c >= 5)
+    smallest = min(c for c in capacities if c >= 5)
     assert sorted(sizes) == [(1, smallest), (2, 32)]
 
 
@@ -50,7 +52,8 @@ def test_gradients_are_those_of_the_dense_sum(key):
     rows = jax.random.normal(key, (9, 4)), jnp.ones(9)
     mask = (jax.random.uniform(key, (9, 3)) < 0.5).astype(jnp.float32)
     start = jnp.zeros((9, 5))
-    compact = lambda x: ops.sum_of_parts((x, rows[1]), mask, part, start)
+    sizes = ops.capacities(9)
+    compact = lambda x: ops.sum_of_parts((x, rows[1]), mask, part, start, sizes)
     dense = lambda x: sum(mask[:, p, None] * part(p, (x, rows[1])) for p in range(3))
     square = lambda function: lambda x: jnp.square(function(x)).sum()
     loss = lambda function: jax.jit(jax.grad(square(function)))(rows[0])

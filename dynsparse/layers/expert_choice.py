@@ -1,0 +1,76 @@
+"""Expert choice: each expert takes some tokens of an example."""
+
+import math
+
+import jax.numpy as jnp
+from flax import nnx
+
+from dynsparse.gates.base import Gate, GateOutput
+from dynsparse.layers.experts import Experts, GatedExperts
+
+
+class ExpertChoice(GatedExperts):
+    """Runs each expert on the tokens of an example that its gate opens.
+
+    Zhou et al. (2022, arXiv:2202.09368), within each example, so that none depends on
+    its neighbours in the batch. The tokens compete for each expert instead of the
+    experts for each token: with a top-k gate all experts have the same load, and
+    compact execution needs no capacities. A token looks at later ones: not for
+    decoding.
+
+    Its record is [batch, experts, n].
+
+    Args:
+        host: The experts.
+        scorer: Maps [batch, n, width] to [batch, n, experts].
+        gate: Any kind.
+        capacity_steps: As in `GatedParts`, for counts that vary.
+    """
+
+    unit = "token of an expert"
+
+    def __init__(
+        self,
+        *,
+        host: Experts,
+        scorer: nnx.Module,
+        gate: Gate,
+        capacity_steps: int = 16,
+    ):
+        super().__init__(
+            host=host, scorer=scorer, gate=gate, capacity_steps=capacity_steps
+        )
+
+    def choose(self, features):
+        """The decision of each expert about all tokens."""
+        return self.gate(jnp.swapaxes(self.scorer(features), -1, -2))
+
+    def decide(self, features, mask=None):
+        """As in `GatedLayer`, from the side of the tokens: [batch, n, experts].
+
+        Raises:
+            ValueError: If tokens are closed further out, where masked and compact
+                execution would choose among different numbers of them.
+        """
+        if mask is not None:
+            raise ValueError(
+                "ExpertChoice opens a share of all tokens; inside of gated tokens use "
+                "GatedExperts."
+            )
+        decision = super().decide(features)
+        return GateOutput(*(jnp.swapaxes(part, -1, -2) for part in decision))
+
+    def decision_shape(self, features):
+        """[batch, experts, n]."""
+        return (*features.shape[:-2], self.num_units, features.shape[-2])
+
+    def competing(self, x):
+        """The tokens of an example."""
+        return x.shape[-2]
+
+    def sizes(self, x):
+        """One, where the count is fixed: the load of every expert."""
+        count = self.static_count(self.competing(x))
+        if count is None:
+            return super().sizes(x)
+        return (math.prod(x.shape[:-2]) * count,)

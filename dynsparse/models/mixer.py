@@ -1,0 +1,126 @@
+"""The MLP-Mixer, gated in four ways."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.layers import Mlp, TransformerBlock, gated_stack
+from dynsparse.lookup import Config
+from dynsparse.models.base import (
+    Patches,
+    PooledHead,
+    check_granularity,
+    check_positive,
+    in_parts,
+)
+
+_GRANULARITIES = ("blocks", "neurons", "experts", "width")
+
+
+class Mixer(nnx.Module):
+    """Patches, blocks that mix tokens and then channels, a head on the average.
+
+    MLP-Mixer (Tolstikhin et al., 2021, arXiv:2105.01601): S/16 has `patch=16,
+    width=512, depth=8, token_width=256, mlp_width=2048`.
+
+    Args:
+        granularity: "blocks", "neurons", "experts" or "width", as in
+            `layers.gated_stack`; the last three gate the MLP over channels.
+        patch: Pixels per side; must divide height and width.
+        width: Features per token.
+        depth: Blocks.
+        token_width: Hidden units of the MLP over tokens.
+        mlp_width: Hidden units of the MLP over channels.
+        gate: Config of the gates, for `gates.from_config`.
+        scorer: Config of their scorers, for `layers.make_scorer`.
+        image_shape: Height, width, channels.
+        num_classes: Size of the output.
+        rngs: `params` initialises, `gate` is the noise of the gates.
+
+    Raises:
+        ValueError: If a value is not accepted, here or by a gate or layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        granularity: str,
+        patch: int,
+        width: int,
+        depth: int,
+        token_width: int,
+        mlp_width: int,
+        gate: Config,
+        scorer: Config,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        rngs: nnx.Rngs,
+    ):
+        check_granularity(granularity, _GRANULARITIES)
+        check_positive(patch=patch, width=width, depth=depth, token_width=token_width)
+        self.embed = Patches(
+            patch=patch, width=width, image_shape=image_shape, rngs=rngs
+        )
+        num_tokens = self.embed.grid.rows * self.embed.grid.columns
+        blocks = []
+        for _ in range(depth):
+            block = TransformerBlock(
+                width=width, num_heads=1, mlp_width=mlp_width, rngs=rngs
+            )
+            block.attention = TokenMixing(
+                num_tokens=num_tokens, hidden=token_width, rngs=rngs
+            )
+            blocks.append(block)
+        self.body = gated_stack(
+            blocks,
+            granularity=granularity,
+            width=width,
+            num_tokens=num_tokens,
+            gate=gate,
+            scorer=scorer,
+            rngs=rngs,
+        )
+        self.head = PooledHead(
+            width=width, num_classes=num_classes, norm=True, rngs=rngs
+        )
+
+    @staticmethod
+    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
+        """Configs of the same depth, from the narrowest to `config` itself."""
+        width = config["width"]
+        for narrow in range(1, width + 1):
+            share = narrow / width
+            yield dict(config) | dict(
+                width=narrow,
+                token_width=max(1, round(config["token_width"] * share)),
+                mlp_width=in_parts(config["mlp_width"] * share),
+            )
+
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """Returns the logits of `images`, whose values are in [0, 1]."""
+        return self.head(self.body(self.embed(images))[0])
+
+
+class TokenMixing(nnx.Module):
+    """An MLP over the tokens, the same for each channel.
+
+    Args:
+        num_tokens: Of each example.
+        hidden: Hidden units.
+        rngs: Initialises from the `params` stream.
+    """
+
+    def __init__(self, *, num_tokens: int, hidden: int, rngs: nnx.Rngs):
+        self.mlp = Mlp.create(width=num_tokens, hidden=hidden, rngs=rngs)
+
+    def __call__(
+        self, tokens: Float[Array, "batch n width"], mask: None = None
+    ) -> Float[Array, "batch n width"]:
+        """Mixes all tokens: none may be closed."""
+        del mask
+        return jnp.swapaxes(self.mlp(jnp.swapaxes(tokens, 1, 2)), 1, 2)

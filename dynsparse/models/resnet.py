@@ -1,0 +1,216 @@
+"""Residual networks, gated in four ways."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.layers import NUM_PARTS, EarlyExits, gated
+from dynsparse.layers.residual import (
+    Branch,
+    PaddedShortcut,
+    ProjectedShortcut,
+    ResidualBlock,
+    Shape,
+    Stem,
+)
+from dynsparse.lookup import Config
+from dynsparse.models.base import PooledHead, check_granularity, check_positive
+
+_GRANULARITIES = ("blocks", "channels", "positions", "exits")
+# Blocks per stage of the large networks, and what a block's output widens by.
+_LARGE = {18: ((2, 2, 2, 2), 1), 34: ((3, 4, 6, 3), 1), 50: ((3, 4, 6, 3), 4)}
+
+
+class Resnet(nnx.Module):
+    """Convolutional residual blocks in stages of falling resolution.
+
+    He et al. (2015, arXiv:1512.03385): with the small stem the networks for CIFAR,
+    whose shortcuts have no parameters (`depth=56, width=16`: 125.5 M MACs at 32x32);
+    with the large one those for ImageNet (`depth=50, width=64`: 4.1 G MACs at 224x224,
+    the stride in the 3x3 convolutions, as usual since).
+
+    Args:
+        granularity: "blocks": examples skip residual blocks that keep their shape;
+            "channels": they run some eighths of the channels between the last two
+            convolutions of each block; "positions": they run blocks that keep their
+            shape on some tiles; "exits": an answer after each stage, as in
+            `layers.EarlyExits`.
+        stem: "small", a 3x3 convolution, or "large", 7x7 with stride and pooling.
+        depth: With the small stem 6 n + 2 for n blocks in each of three stages, such as
+            20, 32, 56 or 110; with the large one 18, 34 or 50.
+        width: Channels of the first stage.
+        tile: Pixels per side of a tile of positions; stages of a single tile and those
+            that it does not divide are not gated. For the other granularities None.
+        gate: Config of the gates, for `gates.from_config`.
+        scorer: Config of their scorers, for `layers.make_scorer`.
+        image_shape: Height, width, channels.
+        num_classes: Size of the output.
+        rngs: `params` initialises, `gate` is the noise of the gates.
+
+    Raises:
+        ValueError: If a value is not accepted, here or by a gate or layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        granularity: str,
+        stem: str,
+        depth: int,
+        width: int,
+        tile: int | None,
+        gate: Config,
+        scorer: Config,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        rngs: nnx.Rngs,
+    ):
+        check_granularity(granularity, _GRANULARITIES)
+        check_positive(width=width)
+        if (tile is None) == (granularity == "positions"):
+            raise ValueError(
+                f"model: tile is for positions, and positions need it; got {tile} "
+                f"for {granularity}."
+            )
+        sizes, widening = _stages(stem, depth)
+        build = BlockBuilder(
+            granularity=granularity,
+            projected=stem == "large",
+            tile=tile,
+            options=dict(gate=gate, scorer=scorer, rngs=rngs),
+        )
+        self.stem = Stem(image_shape[-1], width, large=stem == "large", rngs=rngs)
+        shrinks = 2 if stem == "large" else 0
+        sides = [_halved(side, shrinks) for side in image_shape[:2]]
+        channels, stages, widths = width, [], []
+        for index, number in enumerate(sizes):
+            inner = width * 2**index
+            stride = 2 if index else 1
+            sides = [_halved(side, stride - 1) for side in sides]
+            blocks = []
+            for place in range(number):
+                shape = Shape(channels, inner, inner * widening, 1 if place else stride)
+                blocks.append(build(shape, sides))
+                channels = shape.outputs
+            stages.append(nnx.Sequential(*blocks))
+            widths.append(channels)
+        head = lambda features: PooledHead(
+            width=features, num_classes=num_classes, rngs=rngs
+        )
+        if granularity == "exits":
+            self.head = None
+            self.body: Any = EarlyExits(
+                stages,
+                [head(features) for features in widths],
+                num_classes=num_classes,
+                gate=gate,
+                scorer=scorer,
+                rngs=rngs,
+            )
+        else:
+            self.head = head(channels)
+            self.body = nnx.Sequential(*stages)
+
+    @staticmethod
+    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
+        """Configs of the same depth, from the narrowest to `config` itself."""
+        step = NUM_PARTS if config["granularity"] == "channels" else 1
+        for width in range(step, config["width"] + 1, step):
+            yield dict(config) | dict(width=width)
+
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """Returns the logits of `images`, whose values are in [0, 1]."""
+        features = self.body(self.stem(images))
+        return features if self.head is None else self.head(features)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockBuilder:
+    """Builds the residual blocks of a network, gated where they can be.
+
+    Attributes:
+        granularity: As in `Resnet`.
+        projected: Whether shortcuts that change the shape have parameters.
+        tile: Side of the tiles of positions.
+        options: `gate`, `scorer` and `rngs`.
+    """
+
+    granularity: str
+    projected: bool
+    tile: int | None
+    options: dict[str, Any]
+
+    def __call__(self, shape: Shape, sides: Sequence[int]) -> nnx.Module:
+        """Returns a block whose output has these channels, height and width."""
+        around: dict[str, Any] = dict(granularity=self.granularity, **self.options)
+        if self.granularity == "positions" and shape.keeps:
+            grid = self._grid(sides)
+            if grid is not None:
+                branch = Branch(shape, padding="VALID", rngs=self.options["rngs"])
+                own: dict[str, Any] = dict(tile=self.tile, halo=branch.halo, grid=grid)
+                return AtPositions(gated(branch, width=shape.inputs, **own, **around))
+        branch = Branch(shape, rngs=self.options["rngs"])
+        if self.granularity == "channels":
+            branch.pair = gated(branch.pair, num_groups=NUM_PARTS, **around)
+        block = ResidualBlock(branch, self._shortcut(shape))
+        if self.granularity == "blocks" and shape.keeps:
+            return gated(block, width=shape.inputs, **around)
+        return block
+
+    def _shortcut(self, shape: Shape) -> nnx.Module | None:
+        if shape.keeps:
+            return None
+        if self.projected:
+            return ProjectedShortcut(shape, rngs=self.options["rngs"])
+        return PaddedShortcut(shape)
+
+    def _grid(self, sides: Sequence[int]) -> tuple[int, int] | None:
+        tile = self.tile or 0
+        fits = all(side % tile == 0 for side in sides) and max(sides) > tile
+        return (sides[0] // tile, sides[1] // tile) if fits else None
+
+
+class AtPositions(nnx.Module):
+    """A residual block whose branch runs at some positions.
+
+    Args:
+        branch: Adds itself to its input.
+    """
+
+    def __init__(self, branch: nnx.Module):
+        self.branch: Any = branch
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Returns features that are not negative."""
+        return jax.nn.relu(self.branch(x))
+
+
+def _stages(stem: str, depth: int) -> tuple[tuple[int, ...], int]:
+    """Blocks per stage, and by how much the output of a block is wider."""
+    if stem == "small":
+        if depth < 8 or (depth - 2) % 6:
+            raise ValueError(
+                f"model: with the small stem depth must be 6 n + 2, such as 20, 32, 56 "
+                f"or 110, got {depth}."
+            )
+        return ((depth - 2) // 6,) * 3, 1
+    if stem != "large":
+        raise ValueError(f"model: stem must be 'small' or 'large', got {stem!r}.")
+    if depth not in _LARGE:
+        raise ValueError(
+            f"model: with the large stem depth must be one of {tuple(_LARGE)}, "
+            f"got {depth}."
+        )
+    return _LARGE[depth]
+
+
+def _halved(side: int, times: int) -> int:
+    return -(-side // 2**times)

@@ -1,0 +1,134 @@
+"""The decoder: what it answers token by token is what it answers at once."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import gates, models
+from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.models.decoder import Decoder, generate
+
+SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
+GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
+TINY = dict(name="decoder", width=8, depth=2, num_heads=2, mlp_width=16)
+WORDS, LENGTH = 11, 9
+TEXT = jax.random.randint(jax.random.key(0), (3, LENGTH), 0, WORDS)
+
+
+@functools.cache
+def compiled(method):
+    """Methods of the model, which is passed split."""
+    return jax.jit(
+        lambda graphdef, state, *args: method(nnx.merge(graphdef, state), *args),
+        static_argnums=0,
+    )
+
+
+def whole_sequence(model, text):
+    """Logits and masks of all tokens at once."""
+    logits, captured = nnx.capture(model, GateRecord)(text)
+    return logits, [record.mask for record in records(captured).values()]
+
+
+def call(method, model, *args):
+    return compiled(method)(*nnx.split(model), *args)
+
+
+def build(granularity, gate):
+    return models.from_config(
+        TINY | dict(granularity=granularity),
+        gate=gate,
+        scorer=dict(name="mlp", hidden=4),
+        vocabulary=WORDS,
+        length=LENGTH,
+        rngs=nnx.Rngs(0, gate=1),
+    )
+
+
+@functools.cache
+def twin():
+    """A top-k model whose gates were replaced by their causal twins."""
+    model = build("bypass", SOFT)
+    x = model.embed(TEXT) + model.position[None]
+    for block in model.body.blocks:
+        block.gate = gates.calibrate(block.gate, [block.scorer(x)], decay=0.9)
+    return model
+
+
+MODELS = dict(
+    bypass=lambda: build("bypass", GUMBEL),
+    twin=twin,
+    neurons=lambda: build("neurons", SOFT),
+    experts=lambda: build("experts", GUMBEL),
+    width=lambda: build("width", SOFT),
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("execution", ["masked", "compact"])
+def test_decoding_token_by_token_is_the_whole_sequence(name, execution):
+    model = MODELS[name]()
+    whole, masks = call(whole_sequence, evaluating(model), TEXT)
+    if name in ("bypass", "twin"):  # some tokens are skipped and some are not
+        assert 0 < np.mean(masks) < 1
+    view, caches = evaluating(model, execution=execution), model.empty_caches(len(TEXT))
+    for place in range(LENGTH):
+        logits, caches = call(Decoder.step, view, TEXT[:, place], caches, place)
+        np.testing.assert_allclose(logits, whole[:, place], atol=1e-5)
+    if name == "twin":  # closed tokens are not remembered
+        for cache, mask in zip(caches, masks, strict=True):
+            np.testing.assert_array_equal(cache.opened, mask)
+
+
+@pytest.mark.parametrize("name", ["bypass", "neurons"])
+def test_no_token_sees_a_later_one(name):
+    model = evaluating(MODELS[name]())
+    changed = TEXT.at[:, 5:].set((TEXT[:, 5:] + 1) % WORDS)
+    before, _ = call(whole_sequence, model, TEXT)
+    after, _ = call(whole_sequence, model, changed)
+    np.testing.assert_allclose(before[:, :5], after[:, :5], atol=1e-6)
+    assert (before[:, 5:] != after[:, 5:]).any()
+
+
+def test_gates_that_look_ahead_are_refused_in_words():
+    model = evaluating(build("bypass", SOFT), execution="compact")
+    with pytest.raises(ValueError, match="SoftTopk compares a token with later ones"):
+        model.step(TEXT[:, 0], model.empty_caches(3), 0)
+
+
+def test_generation_takes_the_likeliest_of_the_whole_sequence():
+    model = evaluating(twin(), execution="compact")
+    text = TEXT[:, :3]
+    made = generate(model, text, num_tokens=LENGTH - 3)
+    text = jnp.concatenate([text, made], 1)
+    logits, _ = call(whole_sequence, model, text)
+    np.testing.assert_array_equal(made, logits[:, 2:-1].argmax(-1))
+
+
+def test_samples_follow_the_key():
+    model = evaluating(build("width", SOFT))
+    draw = lambda seed: generate(
+        model, TEXT[:, :2], num_tokens=6, temperature=5.0, key=jax.random.key(seed)
+    )
+    np.testing.assert_array_equal(draw(0), draw(0))
+    assert (draw(0) != draw(1)).any()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda m: generate(m, TEXT, num_tokens=5), "fit into 9 places, got 9 and 5"),
+        (
+            lambda m: generate(m, TEXT[:, :1], num_tokens=2, temperature=1.0),
+            "samples, which needs a key",
+        ),
+        (lambda m: m(jnp.zeros((1, 10), jnp.int32)), "at most 9 tokens, got 10"),
+    ],
+)
+def test_mistakes_are_named(mistake, message):
+    with pytest.raises(ValueError, match=message):
+        mistake(evaluating(build("width", SOFT)))
