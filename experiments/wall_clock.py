@@ -71,10 +71,10 @@ def measure(
     gate = GATES[granularity]
     fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
     rngs = nnx.Rngs(params=0, gate=1)
-    network, shape = gated.build(granularity, gate, rngs, small=small)
+    network, draw = gated.build(granularity, gate, rngs, small=small)
     network = gates.base.evaluating(network)
     number = max(batch, STREAM)
-    inputs = jax.random.normal(jax.random.key(0), (number, *shape))
+    inputs = draw(jax.random.key(0), number)
     views = dict(dense=nnx.view(network, execution="dense"))
     for density in DENSITIES:
         if fixed:
@@ -96,7 +96,7 @@ def measure(
         calls[name] = functools.partial(_stream, compiled[program(name)], state, passes)
     seconds = costs.median_seconds(calls, repeats=repeats)
 
-    prices = costs.Prices(network, jax.ShapeDtypeStruct((1, *shape), inputs.dtype))
+    prices = costs.Prices(network, jax.ShapeDtypeStruct(inputs[:1].shape, inputs.dtype))
     memory = {key: costs.peak_bytes(value) for key, value in compiled.items()}
     rows = []
     for name in map(str, DENSITIES):
@@ -178,7 +178,8 @@ def _draw(figure, results: Sequence[Row]):
                 x, y = zip(
                     *((r["macs_ratio"], r["time_ratio"]) for r in chosen), strict=True
                 )
-                ax.plot(x, y, marker="o^sv"[index % 4], color=f"C{index}", label=name)
+                marker, color = "o^sv"[index % 4], f"C{index % 10}"
+                ax.plot(x, y, marker=marker, color=color, label=name)
         ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs", ylim=(0, 2))
     axes[0].set_ylabel("time / dense time")
     axes[-1].legend(fontsize=8)

@@ -152,9 +152,11 @@ class GatedChannels(GatedParts):
         channels = groups[..., None] * self.group + jnp.arange(self.group)[None, None]
         channels = channels.reshape(len(start), -1)
         some = [
-            self.host.some(channels[i], rows[0][i : i + 1]) for i in range(len(start))
+            start[i : i + 1] + self.host.some(channels[i], rows[0][i : i + 1])
+            for i in range(len(start))
         ]
-        return start + jnp.concatenate(some)
+        # Fused with what follows, each element would look for its piece.
+        return jax.lax.optimization_barrier(jnp.concatenate(some))
 
     def shared(self, x):
         """The bias of the output."""

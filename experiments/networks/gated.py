@@ -1,5 +1,6 @@
 """The networks of wall_clock: one granularity each, and next to nothing else."""
 
+from collections.abc import Callable
 from typing import Any
 
 NAMES = (
@@ -10,6 +11,8 @@ NAMES = (
     "width",
     "neurons",
     "experts",
+    "expert_choice",
+    "features",
     "heads",
     "positions",
     "channels",
@@ -18,8 +21,8 @@ NAMES = (
 
 def build(
     granularity: str, gate: dict[str, Any], rngs: Any, *, small: bool
-) -> tuple[Any, tuple[int, ...]]:
-    """Returns the network and the shape of one input.
+) -> tuple[Any, Callable[[Any, int], Any]]:
+    """Returns the network, and from a key and a number to as many inputs.
 
     Args:
         granularity: One of `NAMES`.
@@ -34,12 +37,17 @@ def build(
 
     width, hidden, n, side = (16, 32, 16, 16) if small else (384, 1536, 64, 16)
     channels = 8 if small else 128
+    fields, values = (8, 3) if small else (40, 1000)
 
     def parts(layer, num_units=1):
         config = dict(name="mlp", hidden=4 if small else 32)
-        features = channels if granularity in ("positions", "channels") else width
+        widths = dict(positions=channels, channels=channels, features=fields * values)
         scorer = layers.make_scorer(
-            config, layer, width=features, num_units=num_units, rngs=rngs
+            config,
+            layer,
+            width=widths.get(granularity, width),
+            num_units=num_units,
+            rngs=rngs,
         )
         return dict(scorer=scorer, gate=gates.from_config(gate, rngs=rngs))
 
@@ -100,6 +108,22 @@ def build(
         def __call__(self, x):
             return self.head(x.mean(1))
 
+    class Fields(nnx.Module):
+        """Looks fields up and mixes them."""
+
+        def __init__(self):
+            self.embed = layers.FieldEmbedding(
+                sizes=(values,) * fields, width=width, rngs=rngs
+            )
+            self.blocks = Chain(block(), block())
+
+        def __call__(self, codes, mask=None):
+            return self.blocks(self.embed(codes), mask)
+
+    def experts(layer):
+        host = layers.Experts(width=width, hidden=hidden // 8, num_experts=8, rngs=rngs)
+        return Chain(layer(host=host, **parts(layer, 8)), skip=True)
+
     tokens = dict(num_tokens=n)
     grid = (side // 4, side // 4) if small else (4, 4)
     tile = 4 if small else 8
@@ -134,14 +158,10 @@ def build(
             ),
             skip=True,
         ),
-        experts=lambda: Chain(
-            layers.GatedExperts(
-                host=layers.Experts(
-                    width=width, hidden=hidden // 8, num_experts=8, rngs=rngs
-                ),
-                **parts(layers.GatedExperts, 8),
-            ),
-            skip=True,
+        experts=lambda: experts(layers.GatedExperts),
+        expert_choice=lambda: experts(layers.ExpertChoice),
+        features=lambda: layers.GatedFeatures(
+            host=Fields(), num_fields=fields, **parts(layers.GatedFeatures, fields)
         ),
         heads=lambda: Chain(
             *[
@@ -174,7 +194,14 @@ def build(
         shape = (tile * grid[0], tile * grid[1], channels)
     elif granularity == "channels":
         shape = (side, side, channels)
-    return make[granularity](), shape
+
+    def draw(key, number: int):
+        if granularity == "features":
+            drawn = jax.random.randint(key, (number, fields), 0, values)
+            return drawn + values * jax.numpy.arange(fields)[None]
+        return jax.random.normal(key, (number, *shape))
+
+    return make[granularity](), draw
 
 
 def open_share(network: Any, inputs: Any, density: float):

@@ -1,7 +1,6 @@
 """The wall-clock experiment, on networks that are small enough to test."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -11,7 +10,7 @@ from experiments import wall_clock
 from experiments.networks import gated
 
 
-@pytest.fixture(scope="module", params=["exits", "width"])
+@pytest.fixture(scope="module", params=["exits", "features"])
 def rows(request):
     return wall_clock.measure(granularity=request.param, batch=8, small=True, repeats=1)
 
@@ -30,11 +29,11 @@ def test_efficiency_is_work_over_time(rows):
         np.testing.assert_allclose(row["efficiency"], expected)
 
 
-@pytest.mark.parametrize("granularity", ["channels", "heads", "positions", "tokens"])
+@pytest.mark.parametrize("granularity", ["channels", "features", "heads", "positions"])
 def test_nine_tenths_of_the_macs_lie_in_gated_layers(granularity):
     rngs, gate = nnx.Rngs(params=0, gate=1), wall_clock.GATES[granularity]
-    network, shape = gated.build(granularity, gate, rngs, small=False)
-    prices = costs.Prices(network, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    network, draw = gated.build(granularity, gate, rngs, small=False)
+    prices = costs.Prices(network, draw(jax.random.key(0), 1))
     inside = sum(part.closed for part in prices.parts.values())
     assert inside >= 0.9 * prices.dense
 

@@ -23,7 +23,10 @@ MISTAKES = [
     (dict(density_sampling__low=0.0), "low=0.0"),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
-    (dict(scorer__name="cnn"), "scorer: unknown name 'cnn'; accepted: mlp, static"),
+    (
+        dict(scorer__name="cnn"),
+        "scorer: unknown name 'cnn'; accepted: mlp, any_budget, static",
+    ),
     (dict(scorer__name="static"), r"static takes the keys \[\], got \['hidden'\]"),
     (
         dict(temperature_schedule=dict(final=0.0, until=1.0)),
