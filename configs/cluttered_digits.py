@@ -1,17 +1,19 @@
 """A small vision transformer on real digits hidden in clutter, gated by tokens.
 
-    python launch.py --config=configs/cluttered_digits.py:<method>
+    python launch.py --config=configs/cluttered_digits.py:<method>[,<model>]
 
-Methods are the files of configs/methods; soft_topk where none is named.
+Methods and models are the files of configs/methods and configs/models; soft_topk and
+conv_vit where none is named.
 """
 
 from ml_collections import ConfigDict
 
-from configs.methods import method
+from configs._named import choices
 
 
-def get_config(gate: str = "soft_topk") -> ConfigDict:
+def get_config(argument: str = "soft_topk") -> ConfigDict:
     """Returns the complete, locked configuration of one run."""
+    method, model = choices(argument)
     config = ConfigDict()
     config.seed = 0
 
@@ -27,16 +29,6 @@ def get_config(gate: str = "soft_topk") -> ConfigDict:
             fragment_size=5,
             min_contrast=0.6,
             seed=0,  # of the pictures, so that all runs see the same
-        )
-    )
-    config.model = ConfigDict(
-        dict(
-            name="conv_vit",
-            granularity="tokens",  # or bypass, blocks, heads, neurons, experts, width
-            width=48,
-            depth=3,
-            num_heads=3,
-            mlp_width=144,
         )
     )
     config.optimizer = ConfigDict(
@@ -60,5 +52,6 @@ def get_config(gate: str = "soft_topk") -> ConfigDict:
             num_pictures=12,  # in kept.png
         )
     )
-    config.update(method(gate))
+    config.model = model
+    config.update(method)
     return config.lock()

@@ -1,6 +1,7 @@
-"""The model of cluttered_digits.py on pictures of one's own.
+r"""The model of cluttered_digits.py on pictures of one's own.
 
-    python launch.py --config=configs/npz_images.py:<method> --config.data.path=FILE.npz
+    python launch.py --config=configs/npz_images.py:<method>[,<model>] \
+        --config.data.path=FILE.npz
 
 The file holds uint8 `x_train` and `x_test`, [n, h, w] or [n, h, w, c], and integer
 `y_train` and `y_test`; `x_val` and `y_val` where there is a validation split.
@@ -11,9 +12,9 @@ from ml_collections import ConfigDict
 from configs import cluttered_digits
 
 
-def get_config(gate: str = "soft_topk") -> ConfigDict:
+def get_config(argument: str = "soft_topk") -> ConfigDict:
     """Returns the complete, locked configuration of one run."""
-    config = cluttered_digits.get_config(gate)
+    config = cluttered_digits.get_config(argument)
     with config.unlocked():
         config.data = ConfigDict(
             dict(name="npz_images", path="", validation_fraction=0.1, seed=0)

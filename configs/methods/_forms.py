@@ -66,6 +66,7 @@ def _method(
         temperature_schedule=temperature_schedule,
         density_sampling=density_sampling,
         density_loss=density_loss,
+        load_balance=None,  # for experts: dict(form="load", weight=0.01)
         gate_optimizer=dict(  # of the parameters of gates and scorers
             learning_rate_scale=1.0,  # times the learning rate of the others
             weight_decay=gate_weight_decay,

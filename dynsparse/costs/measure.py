@@ -16,7 +16,8 @@ def run_gates(
     model: nnx.Module, batch: Shaped[Array, "n *shape"]
 ) -> dict[str, Float[Array, "n *rows units"]]:
     """Returns the mask of each gated layer for `batch`, without noise."""
-    graphdef, state = nnx.split(evaluating(model))
+    # In masked execution: compact ones keep what they decide inside of a branch.
+    graphdef, state = nnx.split(evaluating(model, execution="masked"))
 
     @jax.jit
     def decide(state, batch):

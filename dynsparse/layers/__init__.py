@@ -4,6 +4,7 @@ from dynsparse.layers.attention import Attention, Cache, masked_attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
+from dynsparse.layers.causal import causal_twins
 from dynsparse.layers.channels import ConvPair, GatedChannels
 from dynsparse.layers.exits import EarlyExits, GatedStage
 from dynsparse.layers.expert_choice import ExpertChoice
@@ -67,6 +68,7 @@ __all__ = [
     "TokenBlocks",
     "TransformerBlock",
     "UnitScorer",
+    "causal_twins",
     "gated",
     "gated_stack",
     "make_scorer",

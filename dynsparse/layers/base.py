@@ -31,6 +31,8 @@ class GatedLayer(nnx.Module):
             "rows", num_units for each row of features, such as a token.
         execution: "masked", "compact" or "dense".
         num_units: Units per example, or per row where `score_axis` is "rows".
+        capacity_steps: Capacities of compact execution where the count varies: more of
+            them waste less and compile longer.
 
     Args:
         host: The module that is skipped where the gate is closed.
@@ -47,6 +49,7 @@ class GatedLayer(nnx.Module):
     unit: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
     score_axis: ClassVar[Literal["units", "fields", "example", "answer", "rows"]]
+    capacity_steps: int = 8
 
     def __init__(
         self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int
@@ -69,17 +72,29 @@ class GatedLayer(nnx.Module):
         self.execution = "masked"
         self.forced_count: int | None = None
 
-    def set_view(self, execution: str | None = None, forced_count: int | None = None):
+    def set_view(
+        self,
+        execution: str | None = None,
+        forced_count: int | None = None,
+        capacity_steps: int | None = None,
+    ):
         """Lets `nnx.view(model, execution="compact")` choose the execution.
 
         Args:
             execution: "masked", "compact" or "dense".
             forced_count: Units of an example that compact execution runs whatever the
                 gate decides, at most all: how bills price a count.
+            capacity_steps: At least 1.
 
         Raises:
             ValueError: If a value is none of these.
         """
+        if capacity_steps is not None:
+            if capacity_steps < 1:
+                raise ValueError(
+                    f"capacity_steps must be at least 1, got {capacity_steps}."
+                )
+            self.capacity_steps = capacity_steps
         if execution is not None:
             if execution not in _EXECUTIONS:
                 raise ValueError(

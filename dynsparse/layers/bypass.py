@@ -11,7 +11,7 @@ class BypassedTokens(OpenTokens):
     """Runs its host on the tokens that the gate opens; the others pass unchanged.
 
     Mixture-of-Depths (Raposo et al., 2024, arXiv:2404.02258). A gate whose tokens
-    compete looks at later tokens: for decoding use its twin, from `gates.calibrate`.
+    compete looks at later tokens: for decoding use its twin, from `causal_twins`.
     """
 
     def __call__(
@@ -45,7 +45,8 @@ class BypassedTokens(OpenTokens):
         if not self.gate.causal:
             raise ValueError(
                 f"{type(self.gate).__name__} compares a token with later ones, which "
-                f"decoding does not have; use gates.calibrate(gate, scores, decay=...)."
+                f"decoding does not have; replace it by layers.causal_twins(model, "
+                f"batches)."
             )
         mask = self.decide(token).mask
 

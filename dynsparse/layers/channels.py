@@ -93,7 +93,6 @@ class GatedChannels(GatedParts):
         scorer: Maps [batch, *space, channels] to [batch, num_groups].
         gate: Any kind.
         num_groups: Must divide the channels between the convolutions.
-        capacity_steps: As in `GatedParts`.
 
     Raises:
         ValueError: If `num_groups` does not divide the channels.
@@ -109,7 +108,6 @@ class GatedChannels(GatedParts):
         scorer: nnx.Module,
         gate: Gate,
         num_groups: int,
-        capacity_steps: int = 16,
     ):
         channels = host.first.out_features
         if channels % num_groups:
@@ -121,7 +119,6 @@ class GatedChannels(GatedParts):
             scorer=scorer,
             gate=gate,
             num_parts=num_groups,
-            capacity_steps=capacity_steps,
         )
         self.group = channels // num_groups
 
@@ -151,12 +148,13 @@ class GatedChannels(GatedParts):
         groups = ops.open_indices(parts, count)
         channels = groups[..., None] * self.group + jnp.arange(self.group)[None, None]
         channels = channels.reshape(len(start), -1)
-        some = [
-            start[i : i + 1] + self.host.some(channels[i], rows[0][i : i + 1])
-            for i in range(len(start))
-        ]
-        # Fused with what follows, each element would look for its piece.
-        return jax.lax.optimization_barrier(jnp.concatenate(some))
+        # Written one after the other: a concatenation is fused with what follows, and
+        # each element then looks for its piece.
+        added = jnp.zeros_like(start)
+        for i in range(len(start)):
+            some = self.host.some(channels[i], rows[0][i : i + 1])
+            added = jax.lax.dynamic_update_slice_in_dim(added, some, i, 0)
+        return start + added
 
     def shared(self, x):
         """The bias of the output."""

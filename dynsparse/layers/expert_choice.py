@@ -24,7 +24,6 @@ class ExpertChoice(GatedExperts):
         host: The experts.
         scorer: Maps [batch, n, width] to [batch, n, experts].
         gate: Any kind.
-        capacity_steps: As in `GatedParts`, for counts that vary.
     """
 
     unit = "token of an expert"
@@ -35,11 +34,8 @@ class ExpertChoice(GatedExperts):
         host: Experts,
         scorer: nnx.Module,
         gate: Gate,
-        capacity_steps: int = 16,
     ):
-        super().__init__(
-            host=host, scorer=scorer, gate=gate, capacity_steps=capacity_steps
-        )
+        super().__init__(host=host, scorer=scorer, gate=gate)
 
     def choose(self, features):
         """The decision of each expert about all tokens."""

@@ -82,7 +82,6 @@ class GatedExperts(GatedParts):
         max_tokens: Most tokens of an example that an expert takes, at least 1: later
             ones are dropped, as if they had not chosen it (GShard: Lepikhin et al.,
             2020, arXiv:2006.16668, drops by batch). None drops none.
-        capacity_steps: As in `GatedParts`.
 
     Raises:
         ValueError: If `max_tokens` is below 1.
@@ -98,7 +97,6 @@ class GatedExperts(GatedParts):
         scorer: nnx.Module,
         gate: Gate,
         max_tokens: int | None = None,
-        capacity_steps: int = 16,
     ):
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}.")
@@ -107,7 +105,6 @@ class GatedExperts(GatedParts):
             scorer=scorer,
             gate=gate,
             num_parts=host.num_experts,
-            capacity_steps=capacity_steps,
         )
         self.max_tokens = max_tokens
 

@@ -15,7 +15,6 @@ class GatedHeads(GatedParts):
         host: The attention.
         scorer: Maps [batch, n, width] to [batch, heads].
         gate: Any kind.
-        capacity_steps: As in `GatedParts`.
     """
 
     unit = "attention head of an example"
@@ -27,14 +26,12 @@ class GatedHeads(GatedParts):
         host: Attention,
         scorer: nnx.Module,
         gate: Gate,
-        capacity_steps: int = 16,
     ):
         super().__init__(
             host=host,
             scorer=scorer,
             gate=gate,
             num_parts=host.num_heads,
-            capacity_steps=capacity_steps,
         )
 
     def whole(self, x, mask, parts):

@@ -20,7 +20,6 @@ class GatedNeurons(GatedParts):
         scorer: Maps [*rows, width] to [*rows, num_blocks].
         gate: Any kind.
         num_blocks: Must divide the hidden units.
-        capacity_steps: As in `GatedParts`.
 
     Raises:
         ValueError: If `num_blocks` does not divide the hidden units.
@@ -36,7 +35,6 @@ class GatedNeurons(GatedParts):
         scorer: nnx.Module,
         gate: Gate,
         num_blocks: int,
-        capacity_steps: int = 16,
     ):
         hidden = host.up.out_features
         if hidden % num_blocks:
@@ -48,7 +46,6 @@ class GatedNeurons(GatedParts):
             scorer=scorer,
             gate=gate,
             num_parts=num_blocks,
-            capacity_steps=capacity_steps,
         )
         self.block = hidden // num_blocks
 

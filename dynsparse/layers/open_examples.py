@@ -53,7 +53,8 @@ class OpenExamples(GatedLayer):
             write = lambda x, new: x.at[indices].set(new, unique_indices=True)
             return jax.tree.map(write, closed, some)
 
-        return ops.capacity_switch((mask > 0).sum(), ops.capacities(batch), compute)
+        sizes = ops.capacities(batch, self.capacity_steps)
+        return ops.capacity_switch((mask > 0).sum(), sizes, compute)
 
     def _blend(self, inputs, closed, mask):
         def blend(old, new):

@@ -57,7 +57,8 @@ class OpenTokens(GatedLayer):
             return self._gathered(tokens, closed, mask, count, surplus=False), mask
         largest = (mask > 0).sum(-1).max()
         compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
-        return ops.capacity_switch(largest, ops.capacities(n), compute), mask
+        sizes = ops.capacities(n, self.capacity_steps)
+        return ops.capacity_switch(largest, sizes, compute), mask
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
         if size == 0:

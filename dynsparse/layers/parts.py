@@ -25,11 +25,10 @@ class GatedParts(GatedLayer, abc.ABC):
         scorer: Maps the input to scores, [*rows, num_parts].
         gate: Any kind.
         num_parts: Units per row.
-        capacity_steps: Capacities per part of compact execution: more of them waste
-            less and compile longer.
     """
 
     kinds = ("fixed", "varying", "full")
+    capacity_steps = 16  # of each part
 
     def __init__(
         self,
@@ -38,10 +37,8 @@ class GatedParts(GatedLayer, abc.ABC):
         scorer: nnx.Module,
         gate: Gate,
         num_parts: int,
-        capacity_steps: int = 16,
     ):
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_parts)
-        self.capacity_steps = capacity_steps
 
     @abc.abstractmethod
     def whole(

@@ -38,6 +38,7 @@ class GatedPositions(GatedLayer):
     unit = "tile of positions"
     kinds = ("fixed", "varying", "full")
     score_axis = "units"
+    capacity_steps = 16
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class GatedPositions(GatedLayer):
 
         if count is not None:
             return compute(count * len(x))
-        sizes = ops.capacities(len(flat), steps=16)
+        sizes = ops.capacities(len(flat), self.capacity_steps)
         return ops.capacity_switch((flat > 0).sum(), sizes, compute)
 
     def _everywhere(self, x, padded, mask):

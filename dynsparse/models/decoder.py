@@ -27,7 +27,7 @@ class Decoder(nnx.Module):
 
     The granularities are those in which a token needs no later one. Gates of "bypass"
     whose tokens compete (top-k) train on whole sequences; to decode, replace them by
-    their causal twins, `model.body.blocks[i].gate = gates.calibrate(...)`.
+    their twins: `layers.causal_twins(model, batches)`.
 
     Args:
         granularity: "bypass", "neurons", "experts" or "width", as in

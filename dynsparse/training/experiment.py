@@ -51,7 +51,8 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     Args:
         config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
             `gate_optimizer`, `train`, `evaluation`, `density_sampling`,
-            `density_loss`, `temperature_schedule` and the number `seed`.
+            `density_loss`, `load_balance`, `temperature_schedule` and the number
+            `seed`.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.

@@ -1,13 +1,12 @@
 """The training objective."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from dynsparse.budgets import DensityLoss
 from dynsparse.gates.base import Gate, GateOutput
 
 
@@ -16,9 +15,9 @@ def objective(
     labels: Int[Array, "batch"],
     decisions: Mapping[str, GateOutput],
     gates: Mapping[str, Gate],
-    density_loss: DensityLoss | None,
+    penalties: Iterable[Callable[[Mapping[str, GateOutput]], Array]] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Cross-entropy plus the density penalty, and the metrics of the batch.
+    """Cross-entropy plus the penalties, and the metrics of the batch.
 
     Gates that learn from losses add their surrogate, whose value is taken off again:
     the loss is the same, its gradient is not.
@@ -28,7 +27,7 @@ def objective(
         labels: Of the batch.
         decisions: By layer, each [samples, batch, *rows, units].
         gates: By layer.
-        density_loss: Penalty, or None.
+        penalties: Each maps the decisions to what it adds to the loss.
 
     Returns:
         The loss, and `loss`, `cross_entropy`, `accuracy`, `density` (mean over the
@@ -44,8 +43,8 @@ def objective(
         surrogate = gates[name].surrogate(rows, losses)
         if surrogate is not None:
             loss = loss + (surrogate - jax.lax.stop_gradient(surrogate))
-    if density_loss is not None and decisions:
-        loss = loss + density_loss(decisions)
+    if decisions:
+        loss = loss + sum(penalty(decisions) for penalty in penalties)
     metrics = dict(
         loss=loss,
         cross_entropy=cross_entropy,

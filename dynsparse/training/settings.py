@@ -4,8 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dynsparse.budgets import DensityLoss, DensitySampling
+from dynsparse.budgets import DensityLoss, DensitySampling, LoadBalanceLoss
 from dynsparse.training.annealing import TemperatureSchedule
+
+Penalty = DensityLoss | LoadBalanceLoss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,14 @@ class Settings:
     evaluation: EvaluationSettings
     density_sampling: DensitySampling | None
     density_loss: DensityLoss | None
+    load_balance: LoadBalanceLoss | None
     temperature_schedule: TemperatureSchedule | None
+
+    @property
+    def penalties(self) -> list[Penalty]:
+        """What the decisions of a batch add to its loss."""
+        both = (self.density_loss, self.load_balance)
+        return [penalty for penalty in both if penalty is not None]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
@@ -126,6 +135,7 @@ class Settings:
             for name, kind in (
                 ("density_sampling", DensitySampling),
                 ("density_loss", DensityLoss),
+                ("load_balance", LoadBalanceLoss),
                 ("temperature_schedule", TemperatureSchedule),
             )
         }

@@ -103,7 +103,7 @@ class Trainer:
             ]
             logits, decisions = jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
             value, metrics = objective(
-                logits, labels, decisions, self.gates, self.settings.density_loss
+                logits, labels, decisions, self.gates, self.settings.penalties
             )
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]

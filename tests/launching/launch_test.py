@@ -191,7 +191,7 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
     ("config", "message"),
     [
         ("--config=configs/nothing.py", "no such file 'configs/nothing.py'"),
-        (f"{CONFIG}:softtopk", "unknown gate 'softtopk'; accepted: b"),
+        (f"{CONFIG}:softtopk", "unknown method 'softtopk'; accepted: b"),
         ("--workdir=x", "--config is missing"),
     ],
 )

@@ -1,5 +1,8 @@
 """Properties of gated layers beside the agreement of their executions."""
 
+import collections
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,6 +66,7 @@ def test_a_gate_of_another_kind_is_refused_in_words(layer, gate):
     ("view", "message"),
     [
         (dict(execution="sparse"), "execution must be one of .* got 'sparse'"),
+        (dict(capacity_steps=0), "capacity_steps must be at least 1, got 0"),
         (dict(forced_count=TOKENS + 1), rf"forced_count must be in \[0, {TOKENS}\]"),
     ],
 )
@@ -110,6 +114,28 @@ def test_densities_compile_masked_execution_once(density):
     for value in (density, 2 * density):
         np.testing.assert_array_equal(apply(state, value), round(value * TOKENS))
     assert traces == 1
+
+
+@pytest.mark.parametrize("layer", ["tokens", "neurons"])
+def test_compact_execution_compiles_once_per_rung_and_batch(layer):
+    module, compiled = build(layer, "soft_topk"), collections.Counter()
+    rungs = {
+        density: nnx.split(evaluating(module, execution="compact", density=density))
+        for density in (0.25, 0.5, 1.0)
+    }
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def apply(density, state, x):
+        compiled[density, len(x)] += 1
+        return output(nnx.merge(rungs[density][0], state)(x))
+
+    for scale in (1.0, 2.0):  # other weights and inputs are no other programs
+        for density, (_, state) in rungs.items():
+            state = jax.tree.map(lambda leaf, scale=scale: leaf * scale, state)
+            for batch in (1, 3):
+                apply(density, state, scale * inputs(layer, batch))
+    assert compiled == {(d, batch): 1 for d in rungs for batch in (1, 3)}
+    assert apply._cache_size() == 6
 
 
 def attention_inputs():
@@ -391,3 +417,20 @@ def test_shorter_sequences_open_their_share():
     np.testing.assert_array_equal(mask.sum(-1), 4)
     compact, _ = evaluating(view, execution="compact")(x)
     np.testing.assert_allclose(compact, masked, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["tokens", "blocks", "positions", "neurons"])
+def test_fewer_capacities_are_fewer_branches(layer):
+    module, x = build(layer, "gumbel_sigmoid"), inputs(layer, 16)
+
+    def branches(steps):
+        view = evaluating(module, execution="compact", capacity_steps=steps)
+        graphdef, state = nnx.split(view)
+        run = lambda state, x: output(nnx.merge(graphdef, state)(x))
+        text = str(jax.make_jaxpr(run)(state, x))
+        work = text.count("dot_general") + text.count("conv_general")
+        return text.count("cond["), work
+
+    few, many = branches(1), branches(8)
+    assert few[0] == many[0] > 0
+    assert few[1] < many[1]

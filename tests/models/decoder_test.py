@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import gates, models
+from dynsparse import layers, models
 from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.models.decoder import Decoder, generate
 
@@ -39,7 +39,7 @@ def call(method, model, *args):
 
 
 def build(granularity, gate):
-    return models.from_config(
+    model = models.from_config(
         TINY | dict(granularity=granularity),
         gate=gate,
         scorer=dict(name="mlp", hidden=4),
@@ -47,16 +47,13 @@ def build(granularity, gate):
         length=LENGTH,
         rngs=nnx.Rngs(0, gate=1),
     )
+    return nnx.view(model, capacity_steps=2)  # compiles faster
 
 
 @functools.cache
 def twin():
     """A top-k model whose gates were replaced by their causal twins."""
-    model = build("bypass", SOFT)
-    x = model.embed(TEXT) + model.position[None]
-    for block in model.body.blocks:
-        block.gate = gates.calibrate(block.gate, [block.scorer(x)], decay=0.9)
-    return model
+    return layers.causal_twins(build("bypass", SOFT), [TEXT, TEXT])
 
 
 MODELS = dict(
@@ -92,6 +89,21 @@ def test_no_token_sees_a_later_one(name):
     after, _ = call(whole_sequence, model, changed)
     np.testing.assert_allclose(before[:, :5], after[:, :5], atol=1e-6)
     assert (before[:, 5:] != after[:, 5:]).any()
+
+
+def test_twins_open_as_many_of_the_same_sequences_as_top_k():
+    _, masks = call(whole_sequence, evaluating(build("bypass", SOFT)), TEXT)
+    _, twins = call(whole_sequence, evaluating(twin()), TEXT)
+    for mask, other in zip(masks, twins, strict=True):
+        assert mask.mean() == pytest.approx(4 / 9)  # half of 9, rounded to even
+        assert other.mean() == pytest.approx(0.5, abs=0.2)
+    first = np.asarray(twins[0])  # whose inputs are the same: half of all tokens
+    assert first.sum() == round(0.5 * first.size)
+
+
+def test_twins_need_a_gate_to_replace():
+    with pytest.raises(ValueError, match="no top-k gate over tokens"):
+        layers.causal_twins(build("neurons", SOFT), [TEXT])
 
 
 def test_gates_that_look_ahead_are_refused_in_words():

@@ -93,7 +93,7 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
     def loss(scores):
         prob = jnp.broadcast_to(jax.nn.sigmoid(scores), mask.shape)
         record = GateOutput(mask, prob)
-        return objective(logits, labels, dict(x=record), dict(x=gate), None)
+        return objective(logits, labels, dict(x=record), dict(x=gate))
 
     (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
     rows = jnp.broadcast_to(labels, (3, 4))

@@ -26,10 +26,12 @@ SMALL = {
 FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
 
 
-def config(gate="soft_topk", **changes):
+def config(argument="soft_topk", **changes):
     """Plain values of a tiny run; `changes` have __ for the dots of a key."""
-    settings = cluttered_digits.get_config(gate)
+    settings = cluttered_digits.get_config(argument)
     small = dict(SMALL)
+    if "," in argument:  # another model, small as it is
+        small = {key: SMALL[key] for key in SMALL if not key.startswith("model.")}
     if settings.scorer.name != "mlp":
         del small["scorer.hidden"]
     settings.update_from_flattened_dict(small)

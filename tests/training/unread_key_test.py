@@ -70,7 +70,7 @@ def test_every_setting_that_is_read_is_used():
         text = " ".join(p.read_text() for p in pathlib.Path("dynsparse").rglob("*.py"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.name.endswith(
-                ("Settings", "DensityLoss", "DensitySampling", "TemperatureSchedule")
+                ("Settings", "Loss", "DensitySampling", "TemperatureSchedule")
             ):
                 fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
                 unused += [
@@ -90,9 +90,16 @@ def test_every_task_takes_every_method_and_is_locked(module, method):
     assert method in (config.gate.name, config.scorer.name)
 
 
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="unknown gate 'softtopk'; accepted: b.*dense"):
-        cluttered_digits.get_config("softtopk")
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("softtopk", "unknown method 'softtopk'; accepted: b.*dense"),
+        ("soft_topk,vgg", "unknown model 'vgg'; accepted: conv_vit, .*resnet"),
+    ],
+)
+def test_an_unknown_method_or_model_is_named(argument, message):
+    with pytest.raises(ValueError, match=message):
+        cluttered_digits.get_config(argument)
 
 
 def test_the_trainer_is_told_what_the_config_says():

@@ -1,0 +1,17 @@
+"""A residual network as for CIFAR."""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The section `model` of a config."""
+    return ConfigDict(
+        dict(
+            name="resnet",
+            granularity="channels",  # or blocks, exits, or positions with a tile
+            stem="small",
+            depth=14,  # 6 n + 2
+            width=16,  # channels of the first stage
+            tile=None,  # pixels per side of a tile of positions
+        )
+    )

@@ -1,0 +1,18 @@
+"""A vision transformer with a class token."""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The section `model` of a config."""
+    return ConfigDict(
+        dict(
+            name="vit",
+            granularity="tokens",  # or as of conv_vit, or exits
+            patch=4,  # pixels
+            width=48,
+            depth=3,
+            num_heads=3,
+            mlp_width=144,
+        )
+    )

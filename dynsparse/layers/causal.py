@@ -1,0 +1,79 @@
+"""From a model whose tokens compete to one that decides token by token."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Shaped
+
+from dynsparse.gates.base import TopkGate, evaluating
+from dynsparse.gates.ema_threshold import EmaThreshold
+from dynsparse.layers.base import GatedLayer
+
+Model = TypeVar("Model", bound=nnx.Module)
+
+
+def causal_twins(
+    model: Model,
+    batches: Iterable[Shaped[Array, "batch n *axes"]],
+    *,
+    density: float | None = None,
+    decay: float = 0.99,
+) -> Model:
+    """Replaces top-k gates over tokens by thresholds that open as many on average.
+
+    A twin needs no token but its own (`EmaThreshold`), so the model can answer token by
+    token; other gates stay. The thresholds are those that the batches' top-k decisions
+    amount to.
+
+    Args:
+        model: Trained; changed in place.
+        batches: Inputs like those to come, such as the validation split.
+        density: Of the twins, in (0, 1); that of each gate if None.
+        decay: Of the moving average of the thresholds, per batch.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: If no top-k gate of the model is over tokens, or a density is not
+            between 0 and 1.
+    """
+    found = [
+        layer
+        for _, layer in nnx.iter_modules(model)
+        if isinstance(layer, GatedLayer)
+        and layer.score_axis == "units"
+        and isinstance(layer.gate, TopkGate)
+    ]
+    if not found:
+        raise ValueError("causal_twins: the model has no top-k gate over tokens.")
+    for layer in found:
+        layer.gate = EmaThreshold(
+            density=_density(layer.gate) if density is None else density,
+            temperature=1.0,
+            decay=decay,
+            rngs=nnx.Rngs(0),
+        )
+    view: Any = evaluating(model)
+    for _, gate in nnx.iter_modules(view):
+        if isinstance(gate, EmaThreshold):
+            gate.set_view(deterministic=False)  # in training it is a top-k gate
+    graphdef, state = nnx.split(view)
+
+    @jax.jit
+    def observe(state, batch):
+        observed = nnx.merge(graphdef, state)
+        observed(batch)
+        return nnx.state(observed)
+
+    for batch in batches:
+        state = observe(state, batch)
+    nnx.update(view, state)  # whose Variables are the model's own
+    return model
+
+
+def _density(gate: Any) -> float:
+    static = gate.static_density
+    return float(gate.density[...]) if static is None else static

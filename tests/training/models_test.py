@@ -1,0 +1,48 @@
+"""Every model trains on the task."""
+
+import json
+import pathlib
+
+import jax
+import pytest
+
+from dynsparse import training
+from tests.training import tiny
+
+MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_a_step_on_the_task(model):
+    experiment = training.prepare(tiny.config(f"soft_topk,{model}"))
+    state, images = experiment.initial_state, experiment.batches[0]
+    after, metrics = jax.eval_shape(experiment.trainer.step, state, *images)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert metrics["density"].shape == ()
+
+
+def test_a_whole_run_of_a_model_with_running_averages(tmp_path):
+    config = tiny.config("gumbel_sigmoid,resnet", model__depth=8, model__width=8)
+    config["model"]["granularity"] = "exits"
+    config["scorer"] = dict(name="confidence", threshold=0.5, sharpness=10.0)
+    experiment = training.prepare(config)
+    before = experiment.initial_state["variables"]["stem"]["norm"]["mean"].copy()
+    state = training.train(experiment, tmp_path)
+    assert (state["variables"]["stem"]["norm"]["mean"] != before).any()
+    result = training.finish(experiment, state, tmp_path, config, "resnet")
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    (point,) = result["curve"]
+    assert 0 < point["budget"] <= 1.01
+    assert set(point["layers"]) == {"body/rest/0", "body/rest/1"}
+
+
+def test_the_balance_of_experts_is_part_of_the_loss():
+    plain = tiny.config("gumbel_sigmoid", model__granularity="experts")
+    balanced = plain | dict(load_balance=dict(form="load", weight=10.0))
+
+    def loss(config):
+        experiment = training.prepare(config)
+        state, batch = experiment.initial_state, experiment.batches[0]
+        return float(jax.jit(experiment.trainer.step)(state, *batch)[1]["loss"])
+
+    assert loss(balanced) > loss(plain) + 9.9
