@@ -49,7 +49,7 @@ def sweep(add):
 
 
 def measure(
-    *, granularity: str, batch: int, small: bool = False, repeats: int = 15
+    *, granularity: str, batch: int, small: bool = False, repeats: int | None = None
 ) -> list[dict[str, Any]]:
     """Times the dense and the compact execution at every density.
 
@@ -57,7 +57,7 @@ def measure(
         granularity: One of `gated.NAMES`.
         batch: Examples per pass.
         small: Whether the network is one to test with.
-        repeats: Timed passes of each.
+        repeats: Timed passes of each; None: for about three seconds, but at least 15.
 
     Returns:
         A row by `FIELDS` for each density.
@@ -94,6 +94,9 @@ def measure(
             lowered = jax.jit(run).lower(state, inputs[:batch])
             compiled[program(name)] = lowered.compile()
         calls[name] = functools.partial(_stream, compiled[program(name)], state, passes)
+    if repeats is None:
+        once = costs.median_seconds(dict(dense=calls["dense"]), repeats=3)["dense"]
+        repeats = max(15, round(3 / once))
     seconds = costs.median_seconds(calls, repeats=repeats)
 
     prices = costs.Prices(network, jax.ShapeDtypeStruct(inputs[:1].shape, inputs.dtype))
@@ -179,10 +182,11 @@ def _draw(figure, results: Sequence[Row]):
                     *((r["macs_ratio"], r["time_ratio"]) for r in chosen), strict=True
                 )
                 marker, color = "o^sv"[index % 4], f"C{index % 10}"
-                ax.plot(x, y, marker=marker, color=color, label=name)
+                line = "-" if index < 10 else "--"
+                ax.plot(x, y, line, marker=marker, color=color, label=name)
         ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs", ylim=(0, 2))
     axes[0].set_ylabel("time / dense time")
-    axes[-1].legend(fontsize=8)
+    axes[-1].legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse.gates.base import Gate, GateOutput, GateRecord
+from dynsparse.layers.branches import inside_branch
 
 _EXECUTIONS = ("masked", "compact", "dense")
 
@@ -160,7 +161,7 @@ class GatedLayer(nnx.Module):
             decision = GateOutput(
                 *(part * weight.astype(part.dtype) for part in decision)
             )
-        self._record(decision)
+        self.record(decision)
         return decision
 
     def decide_all(
@@ -178,7 +179,7 @@ class GatedLayer(nnx.Module):
         ones = jnp.ones(shape, dtype)
         if mask is not None:
             ones = ones * mask[..., None].astype(ones.dtype)
-        self._record(GateOutput(ones, ones))
+        self.record(GateOutput(ones, ones))
         return ones
 
     def decision_shape(self, features: Shaped[Array, "batch *axes"]) -> tuple[int, ...]:
@@ -199,8 +200,14 @@ class GatedLayer(nnx.Module):
         output = jax.eval_shape(self.host, x)
         return jnp.zeros(output.shape, output.dtype)
 
-    def _record(self, decision: GateOutput):
-        if hasattr(self, "__captures__"):  # outside nnx.capture there is no reader
+    def record(self, decision: GateOutput):
+        """Leaves a decision for `nnx.capture`, or for the branch that this runs in."""
+        ledger = inside_branch()
+        if not hasattr(self, "__captures__"):
+            return  # outside nnx.capture there is no reader
+        if ledger is not None:
+            ledger.append((self, decision))
+        else:
             newest: Any = lambda _, new: new
             self.sow(
                 GateRecord, "record", decision, init_fn=lambda: None, reduce_fn=newest

@@ -3,10 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.branches import switch
 
 Tree = Any  # an array [batch, ...], or a tuple of them
 
@@ -54,7 +56,7 @@ class OpenExamples(GatedLayer):
             return jax.tree.map(write, closed, some)
 
         sizes = ops.capacities(batch, self.capacity_steps)
-        return ops.capacity_switch((mask > 0).sum(), sizes, compute)
+        return switch((mask > 0).sum(), sizes, compute, _spread(mask))
 
     def _blend(self, inputs, closed, mask):
         def blend(old, new):
@@ -62,3 +64,18 @@ class OpenExamples(GatedLayer):
             return weight * new + (1 - weight) * old
 
         return jax.tree.map(blend, closed, self.compute(inputs))
+
+
+def _spread(opened: Float[Array, "batch"]):
+    """How decisions about some examples become those about all of them."""
+
+    def spread(layer: GatedLayer, size: int, mask: Array) -> Array:
+        del layer
+        if size < len(opened):
+            zeros = jnp.zeros((len(opened), *mask.shape[1:]), mask.dtype)
+            chosen = ops.open_indices(opened, size)
+            mask = zeros.at[chosen].set(mask, unique_indices=True)
+        ran = (opened > 0).reshape(-1, *[1] * (mask.ndim - 1))
+        return mask * ran.astype(mask.dtype)  # the surplus is computed for nothing
+
+    return spread

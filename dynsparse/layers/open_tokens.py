@@ -1,11 +1,13 @@
 """What dropped and bypassed tokens share: the host runs on the open ones alone."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
 from dynsparse.gates.base import Gate
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.branches import switch
 
 
 class OpenTokens(GatedLayer):
@@ -58,7 +60,7 @@ class OpenTokens(GatedLayer):
         largest = (mask > 0).sum(-1).max()
         compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
         sizes = ops.capacities(n, self.capacity_steps)
-        return ops.capacity_switch(largest, sizes, compute), mask
+        return switch(largest, sizes, compute, _spread(mask)), mask
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
         if size == 0:
@@ -76,3 +78,15 @@ class OpenTokens(GatedLayer):
         output = self.host(tokens, mask)
         weight = mask[..., None].astype(output.dtype)
         return output * weight + closed * (1 - weight)
+
+
+def _spread(opened: Float[Array, "batch n"]):
+    """How decisions about some tokens become those about all of them."""
+
+    def spread(layer: GatedLayer, size: int, mask: Array) -> Array:
+        if layer.score_axis not in ("rows", "units"):
+            return mask  # about examples
+        zeros = jnp.zeros((*opened.shape, *mask.shape[2:]), mask.dtype)
+        return ops.scatter(mask, ops.open_indices(opened, size), zeros)
+
+    return spread

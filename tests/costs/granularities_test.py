@@ -1,12 +1,13 @@
 """The bill of every granularity: what a unit costs, and what compact execution runs."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from dynsparse import costs, layers, ops
-from dynsparse.gates import evaluating
+from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.layers.parts import GatedParts
 from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, WIDTH, build, inputs
 
@@ -126,9 +127,8 @@ class Nested(nnx.Module):
         return self.exits(x)
 
 
-@pytest.mark.parametrize("execution", ["masked", "compact"])
-def test_exits_cut_the_blocks_behind_them(execution):
-    model, x = evaluating(Nested(), execution=execution), inputs("exits", 16)
+def test_exits_cut_the_blocks_behind_them():
+    model, x = evaluating(Nested()), inputs("exits", 16)
     bill = costs.bill(model, x)
     masks = costs.run_gates(model, x)
     first, second = (masks[f"exits/{name}"][:, 0] for name in ("first", "second"))
@@ -138,3 +138,44 @@ def test_exits_cut_the_blocks_behind_them(execution):
     runs = first * (inner * block + gate + answer) + second * (block + answer)
     np.testing.assert_array_equal(bill.used, answer + runs)
     assert len(np.unique(bill.used)) > 2
+
+
+class Skipped(nnx.Module):
+    """Blocks of neurons behind bypassed tokens, in turn behind a block gate."""
+
+    def __init__(self):
+        self.block = build("blocks", "gumbel_sigmoid")
+        self.block.host = build("bypass", "gumbel_sigmoid")
+        self.block.host.host.mlp = build("neurons", "gumbel_sigmoid")
+
+    def __call__(self, x):
+        return self.block(x)
+
+
+@pytest.mark.parametrize("make", [Nested, Skipped])
+def test_gates_behind_gates_are_on_record_in_compact_execution(make):
+    """Closed where what is around them did not run, else as in masked execution."""
+    model, x = make(), inputs("blocks", 16)
+
+    def run(execution):
+        view = evaluating(model, execution=execution, capacity_steps=3)
+        graphdef, state = nnx.split(view)
+        call = lambda state: nnx.capture(nnx.merge(graphdef, state), GateRecord)(x)
+        output, captured = jax.jit(call)(state)
+        masks = {name: record.mask for name, record in records(captured).items()}
+        return output, masks
+
+    (masked, everywhere), (compact, masks) = run("masked"), run("compact")
+    np.testing.assert_allclose(compact, masked, atol=1e-5)
+    assert masks.keys() == everywhere.keys()
+    for name, mask in masks.items():
+        computed = jnp.ones_like(mask)
+        for outer, others in masks.items():
+            if name != outer and name.startswith(outer):
+                about = others[:, 0] if others.shape[1] == 1 else others
+                axes = (..., *[None] * (mask.ndim - about.ndim))
+                computed = computed * (about > 0)[axes]
+        np.testing.assert_array_equal(mask, everywhere[name] * computed)
+    prices = costs.Prices(model, jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype))
+    itemize = lambda masks: costs.itemize(prices, masks, num_examples=16).used
+    np.testing.assert_array_equal(itemize(masks), itemize(everywhere))
