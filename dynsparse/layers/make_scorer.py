@@ -31,10 +31,10 @@ def make_scorer(
     """Builds the scorer that `config` names, for the score axis of `layer`.
 
     Args:
-        config: `name` and its keys. "mlp": a network with `hidden` units. "any_budget":
-            the same, told the density. "static": learned scores that do not look at
-            the input. "magnitude": norms of units that have features of their own.
-            "confidence", for exits: `threshold` and `sharpness`.
+        config: `name` and its keys. "linear": a linear map. "mlp": a network with
+            `hidden` units. "any_budget": the same, told the density. "static": learned
+            scores that do not look at the input. "magnitude": norms of units that have
+            features of their own. "confidence", for exits: `threshold` and `sharpness`.
         layer: The class of the gated layer.
         width: Features of the layer's input; of fields, the number of codes.
         num_units: Units that the layer's gate decides over.
@@ -72,6 +72,10 @@ def _network(axis: str, *, width: int, num_units: int, **options: Any) -> nnx.Mo
     return kind(width=width, num_units=num_units, **options)
 
 
+def _linear(axis: str, **sizes: Any) -> nnx.Module:
+    return _network(axis, hidden=None, **sizes)
+
+
 def _any_budget(axis: str, **options: Any) -> nnx.Module:
     return _network(axis, reads_density=True, **options)
 
@@ -96,6 +100,7 @@ def _confidence(
 _ANY_AXIS = {"units", "fields", "example", "answer", "rows"}
 # By name: its keys, the score axes that it is for, and how it is made.
 _SCORERS: dict[str, tuple[set[str], set[str], Callable[..., nnx.Module]]] = dict(
+    linear=(set(), _ANY_AXIS, _linear),
     mlp=({"hidden"}, _ANY_AXIS, _network),
     any_budget=({"hidden"}, _ANY_AXIS, _any_budget),
     static=(set(), _ANY_AXIS, _static),

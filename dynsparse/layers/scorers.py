@@ -15,10 +15,10 @@ class RowScorer(nnx.Module):
 
     Args:
         width: Features per row.
-        hidden: Hidden units.
+        hidden: Hidden units; None for a linear map.
         num_units: Scores per row.
-        reads_density: Whether the scores depend on the density too. Masks of different
-            densities are not nested then.
+        reads_density: Whether the hidden units depend on the density too. Masks of
+            different densities are not nested then.
         rngs: Initialises from the `params` stream.
     """
 
@@ -26,24 +26,29 @@ class RowScorer(nnx.Module):
         self,
         *,
         width: int,
-        hidden: int,
+        hidden: int | None,
         num_units: int,
         reads_density: bool = False,
         rngs: nnx.Rngs,
     ):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.hidden = nnx.Linear(width, hidden, rngs=rngs)
-        self.score = nnx.Linear(hidden, num_units, rngs=rngs)
-        self.by_density = _DensityBias(hidden) if reads_density else None
+        inner = width if hidden is None else hidden
+        self.hidden = None if hidden is None else nnx.Linear(width, inner, rngs=rngs)
+        told = reads_density and hidden is not None
+        self.by_density = _DensityBias(inner) if told else None
+        self.score = nnx.Linear(inner, num_units, rngs=rngs)
 
     def __call__(
         self, features: Float[Array, "*rows width"]
     ) -> Float[Array, "*rows units"]:
         """Scores the units of each row."""
-        hidden = self.hidden(self.norm(features))
-        if self.by_density is not None:
-            hidden = self.by_density(hidden)
-        return self.score(jax.nn.gelu(hidden))
+        features = self.norm(features)
+        if self.hidden is not None:
+            features = self.hidden(features)
+            if self.by_density is not None:
+                features = self.by_density(features)
+            features = jax.nn.gelu(features)
+        return self.score(features)
 
 
 class _DensityBias(nnx.Module):
@@ -81,7 +86,9 @@ class _DensityBias(nnx.Module):
 class UnitScorer(RowScorer):
     """A small network over the features of each unit: `RowScorer` with one score."""
 
-    def __init__(self, *, width: int, hidden: int, rngs: nnx.Rngs, **options: Any):
+    def __init__(
+        self, *, width: int, hidden: int | None, rngs: nnx.Rngs, **options: Any
+    ):
         super().__init__(width=width, hidden=hidden, num_units=1, rngs=rngs, **options)
 
     def __call__(
@@ -104,12 +111,12 @@ class PooledScorer(RowScorer):
 class FieldScorer(RowScorer):
     """Scores the fields of an example from narrow embeddings of its own.
 
-    It looks up as many numbers per field as it has scores to give, so that the wide
-    embeddings of closed fields need not be.
+    It looks up `NARROW` numbers per field, so that the wide embeddings of closed fields
+    need not be.
 
     Args:
         width: Codes that there are.
-        hidden: Hidden units.
+        hidden: Hidden units; None for a linear map.
         num_units: Fields.
         rngs: Initialises from the `params` stream.
         **options: As in `RowScorer`.
@@ -118,7 +125,13 @@ class FieldScorer(RowScorer):
     NARROW = 4  # features per code
 
     def __init__(
-        self, *, width: int, hidden: int, num_units: int, rngs: nnx.Rngs, **options: Any
+        self,
+        *,
+        width: int,
+        hidden: int | None,
+        num_units: int,
+        rngs: nnx.Rngs,
+        **options: Any,
     ):
         features = self.NARROW * num_units
         super().__init__(

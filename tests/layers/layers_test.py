@@ -187,6 +187,7 @@ def test_no_open_token_attends_to_nothing():
     ("scorer", "shape"),
     [
         (UnitScorer(width=WIDTH, hidden=4, rngs=nnx.Rngs(0)), (5, TOKENS)),
+        (UnitScorer(width=WIDTH, hidden=None, rngs=nnx.Rngs(0)), (5, TOKENS)),
         (PooledScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)), (5, 3)),
         (
             RowScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)),
@@ -371,6 +372,13 @@ def test_scores_of_any_budget_follow_the_density():
     np.testing.assert_array_equal(nnx.view(scorer, density=1.0)(X), before)
     gradient = nnx.grad(lambda scorer: scorer(X).sum())(scorer)
     assert gradient.by_density.slope[...].any()
+
+
+def test_linear_scores_are_linear_in_what_the_norm_gives():
+    shape = dict(width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
+    scorer = make_scorer(dict(name="linear"), GatedHeads, **shape)
+    expected = scorer.norm(X.mean(1)) @ scorer.score.kernel[...]
+    np.testing.assert_allclose(scorer(X), expected, atol=1e-6)
 
 
 def test_confidence_is_asked_of_answers_alone():

@@ -25,7 +25,7 @@ MISTAKES = [
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
     (
         dict(scorer__name="cnn"),
-        "scorer: unknown name 'cnn'; accepted: mlp, any_budget, static",
+        "scorer: unknown name 'cnn'; accepted: linear, mlp, any_budget, static",
     ),
     (dict(scorer__name="static"), r"static takes the keys \[\], got \['hidden'\]"),
     (
