@@ -57,7 +57,9 @@ def test_outputs_and_decisions_agree(layer, gate, batch):
     (masked, decisions), (compact, same), _ = both(layer, gate, batch)
     np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
     for one, other in zip(decisions, same, strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one > 0, other > 0)
+        # What hard concrete gives in between follows the last bits of its scores.
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("gate", sorted(SPECS))
