@@ -8,10 +8,10 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             name="resnet",
-            granularity="channels",  # or blocks, exits, or positions with a tile
+            granularity="positions",  # or blocks, channels, exits, without a tile
             stem="small",
             depth=14,  # 6 n + 2
             width=16,  # channels of the first stage
-            tile=None,  # pixels per side of a tile of positions
+            tile=7,  # pixels per side of a tile of positions
         )
     )

@@ -23,7 +23,7 @@ def test_every_model_has_a_step_on_the_task(model):
 
 def test_a_whole_run_of_a_model_with_running_averages(tmp_path):
     config = tiny.config("gumbel_sigmoid,resnet", model__depth=8, model__width=8)
-    config["model"]["granularity"] = "exits"
+    config["model"] |= dict(granularity="exits", tile=None)
     config["scorer"] = dict(name="confidence", threshold=0.5, sharpness=10.0)
     experiment = training.prepare(config)
     before = experiment.initial_state["variables"]["stem"]["norm"]["mean"].copy()
