@@ -45,6 +45,10 @@ def run(module, x):
     return apply(state, x)
 
 
+def is_hard(mask):
+    return bool(((mask == 0) | (mask == 1)).all())
+
+
 @functools.cache
 def both(layer, gate, batch, dtype=jnp.float32, bias=0.0):
     module, x = build(layer, gate, dtype, bias=bias), inputs(layer, batch, dtype)
@@ -57,9 +61,10 @@ def test_outputs_and_decisions_agree(layer, gate, batch):
     (masked, decisions), (compact, same), _ = both(layer, gate, batch)
     np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
     for one, other in zip(decisions, same, strict=True):
-        np.testing.assert_array_equal(one > 0, other > 0)
-        # What hard concrete gives in between follows the last bits of its scores.
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=0)
+        if LAYERS[layer].chained and not is_hard(one):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=0)  # zeros are exact
+        else:
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("gate", sorted(SPECS))

@@ -27,6 +27,8 @@ class Row:
         reads: What its input is: "tokens", [batch, TOKENS, WIDTH]; "pictures", [batch,
             SIDE, SIDE, WIDTH]; "codes", [batch, TOKENS].
         pair: MACs of one open unit of one example, where they do not depend on others.
+        chained: Whether gates read features that gates before them let run. How many
+            rows are multiplied together decides the last bits of such features.
     """
 
     build: Callable
@@ -34,6 +36,7 @@ class Row:
     refused: tuple[str, ...] = ()
     reads: str = "tokens"
     pair: int | None = None
+    chained: bool = False
 
 
 SPECS = {row.spec["name"]: row.spec for row in GATES}
@@ -197,7 +200,7 @@ LAYERS = dict(
     blocks=Row(blocks, VARYING, refused=("random_topk", "soft_topk")),
     bypass=Row(bypass, KINDS),
     channels=Row(channels, KINDS, reads="pictures", pair=2 * 9 * SIDE**2 * WIDTH * 2),
-    exits=Row(Stages, VARYING, refused=("soft_topk",)),
+    exits=Row(Stages, VARYING, refused=("soft_topk",), chained=True),
     dropped=Row(dropped, ("gumbel_sigmoid", "soft_topk")),
     expert_choice=Row(expert_choice, KINDS, pair=2 * WIDTH * 6),
     experts=Row(experts, KINDS, pair=2 * WIDTH * 6),
