@@ -1,5 +1,6 @@
 """What has to run to be known: the decisions of a batch, and the time of a call."""
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -43,8 +44,10 @@ def median_seconds(
 ) -> dict[str, float]:
     """Median wall-clock seconds of each call, measured side by side.
 
-    The calls take turns, so that a machine that slows down slows them all. Each runs
-    once before the clock starts; compile before, or that run is all compilation.
+    The calls take turns, so that a machine that slows down slows them all, in an order
+    drawn anew each time: what runs before a call leaves it a warm cache or a cold one.
+    Each runs once before the clock starts; compile before, or that run is all
+    compilation.
 
     Args:
         calls: Functions without arguments, by name; what they return is waited for.
@@ -53,9 +56,11 @@ def median_seconds(
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         jax.block_until_ready(call())
+    order, names = random.Random(0), list(calls)
     for _ in range(repeats):
-        for name, call in calls.items():
+        order.shuffle(names)
+        for name in names:
             start = time.perf_counter()
-            jax.block_until_ready(call())
+            jax.block_until_ready(calls[name]())
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
