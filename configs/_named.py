@@ -19,14 +19,22 @@ def named(kind: str, name: str) -> ConfigDict:
     return importlib.import_module(f"configs.{kind}s.{name}").get_config()
 
 
-def choices(argument: str) -> tuple[ConfigDict, ConfigDict]:
-    """Reads "METHOD" or "METHOD,MODEL".
+def choices(argument: str) -> ConfigDict:
+    """Reads "METHOD", "METHOD,MODEL" or "METHOD,MODEL,BUDGET".
 
     Returns:
-        What the method adds to a task, and the model: conv_vit where none is named.
+        What these add to a task: the section `model`, that of conv_vit where none is
+        named, and those of the method, or of the budget where that has them too.
 
     Raises:
-        ValueError: If there is no such method or model.
+        ValueError: If there is no such method, model or budget.
     """
-    method, _, model = argument.partition(",")
-    return named("method", method), named("model", model or "conv_vit")
+    method, model, budget, *rest = [*argument.split(","), "", ""]
+    if any(rest):
+        raise ValueError(f"expected METHOD,MODEL,BUDGET, got {argument!r}.")
+    config = named("method", method)
+    config.model = named("model", model or "conv_vit")
+    if budget:
+        for section, values in named("budget", budget).items():
+            config[section] = values
+    return config

@@ -1,9 +1,9 @@
 """A small vision transformer on real digits hidden in clutter, gated by tokens.
 
-    python launch.py --config=configs/cluttered_digits.py:<method>[,<model>]
+    python launch.py --config=configs/cluttered_digits.py:<method>[,<model>[,<budget>]]
 
-Methods and models are the files of configs/methods and configs/models; soft_topk and
-conv_vit where none is named.
+They are the files of configs/methods, configs/models and configs/budgets; soft_topk,
+conv_vit and what the method has of its own where none is named.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,6 @@ from configs._named import choices
 
 def get_config(argument: str = "soft_topk") -> ConfigDict:
     """Returns the complete, locked configuration of one run."""
-    method, model = choices(argument)
     config = ConfigDict()
     config.seed = 0
 
@@ -52,6 +51,5 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             num_pictures=12,  # in kept.png
         )
     )
-    config.model = model
-    config.update(method)
+    config.update(choices(argument))
     return config.lock()

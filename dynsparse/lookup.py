@@ -63,6 +63,9 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
     """
     kind = package.rpartition(".")[2]
     settings = dict(config)
+    if "name" not in settings:
+        names = ", ".join(available(package))
+        raise ValueError(f"{kind}: needs the key 'name'; accepted: {names}")
     name = settings.pop("name")
     constructor = find(package, name)
     accepted = inspect.signature(constructor.__init__).parameters

@@ -22,7 +22,7 @@ ALLOWED = {
     "layers": {"ops", "gates", "lookup"},
     "models": {"ops", "gates", "layers", "costs", "lookup"},
     "costs": {"ops", "gates.base"},
-    "budgets": {"ops", "gates.base"},
+    "budgets": {"ops", "gates.base", "lookup"},
     "data": {"lookup"},
     "training": {
         "ops",

@@ -1,6 +1,7 @@
 """What methods have in common: the sections of the three kinds, each complete."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -20,11 +21,11 @@ def exact_budget(
         scorer=scorer,
         temperature_schedule=temperature_schedule,
         density_sampling=dict(
+            name="uniform",
             low=0.1,  # lowest density that a step draws
             high=1.0,
             full=0.25,  # share of the steps that run at full density
         ),
-        density_loss=None,  # the count is exact: nothing to penalise
     )
 
 
@@ -39,9 +40,11 @@ def target_density(
         gate,
         temperature_schedule=temperature_schedule,
         gate_weight_decay=gate_weight_decay,
-        density_loss=dict(
-            target=0.5,  # mean fraction of open units, per gated layer
-            weight=2.0,  # multiplies (mean open_prob - target)^2
+        penalties=dict(
+            target_rate=dict(
+                target=0.5,  # mean fraction of open units, per gated layer
+                weight=2.0,  # multiplies (mean open_prob - target)^2
+            )
         ),
     )
 
@@ -58,15 +61,17 @@ def _method(
     temperature_schedule: Mapping[str, Any] | None = None,
     gate_weight_decay: float = 0.05,
     density_sampling: Mapping[str, Any] | None = None,
-    density_loss: Mapping[str, Any] | None = None,
+    penalties: Mapping[str, Any] = MappingProxyType({}),
 ) -> ConfigDict:
     sections = dict(
         gate=gate,
         scorer=scorer,
         temperature_schedule=temperature_schedule,
         density_sampling=density_sampling,
-        density_loss=density_loss,
-        load_balance=None,  # for experts: dict(form="load", weight=0.01)
+        penalties=penalties,  # by their files in budgets/penalties
+        budget_constraint=None,
+        density_ramp=None,
+        distillation=None,
         gate_optimizer=dict(  # of the parameters of gates and scorers
             learning_rate_scale=1.0,  # times the learning rate of the others
             weight_decay=gate_weight_decay,

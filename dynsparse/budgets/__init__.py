@@ -1,6 +1,20 @@
-"""How much a model may open while it trains: sampled densities and penalties."""
+"""How much a model may open while it trains: densities, penalties and controllers."""
 
-from dynsparse.budgets.penalties import DensityLoss, LoadBalanceLoss
-from dynsparse.budgets.sampling import DensitySampling, set_density
+from dynsparse.budgets import controllers, penalties, sampling
+from dynsparse.budgets.constraint import BudgetConstraint, check_target
+from dynsparse.budgets.distillation import Distillation
+from dynsparse.budgets.ramp import DensityRamp
+from dynsparse.budgets.sampling import set_density
+from dynsparse.budgets.usage import Usage
 
-__all__ = ["DensityLoss", "DensitySampling", "LoadBalanceLoss", "set_density"]
+__all__ = [
+    "BudgetConstraint",
+    "DensityRamp",
+    "Distillation",
+    "Usage",
+    "check_target",
+    "controllers",
+    "penalties",
+    "sampling",
+    "set_density",
+]

@@ -99,6 +99,25 @@ class Prices:
         )
         self.floor = self._hosts_closed + sum(p.gate for p in self.parts.values())
 
+    def shares(self) -> dict[str, float]:
+        """What the units of each layer cost together, as a fraction of the dense MACs.
+
+        Layers are opened one after the other, those that contain others first, so that
+        the shares and the floor add up to what the model costs with every unit open;
+        a layer inside of another, or behind it, has units that run only where the
+        other's do.
+        """
+        order = sorted(range(len(self._paths)), key=lambda i: len(self._paths[i]))
+        shares: dict[int, float] = {}
+        counts: list[int | None] = [0] * len(self._paths)
+        spent = self._hosts_closed
+        for index in order:
+            counts[index] = None
+            now = self._host_macs(tuple(counts))
+            shares[index] = (now - spent) / self.dense
+            spent = now
+        return {name: shares[index] for index, name in enumerate(self.parts)}
+
     def saved(self, name: str, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """Host MACs that layer `name` alone saves at each of `counts`."""
         index = list(self.parts).index(name)

@@ -21,7 +21,9 @@ def run_summary(result: Mapping[str, Any], run: pathlib.Path) -> Group:
     figures = [run / name for name in ("curve.png", "kept.png")]
     shown = " ".join(str(figure) for figure in figures if figure.exists())
     board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
-    return Group(curve_table(result), f"figures  {shown}", f"explore  {board}")
+    lines = [f"warning  {warning}" for warning in result["warnings"]]
+    lines += [f"figures  {shown}", f"explore  {board}"]
+    return Group(curve_table(result), *lines)
 
 
 def curve_table(result: Mapping[str, Any]) -> Table:

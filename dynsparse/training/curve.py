@@ -9,6 +9,7 @@ import numpy as np
 
 from dynsparse.costs import Bill, itemize, median_seconds
 from dynsparse.data import Split
+from dynsparse.training.diagnostics import GateHealth, diagnose
 from dynsparse.training.evaluation import (
     Answers,
     Forward,
@@ -28,6 +29,7 @@ class Point:
         density: Mean fraction of open units over the gated layers.
         answers: Over the test split, from compact execution.
         bill: What they cost.
+        health: Of the gates, by layer.
         latency_ms: Median of one batch in compact execution.
         latency_dense_ms: Median of one batch of the dense model, beside it.
         recovery: Of the true patches, for token gates on data that knows them.
@@ -36,6 +38,7 @@ class Point:
     density: float
     answers: Answers
     bill: Bill
+    health: dict[str, GateHealth]
     latency_ms: float
     latency_dense_ms: float
     recovery: Recovery | None
@@ -59,6 +62,7 @@ class Point:
         layers = {
             name: dict(
                 density=float(self.answers.masks[name].mean()),
+                health=dataclasses.asdict(self.health[name]),
                 macs_dense=layer.dense,
                 macs_mean=float(layer.used.mean()),
                 macs_gate=float(layer.gate.mean()),
@@ -115,6 +119,7 @@ def _point(
         density=float(np.mean(densities)) if densities else 1.0,
         answers=answers,
         bill=itemize(experiment.prices, answers.masks, num_examples=len(split)),
+        health=diagnose(answers.probabilities, split.labels),
         latency_ms=1e3 * seconds,
         latency_dense_ms=1e3 * seconds_dense,
         recovery=_recovery(experiment, split, answers),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from dynsparse.budgets import set_density
 from dynsparse.data import Split
@@ -25,39 +25,43 @@ class Answers:
     Attributes:
         predictions: The class of each example.
         masks: By gated layer, which units ran for each example.
+        probabilities: Likewise, their `open_prob`.
         accuracy: Share of right predictions, in [0, 1].
     """
 
     predictions: Int[np.ndarray, "n"]
-    masks: dict[str, Bool[np.ndarray, "n units"]]
+    masks: dict[str, Bool[np.ndarray, "n *rows units"]]
+    probabilities: dict[str, Float[np.ndarray, "n *rows units"]]
     accuracy: float
 
 
 Forward = Callable[..., Any]
 
 
-def compile_forward(trainer: Trainer, **view: Any) -> Forward:
+def compile_forward(trainer: Trainer, *, noise: bool = False, **view: Any) -> Forward:
     """Compiles evaluation; each batch shape is compiled at its first call.
 
     Args:
         trainer: Holds the model.
+        noise: Whether gates decide as in training.
         **view: Arguments for `nnx.view`, such as `execution="compact", density=0.5`.
 
     Returns:
-        `forward(state, images, key, density=None) -> (logits, masks by layer)`. `key`
-        seeds gates that stay random; `density` sets the `Density` variables, which
+        `forward(state, images, key, density=None) -> (logits, decisions by layer)`.
+        `key` seeds gates that are random; `density` sets the `Density` variables, which
         masked execution reads, and may change without another compilation.
     """
 
     @jax.jit
     def forward(weights, images, key, density):
         model = evaluating(trainer.model(weights), **view)
+        if noise:
+            model = nnx.view(model, deterministic=False, raise_if_not_found=False)
         reseed(model, key)
         if density is not None:
             set_density(model, density)
         logits, captured = nnx.capture(model, GateRecord)(to_float(images))
-        masks = {name: output.mask for name, output in records(captured).items()}
-        return logits, masks
+        return logits, records(captured)
 
     def call(state: State, images, key, density: float | None = None):
         weights = {name: state[name] for name in ("params", "variables")}
@@ -86,21 +90,24 @@ def evaluate(
         density: For `forward`, where it runs masked execution.
     """
     key = jax.random.key(_NOISE_SEED)
-    predictions, masks = [], []
+    predictions, masks, probabilities = [], [], []
     for start in range(0, len(split), batch_size):
         chosen = np.arange(start, start + batch_size) % len(split)
-        logits, opened = forward(
+        logits, decisions = forward(
             state, split.images[chosen], jax.random.fold_in(key, start), density
         )
         predictions.append(np.asarray(logits).argmax(-1))
-        masks.append({name: np.asarray(mask) > 0 for name, mask in opened.items()})
+        masks.append({n: np.asarray(d.mask) > 0 for n, d in decisions.items()})
+        probabilities.append({n: np.asarray(d.open_prob) for n, d in decisions.items()})
     n = len(split)
     answered = np.concatenate(predictions)[:n]
+    join = lambda batches: {
+        name: np.concatenate([batch[name] for batch in batches])[:n]
+        for name in batches[0]
+    }
     return Answers(
         predictions=answered,
-        masks={
-            name: np.concatenate([batch[name] for batch in masks])[:n]
-            for name in masks[0]
-        },
+        masks=join(masks),
+        probabilities=join(probabilities),
         accuracy=float((answered == split.labels).mean()),
     )

@@ -50,9 +50,9 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
 
     Args:
         config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
-            `gate_optimizer`, `train`, `evaluation`, `density_sampling`,
-            `density_loss`, `load_balance`, `temperature_schedule` and the number
-            `seed`.
+            `gate_optimizer`, `train`, `evaluation`, `penalties`, `budget_constraint`,
+            `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`
+            and the number `seed`.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
@@ -78,6 +78,7 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
             settings.optimizer, settings.gate_optimizer, settings.train.num_steps
         ),
         settings,
+        prices,
     )
     grid = getattr(model, "grid", None)
     return Experiment(

@@ -15,6 +15,7 @@ import numpy as np
 from dynsparse import reports
 from dynsparse.data import Split
 from dynsparse.training.curve import Point, trace_curve
+from dynsparse.training.diagnostics import GateHealth, complaints
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.provenance import provenance
 from dynsparse.training.step import State
@@ -56,6 +57,7 @@ def finish(
         macs_dense=experiment.prices.dense,
         macs_floor=experiment.prices.floor,
         curve=[point.report() for point in points],
+        warnings=complaints(_decided(experiment, points)),
     )
     _write_board(workdir, int(state["step"]), config, points, figures)
     result["evaluation_seconds"] = time.monotonic() - started
@@ -68,6 +70,16 @@ def write_json(path: pathlib.Path, content: Mapping[str, Any]):
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(temporary, path)
+
+
+def _decided(experiment: Experiment, points: list[Point]) -> dict[str, GateHealth]:
+    """Of the gates that have a choice, at the point that leaves them most of it."""
+    point = min(points, key=lambda point: abs(point.density - 0.5))
+    return {
+        name: health
+        for name, health in point.health.items()
+        if experiment.trainer.gates[name].count != "full"
+    }
 
 
 def _write_curve(workdir: pathlib.Path, points: list[Point]):

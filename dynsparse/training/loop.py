@@ -16,12 +16,12 @@ import jax
 import numpy as np
 
 from dynsparse.training.checkpoint import Checkpoints
-from dynsparse.training.evaluation import compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.interrupt import Interrupted, StopSignal
 from dynsparse.training.optimizer import learning_rate_schedule
 from dynsparse.training.progress import ProgressReport
 from dynsparse.training.step import State, compile_step
+from dynsparse.training.validation import Validation
 from dynsparse.training.writer import Writer
 
 
@@ -42,7 +42,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
     plan = experiment.settings.train
     schedule = learning_rate_schedule(experiment.settings.optimizer, plan.num_steps)
     step_function = compile_step(experiment.trainer)
-    validate = _validation(experiment)
+    validate = Validation(experiment)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         state = experiment.initial_state
         if checkpoints.latest is not None:
@@ -73,38 +73,14 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                     writer.scalars(step, "train", values)
                     progress.update(step, values)
                 if step % plan.eval_every == 0 or last:
-                    accuracy = validate(state)
-                    writer.scalars(step, "validation", accuracy)
-                    progress.say(f"step {step}: validation {_words(accuracy)}")
+                    validated = validate(state)
+                    writer.scalars(step, "validation", validated.scalars)
+                    progress.say(f"step {step}: validation {validated}")
                 if save:
                     checkpoints.save(state)
                 if stop.asked and save and not last:
                     raise Interrupted(step)
     return state
-
-
-def _validation(experiment: Experiment):
-    """Returns a function from the state to the accuracy at each density.
-
-    Masked execution reads the density from an array: one compilation for all.
-    """
-    forward = compile_forward(experiment.trainer)
-
-    def validate(state: State) -> dict[str, float]:
-        accuracy = {}
-        for density in experiment.densities:
-            answers = evaluate(
-                forward,
-                state,
-                experiment.dataset.validation,
-                batch_size=experiment.settings.evaluation.batch_size,
-                density=density,
-            )
-            name = "accuracy" if density is None else f"accuracy_at_{density:.3g}"
-            accuracy[name] = answers.accuracy
-        return accuracy
-
-    return validate
 
 
 def _require_finite(losses: dict[int, jax.Array]):
@@ -113,7 +89,3 @@ def _require_finite(losses: dict[int, jax.Array]):
         value = float(np.asarray(loss))
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value} at step {step}")
-
-
-def _words(accuracy: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in accuracy.items())

@@ -1,21 +1,24 @@
 """The training objective."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from dynsparse.budgets import Distillation, Usage
+from dynsparse.budgets.penalties import Penalty
 from dynsparse.gates.base import Gate, GateOutput
 
 
 def objective(
     logits: Float[Array, "samples batch classes"],
     labels: Int[Array, "batch"],
-    decisions: Mapping[str, GateOutput],
+    usage: Usage,
     gates: Mapping[str, Gate],
-    penalties: Iterable[Callable[[Mapping[str, GateOutput]], Array]] = (),
+    penalties: Iterable[Penalty] = (),
+    distillation: Distillation | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Cross-entropy plus the penalties, and the metrics of the batch.
 
@@ -23,38 +26,40 @@ def objective(
     the loss is the same, its gradient is not.
 
     Args:
-        logits: Of every pass of the step; most gates want one.
+        logits: Of every pass of the step; most methods want one.
         labels: Of the batch.
-        decisions: By layer, each [samples, batch, *rows, units].
+        usage: The decisions of these passes.
         gates: By layer.
-        penalties: Each maps the decisions to what it adds to the loss.
+        penalties: Each maps the usage to what it adds to the loss.
+        distillation: Of the first pass into the others.
 
     Returns:
-        The loss, and `loss`, `cross_entropy`, `accuracy`, `density` (mean over the
-        gated layers of the mean `open_prob`) and `density/<layer>`, all in float32.
+        The loss, and `loss`, `cross_entropy`, `accuracy`, `budget` (expected MACs as a
+        fraction of the dense ones), `density` (mean over the gated layers of the mean
+        `open_prob`) and `density/<layer>`, all in float32.
     """
     logits = logits.astype(jnp.float32)
     labels = jnp.broadcast_to(labels, logits.shape[:-1])
     losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
     cross_entropy = losses.mean()
     loss = cross_entropy
-    for name, decision in decisions.items():
+    if distillation is not None:
+        loss = distillation(losses, logits).mean()
+    for name, decision in usage.decisions.items():
         rows = GateOutput(*(x.reshape(*x.shape[:2], -1) for x in decision))
         surrogate = gates[name].surrogate(rows, losses)
         if surrogate is not None:
             loss = loss + (surrogate - jax.lax.stop_gradient(surrogate))
-    if decisions:
-        loss = loss + sum(penalty(decisions) for penalty in penalties)
+    if usage.decisions:
+        loss = loss + sum(penalty(usage) for penalty in penalties)
     metrics = dict(
         loss=loss,
         cross_entropy=cross_entropy,
         accuracy=(logits.argmax(-1) == labels).mean(dtype=jnp.float32),
     )
-    if decisions:
-        densities = {
-            f"density/{name}": decision.open_prob.mean(dtype=jnp.float32)
-            for name, decision in decisions.items()
-        }
+    if usage.decisions:
+        densities = usage.densities()
+        metrics["budget"] = usage.budget()
         metrics["density"] = jnp.stack(list(densities.values())).mean()
-        metrics |= densities
+        metrics |= {f"density/{name}": value for name, value in densities.items()}
     return loss, metrics

@@ -4,10 +4,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dynsparse.budgets import DensityLoss, DensitySampling, LoadBalanceLoss
+from dynsparse.budgets import (
+    BudgetConstraint,
+    DensityRamp,
+    Distillation,
+    controllers,
+    penalties,
+    sampling,
+)
+from dynsparse.budgets.penalties import Penalty
+from dynsparse.budgets.sampling import DensitySampling
 from dynsparse.training.annealing import TemperatureSchedule
-
-Penalty = DensityLoss | LoadBalanceLoss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,23 +112,39 @@ class EvaluationSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything of a config that is neither data nor model."""
+    """Everything of a config that is neither data nor model.
+
+    Raises:
+        ValueError: If two sections do not go together.
+    """
 
     seed: int
     optimizer: OptimizerSettings
     gate_optimizer: GateOptimizerSettings
     train: TrainSettings
     evaluation: EvaluationSettings
+    penalties: tuple[Penalty, ...]
+    budget_constraint: BudgetConstraint | None
     density_sampling: DensitySampling | None
-    density_loss: DensityLoss | None
-    load_balance: LoadBalanceLoss | None
+    density_ramp: DensityRamp | None
+    distillation: Distillation | None
     temperature_schedule: TemperatureSchedule | None
 
-    @property
-    def penalties(self) -> list[Penalty]:
-        """What the decisions of a batch add to its loss."""
-        both = (self.density_loss, self.load_balance)
-        return [penalty for penalty in both if penalty is not None]
+    def __post_init__(self):
+        if self.density_ramp is not None and not (
+            self.density_sampling or self.budget_constraint
+        ):
+            raise ValueError(
+                "density_ramp: there is neither a density_sampling nor a "
+                "budget_constraint whose densities it could move."
+            )
+        if self.distillation is not None and (
+            self.density_sampling is None or self.density_sampling.passes == 1
+        ):
+            raise ValueError(
+                "distillation: needs a density_sampling of several passes, such as "
+                "sandwich: the first is the teacher of the others."
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
@@ -133,18 +156,24 @@ class Settings:
         optional = {
             name: None if config[name] is None else _section(kind, config, name)
             for name, kind in (
-                ("density_sampling", DensitySampling),
-                ("density_loss", DensityLoss),
-                ("load_balance", LoadBalanceLoss),
+                ("budget_constraint", BudgetConstraint),
+                ("density_ramp", DensityRamp),
+                ("distillation", Distillation),
                 ("temperature_schedule", TemperatureSchedule),
             )
         }
+        drawn = config["density_sampling"]
         return cls(
             seed=config["seed"],
             optimizer=_section(OptimizerSettings, config, "optimizer"),
             gate_optimizer=_section(GateOptimizerSettings, config, "gate_optimizer"),
             train=_section(TrainSettings, config, "train"),
             evaluation=_section(EvaluationSettings, config, "evaluation"),
+            penalties=tuple(
+                penalties.from_config(dict(section) | dict(name=name))
+                for name, section in dict(config["penalties"]).items()
+            ),
+            density_sampling=None if drawn is None else sampling.from_config(drawn),
             **optional,
         )
 
@@ -158,6 +187,8 @@ def _section(kind: type, config: Mapping[str, Any], name: str):
     for key in accepted:
         if key not in values:
             raise ValueError(f"{name}: missing key {key!r}")
+    if "controller" in values:
+        values["controller"] = controllers.from_config(values["controller"])
     return kind(**values)
 
 

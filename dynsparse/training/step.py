@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from dynsparse.budgets import set_density
+from dynsparse.budgets import Usage, check_target, set_density
+from dynsparse.costs import Prices
 from dynsparse.gates.base import Gate, GateRecord, records
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.losses import objective
@@ -29,10 +30,12 @@ class Trainer:
         graphdef: The model's structure.
         streams: Its random streams, which every step seeds anew.
         transform: The optimizer.
-        settings: Of the run: what a step reads of them are the density's sampling and
-            penalty, the temperature schedule and the number of steps.
+        settings: Of the run.
         gates: The gates by the name of their records, for their surrogates.
-        samples: Passes of a step, as many as the gate that wants most.
+        samples: Passes of a step: as many as the gate that wants most, or as there are
+            densities.
+        prices: Of each layer, as `Usage` has them.
+        floor: Likewise.
     """
 
     graphdef: nnx.GraphDef
@@ -41,6 +44,8 @@ class Trainer:
     settings: Settings
     gates: dict[str, Gate]
     samples: int
+    prices: dict[str, float]
+    floor: float
 
     @classmethod
     def create(
@@ -48,15 +53,30 @@ class Trainer:
         model: nnx.Module,
         transform: optax.GradientTransformation,
         settings: Settings,
+        prices: Prices,
     ) -> tuple["Trainer", State]:
         """Returns the trainer of `model` and the state before the first step.
 
         Raises:
-            ValueError: If a temperature is to be annealed and no gate has one, or a
-                gate that has to be the only one is not.
+            ValueError: If a temperature is to be annealed and no gate has one, a gate
+                that has to be the only one is not, gates and densities both want
+                several passes, or a target cannot be met.
         """
-        gates = find_gates(model)
+        gates, floor = find_gates(model), prices.floor / prices.dense
         _check_gates(model, gates, settings)
+        constraint = settings.budget_constraint
+        if constraint is not None:
+            if not gates:
+                raise ValueError("budget_constraint: the model has no gate.")
+            check_target(constraint.target, floor, "budget_constraint")
+        drawn = settings.density_sampling
+        densities = 1 if drawn is None else drawn.passes
+        samples = max([1, *(gate.samples for gate in gates.values())])
+        if densities > 1 and samples > 1:
+            raise ValueError(
+                f"density_sampling: {densities} passes of a step and a gate that wants "
+                f"{samples} of its own do not go together."
+            )
         graphdef, streams, params, variables = nnx.split(
             model, nnx.RngState, nnx.Param, ...
         )
@@ -65,6 +85,7 @@ class Trainer:
             params=params,
             variables=nnx.to_pure_dict(variables),
             optimizer=transform.init(params),
+            constraint={} if constraint is None else constraint.init(),
             key=jax.random.key(settings.seed),
             step=jnp.zeros((), jnp.int32),
         )
@@ -74,7 +95,9 @@ class Trainer:
             transform,
             settings,
             gates,
-            max([1, *(gate.samples for gate in gates.values())]),
+            max(samples, densities),
+            prices.shares(),
+            floor,
         )
         return trainer, state
 
@@ -92,28 +115,41 @@ class Trainer:
         density_key, noise_key = jax.random.split(
             jax.random.fold_in(state["key"], state["step"])
         )
+        progress = state["step"] / self.settings.train.num_steps
 
         def loss(params):
             model = self.model(state | dict(params=params))
-            if self.settings.density_sampling is not None:
-                set_density(model, self.settings.density_sampling(density_key))
-            passes = [
-                self._run(model, noise_key, sample, images)
-                for sample in range(self.samples)
-            ]
+            passes = []
+            for index in range(self.samples):
+                self._set_density(model, density_key, index, progress)
+                passes.append(self._run(model, noise_key, index, images))
             logits, decisions = jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
+            usage = Usage(
+                decisions=decisions,
+                prices=self.prices,
+                floor=self.floor,
+                progress=progress,
+            )
             value, metrics = objective(
-                logits, labels, decisions, self.gates, self.settings.penalties
+                logits,
+                labels,
+                usage,
+                self.gates,
+                self.settings.penalties,
+                self.settings.distillation,
+            )
+            value, constraint = self._constrain(
+                state["constraint"], value, metrics, progress
             )
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]
                 self._anneal(model, state["step"])
             *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
-            return value, (metrics, nnx.to_pure_dict(variables))
+            variables = nnx.to_pure_dict(variables)
+            return value, (metrics | dict(loss=value), variables, constraint)
 
-        (_, (metrics, variables)), gradient = jax.value_and_grad(loss, has_aux=True)(
-            state["params"]
-        )
+        (_, aux), gradient = jax.value_and_grad(loss, has_aux=True)(state["params"])
+        metrics, variables, constraint = aux
         updates, optimizer = self.transform.update(
             gradient, state["optimizer"], state["params"]
         )
@@ -122,9 +158,31 @@ class Trainer:
             params=optax.apply_updates(state["params"], updates),
             variables=variables,
             optimizer=optimizer,
+            constraint=constraint,
             key=state["key"],
             step=state["step"] + 1,
         ), metrics
+
+    def _set_density(self, model: nnx.Module, key: jax.Array, index: int, progress):
+        drawn = self.settings.density_sampling
+        if drawn is not None:
+            densities = drawn(key)
+            density = densities[index % drawn.passes]
+            set_density(model, self._ramp(density, progress))
+
+    def _ramp(self, value, progress):
+        ramp = self.settings.density_ramp
+        return value if ramp is None else ramp(value, progress)
+
+    def _constrain(self, state: State, value: jax.Array, metrics: State, progress):
+        """Returns the loss with what the budget costs, and the constraint's state."""
+        constraint = self.settings.budget_constraint
+        if constraint is None:
+            return value, state
+        excess = metrics["budget"] - self._ramp(constraint.target, progress)
+        metrics["budget_price"] = constraint.price(state)
+        value = value + metrics["budget_price"] * excess
+        return value, constraint.update(state, excess)
 
     def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
         """Returns the logits and decisions of one pass; all draw from one key."""

@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from dynsparse import costs, layers, ops
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.budgets import Usage
+from dynsparse.gates import GateRecord, certain, evaluating, records
 from dynsparse.layers.parts import GatedParts
 from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, WIDTH, build, inputs
 
@@ -179,3 +180,34 @@ def test_gates_behind_gates_are_on_record_in_compact_execution(make):
     prices = costs.Prices(model, jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype))
     itemize = lambda masks: costs.itemize(prices, masks, num_examples=16).used
     np.testing.assert_array_equal(itemize(masks), itemize(everywhere))
+
+
+@pytest.mark.parametrize("make", [Nested, Skipped])
+def test_shares_and_floor_add_up_to_everything_open(make):
+    prices = costs.Prices(make(), jax.ShapeDtypeStruct((1, 12, 8), jnp.float32))
+    shares = prices.shares()
+    assert all(share >= 0 for share in shares.values())
+    gates = sum(part.gate for part in prices.parts.values())
+    np.testing.assert_allclose(
+        sum(shares.values()) + prices.floor / prices.dense, 1 + gates / prices.dense
+    )
+
+
+def test_shares_price_gates_behind_gates_by_their_open_units():
+    model, x = evaluating(Nested()), inputs("exits", 16)
+    prices = costs.Prices(model, jax.ShapeDtypeStruct(x[:1].shape, x.dtype))
+    masks = costs.run_gates(model, x)
+    usage = Usage(
+        decisions={name: certain(mask[None]) for name, mask in masks.items()},
+        prices=prices.shares(),
+        floor=prices.floor / prices.dense,
+        progress=1.0,
+    )
+    # The gate behind a closed exit is not asked, which the floor does not know.
+    unasked = prices.parts["exits/first/host"].gate * (
+        1 - float(masks["exits/first"].mean())
+    )
+    bill = costs.itemize(prices, masks, num_examples=16)
+    np.testing.assert_allclose(
+        usage.budget() - unasked / prices.dense, bill.budget, rtol=1e-5
+    )

@@ -12,6 +12,7 @@ from flax import nnx
 
 from configs import cluttered_digits
 from dynsparse import gates, training
+from dynsparse.budgets import Usage
 from dynsparse.gates.base import GateOutput
 from dynsparse.training.annealing import TemperatureSchedule
 from dynsparse.training.losses import objective
@@ -93,7 +94,10 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
     def loss(scores):
         prob = jnp.broadcast_to(jax.nn.sigmoid(scores), mask.shape)
         record = GateOutput(mask, prob)
-        return objective(logits, labels, dict(x=record), dict(x=gate))
+        usage = Usage(
+            decisions=dict(x=record), prices=dict(x=1.0), floor=0.0, progress=0.0
+        )
+        return objective(logits, labels, usage, dict(x=gate))
 
     (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
     rows = jnp.broadcast_to(labels, (3, 4))

@@ -5,6 +5,13 @@ import pytest
 from dynsparse import training
 from tests.training import tiny
 
+CONSTRAINT = dict(
+    target=0.5,
+    at_most=False,
+    controller=dict(
+        name="dual_ascent", rate=0.1, restart=False, initial=0.0, largest=9.0
+    ),
+)
 MISTAKES = [
     (dict(gate__density=1.5), r"density must be in \[0, 1\], got 1.5"),
     (dict(gate__name="soft_topkk"), "unknown name 'soft_topkk'; accepted: b.*dense, "),
@@ -21,6 +28,30 @@ MISTAKES = [
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
     (dict(optimizer__clip_norm=0.0), "clip_norm must be > 0"),
     (dict(density_sampling__low=0.0), "low=0.0"),
+    (dict(density_sampling=dict(low=0.1, high=1.0)), "sampling: needs the key 'name'"),
+    (
+        dict(penalties=dict(unity=dict(weight=1.0))),
+        "penalties: unknown name 'unity'; accepted: batch_shaping",
+    ),
+    (
+        dict(distillation=dict(weight=0.5, temperature=1.0)),
+        "distillation: needs a density_sampling of several passes",
+    ),
+    (
+        dict(
+            density_sampling=None,
+            density_ramp=dict(form="cubic", start=0.0, until=0.5),
+        ),
+        "density_ramp: there is neither a density_sampling nor a budget_constraint",
+    ),
+    (
+        dict(budget_constraint=CONSTRAINT | dict(target=0.05)),
+        r"budget_constraint: target 0.05 is below the floor of the model: 0\.\d+",
+    ),
+    (
+        dict(budget_constraint=CONSTRAINT | dict(target=2.0)),
+        r"budget_constraint: target must be in \(0, 1\], got 2.0",
+    ),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
     (
@@ -44,7 +75,7 @@ def test_mistakes_are_named_before_anything_runs(changes, message):
 
 @pytest.mark.parametrize(
     "section",
-    ["train", "optimizer", "gate_optimizer", "evaluation", "density_sampling"],
+    ["train", "optimizer", "gate_optimizer", "evaluation"],
 )
 def test_unknown_and_missing_keys_are_named(section):
     config = tiny.config()

@@ -30,7 +30,7 @@ def config(argument="soft_topk", **changes):
     """Plain values of a tiny run; `changes` have __ for the dots of a key."""
     settings = cluttered_digits.get_config(argument)
     small = dict(SMALL)
-    if "," in argument:  # another model, small as it is
+    if settings.model.name != "conv_vit":  # another model, small as it is
         small = {key: SMALL[key] for key in SMALL if not key.startswith("model.")}
     if settings.scorer.name != "mlp":
         del small["scorer.hidden"]

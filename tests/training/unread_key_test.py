@@ -11,6 +11,8 @@ from dynsparse.training.step import Trainer
 from tests.training import tiny
 
 METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
+PENALISED = ("mac_target", "pi_controller")
+DRAWN = ("soft_topk,,one_density", "soft_topk,,sandwich")
 
 
 class Recording(dict):
@@ -53,9 +55,11 @@ def test_the_record_tells_read_from_unread():
     assert sorted(record.unread()) == ["a", "b.d", "e"]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_no_key_of_a_run_is_unread(method):
-    config = Recording(tiny.config(method))
+@pytest.mark.parametrize(
+    "argument", [*METHODS, *(f"gumbel_sigmoid,,{b}" for b in PENALISED), *DRAWN]
+)
+def test_no_key_of_a_run_is_unread(argument):
+    config = Recording(tiny.config(argument))
     training.prepare(config)
     assert list(config.unread()) == []
 
@@ -70,7 +74,7 @@ def test_every_setting_that_is_read_is_used():
         text = " ".join(p.read_text() for p in pathlib.Path("dynsparse").rglob("*.py"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.name.endswith(
-                ("Settings", "Loss", "DensitySampling", "TemperatureSchedule")
+                ("Settings", "Constraint", "Ramp", "Distillation", "Schedule")
             ):
                 fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
                 unused += [
@@ -95,6 +99,8 @@ def test_every_task_takes_every_method_and_is_locked(module, method):
     [
         ("softtopk", "unknown method 'softtopk'; accepted: b.*dense"),
         ("soft_topk,vgg", "unknown model 'vgg'; accepted: conv_vit, .*resnet"),
+        ("soft_topk,,free", "unknown budget 'free'; accepted: mac_target, .*sandwich"),
+        ("soft_topk,vit,sandwich,x", "expected METHOD,MODEL,BUDGET, got"),
     ],
 )
 def test_an_unknown_method_or_model_is_named(argument, message):
@@ -105,5 +111,6 @@ def test_an_unknown_method_or_model_is_named(argument, message):
 def test_the_trainer_is_told_what_the_config_says():
     trainer = training.prepare(tiny.config("gumbel_sigmoid")).trainer
     assert isinstance(trainer, Trainer)
-    assert trainer.settings.density_loss.target == 0.5
+    (penalty,) = trainer.settings.penalties
+    assert (penalty.target, penalty.weight) == (0.5, 2.0)
     assert trainer.settings.density_sampling is None

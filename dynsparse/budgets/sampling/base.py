@@ -1,9 +1,8 @@
-"""Any-budget training: a new density at every step."""
+"""The contract of what draws the densities of a training step."""
 
+import abc
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -11,13 +10,12 @@ from dynsparse.gates.base import Density
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DensitySampling:
-    """Draws the density of a training step.
+class DensitySampling(abc.ABC):
+    """Draws the densities of a training step, one per pass.
 
     Attributes:
-        low: Lowest density, in (0, 1].
+        low: Lowest density, in (0, high].
         high: Highest density, in [low, 1].
-        full: Probability of density 1 instead of a draw between the two, in [0, 1].
 
     Raises:
         ValueError: If a value is out of range.
@@ -25,7 +23,6 @@ class DensitySampling:
 
     low: float
     high: float
-    full: float
 
     def __post_init__(self):
         if not 0 < self.low <= self.high <= 1:
@@ -33,16 +30,15 @@ class DensitySampling:
                 "density_sampling: needs 0 < low <= high <= 1, got "
                 f"low={self.low}, high={self.high}."
             )
-        if not 0 <= self.full <= 1:
-            raise ValueError(
-                f"density_sampling: full must be in [0, 1], got {self.full}."
-            )
 
-    def __call__(self, key: PRNGKeyArray) -> Float[Array, ""]:
-        """Returns one density, in float32."""
-        choice, draw = jax.random.split(key)
-        density = jax.random.uniform(draw, minval=self.low, maxval=self.high)
-        return jnp.where(jax.random.bernoulli(choice, self.full), 1.0, density)
+    @property
+    @abc.abstractmethod
+    def passes(self) -> int:
+        """Densities of a step."""
+
+    @abc.abstractmethod
+    def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
+        """Returns the densities of a step, in float32, the largest first."""
 
 
 def set_density(model: nnx.Module, density: Float[Array, ""]):

@@ -1,0 +1,1 @@
+"""How a training meets its budget, instead of the method's own way. One per file."""

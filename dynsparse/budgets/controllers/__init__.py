@@ -1,0 +1,27 @@
+"""What moves the weight of a penalty. One controller per file, named as the file."""
+
+from typing import Any
+
+from dynsparse import lookup
+from dynsparse.budgets.controllers.base import Controller
+
+__all__ = ["Controller", "available", "from_config"]
+
+
+def available() -> list[str]:
+    """Names of the controllers of this library."""
+    return lookup.available(__name__)
+
+
+def from_config(config: lookup.Config) -> Controller:
+    """Builds the controller that `config` names.
+
+    Args:
+        config: `name`, one of `available()` or "package.module:Class", and exactly the
+            keys of that controller.
+
+    Raises:
+        ValueError: If a name or key is unknown, missing, or a value out of range.
+    """
+    controller: Any = lookup.build(__name__, config)
+    return controller

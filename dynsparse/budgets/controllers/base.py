@@ -1,0 +1,61 @@
+"""The contract of controllers: a small state machine from an excess to a weight."""
+
+import abc
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+State = dict[str, Float[Array, "*axes"]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Controller(abc.ABC):
+    """Raises a weight while too much is spent, and lowers it when that is no more.
+
+    All arithmetic is elementwise and in float32: one controller moves a weight or a
+    weight per layer. Weights stay in [0, largest], so that a target out of reach winds
+    nothing up: however long it lasted, the way back is that from `largest`.
+
+    Attributes:
+        initial: First weight, in [0, largest].
+        largest: > 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    initial: float
+    largest: float
+
+    def __post_init__(self):
+        self.check("largest", self.largest > 0, "> 0")
+        self.check("initial", 0 <= self.initial <= self.largest, "in [0, largest]")
+
+    def check(self, key: str, holds: bool, accepted: str):
+        """Raises a ValueError that names the key unless its value `holds`."""
+        if not holds:
+            raise ValueError(
+                f"{type(self).__name__}: {key} must be {accepted}, "
+                f"got {getattr(self, key)!r}."
+            )
+
+    def init(self, shape: tuple[int, ...] = ()) -> State:
+        """Returns the first state: `weight`, and what else a controller remembers."""
+        return dict(weight=jnp.full(shape, self.initial, jnp.float32))
+
+    @abc.abstractmethod
+    def update(
+        self, state: State, measured: Float[Array, "*axes"]
+    ) -> tuple[State, Float[Array, "*axes"]]:
+        """Returns the next state and the weight from there on.
+
+        Args:
+            state: From `init` or the last update.
+            measured: What was spent beyond the target; negative where less.
+        """
+
+    def clip(self, weight: Any) -> Float[Array, "*axes"]:
+        """Keeps a weight in [0, largest]."""
+        return jnp.clip(weight, 0.0, self.largest)

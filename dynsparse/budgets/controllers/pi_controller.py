@@ -1,0 +1,53 @@
+"""A proportional-integral controller of the multiplier of a constraint."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsparse.budgets.controllers.base import Controller, State
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PiController(Controller):
+    r"""Dual ascent that also answers to the change of the excess, which damps it.
+
+    $\xi_t = \nu \xi_{t-1} + (1 - \nu) e_t$ and
+    $\lambda_{t+1} = [\lambda_t + \kappa_I e_t + \kappa_P (\xi_t - \xi_{t-1})]_+$ with
+    $\xi_0 = e_0$ (Sohrabi et al., 2024, arXiv:2406.04558). $\kappa_P = 0$ is dual
+    ascent.
+
+    Attributes:
+        integral: $\kappa_I > 0$, per update.
+        proportional: $\kappa_P \ge 0$.
+        smoothing: $\nu$, of the excess, in [0, 1).
+        initial: First weight.
+        largest: > 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    integral: float
+    proportional: float
+    smoothing: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.check("integral", self.integral > 0, "> 0")
+        self.check("proportional", self.proportional >= 0, ">= 0")
+        self.check("smoothing", 0 <= self.smoothing < 1, "in [0, 1)")
+
+    def init(self, shape: tuple[int, ...] = ()) -> State:
+        """Adds the smoothed excess, nan before there was one."""
+        return super().init(shape) | dict(smooth=jnp.full(shape, jnp.nan, jnp.float32))
+
+    def update(
+        self, state: State, measured: Float[Array, "*axes"]
+    ) -> tuple[State, Float[Array, "*axes"]]:
+        """One step by the excess and by its change."""
+        before = jnp.where(jnp.isnan(state["smooth"]), measured, state["smooth"])
+        smooth = self.smoothing * before + (1 - self.smoothing) * measured
+        step = self.integral * measured + self.proportional * (smooth - before)
+        weight = self.clip(state["weight"] + step)
+        return dict(weight=weight, smooth=smooth), weight

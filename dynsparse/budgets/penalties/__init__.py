@@ -1,0 +1,27 @@
+"""What decisions add to a loss. One penalty per file; the file's name is its name."""
+
+from typing import Any
+
+from dynsparse import lookup
+from dynsparse.budgets.penalties.base import Penalty
+
+__all__ = ["Penalty", "available", "from_config"]
+
+
+def available() -> list[str]:
+    """Names of the penalties of this library."""
+    return lookup.available(__name__)
+
+
+def from_config(config: lookup.Config) -> Penalty:
+    """Builds the penalty that `config` names.
+
+    Args:
+        config: `name`, one of `available()` or "package.module:Class", and exactly the
+            keys of that penalty.
+
+    Raises:
+        ValueError: If a name or key is unknown, missing, or a value out of range.
+    """
+    penalty: Any = lookup.build(__name__, config)
+    return penalty

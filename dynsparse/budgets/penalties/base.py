@@ -1,0 +1,41 @@
+"""The contract of penalties."""
+
+import abc
+import dataclasses
+
+from jaxtyping import Array, Float
+
+from dynsparse.budgets.usage import Usage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Penalty(abc.ABC):
+    """Maps what a batch opened to what it adds to the loss, in float32.
+
+    Attributes:
+        weight: Multiplies it, >= 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        self.check("weight", self.weight >= 0, ">= 0")
+
+    def check(self, key: str, holds: bool, accepted: str):
+        """Raises a ValueError that names the key unless its value `holds`."""
+        if not holds:
+            raise ValueError(
+                f"{type(self).__name__}: {key} must be {accepted}, "
+                f"got {getattr(self, key)!r}."
+            )
+
+    def __call__(self, usage: Usage) -> Float[Array, ""]:
+        """Returns the penalty of one batch."""
+        return self.weight * self.amount(usage)
+
+    @abc.abstractmethod
+    def amount(self, usage: Usage) -> Float[Array, ""]:
+        """The penalty without its weight."""

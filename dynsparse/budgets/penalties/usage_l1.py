@@ -1,0 +1,35 @@
+"""A price on every open unit."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsparse.budgets.penalties.base import Penalty
+from dynsparse.budgets.usage import Usage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UsageL1(Penalty):
+    r"""Distance of the expected MACs from a target, $|C - t|$.
+
+    With target 0 a price per MAC. The absolute value has a kink at the target, around
+    which training dithers (AdaViT: Meng et al., 2021, arXiv:2111.15668, per component).
+
+    Attributes:
+        target: $t$, fraction of the dense MACs, in [0, 1].
+        weight: >= 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    target: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.check("target", 0 <= self.target <= 1, "in [0, 1]")
+
+    def amount(self, usage: Usage) -> Float[Array, ""]:
+        """The distance."""
+        return jnp.abs(usage.budget() - self.target)

@@ -1,0 +1,27 @@
+"""Any-budget training: new densities at every step. One way to draw them per file."""
+
+from typing import Any
+
+from dynsparse import lookup
+from dynsparse.budgets.sampling.base import DensitySampling, set_density
+
+__all__ = ["DensitySampling", "available", "from_config", "set_density"]
+
+
+def available() -> list[str]:
+    """Names of the ways of this library."""
+    return lookup.available(__name__)
+
+
+def from_config(config: lookup.Config) -> DensitySampling:
+    """Builds what `config` names.
+
+    Args:
+        config: `name`, one of `available()` or "package.module:Class", and exactly its
+            keys.
+
+    Raises:
+        ValueError: If a name or key is unknown, missing, or a value out of range.
+    """
+    sampling: Any = lookup.build(__name__, config)
+    return sampling

@@ -1,0 +1,43 @@
+"""One density per step, drawn evenly."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from dynsparse.budgets.sampling.base import DensitySampling
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Uniform(DensitySampling):
+    """One pass per step, at a density between the two or, now and then, at 1.
+
+    Attributes:
+        low: Lowest density, in (0, high].
+        high: Highest density, in [low, 1].
+        full: Probability of density 1 instead of a draw, in [0, 1].
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    full: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.full <= 1:
+            raise ValueError(
+                f"density_sampling: full must be in [0, 1], got {self.full}."
+            )
+
+    @property
+    def passes(self) -> int:
+        """One."""
+        return 1
+
+    def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
+        """Returns one density, in float32."""
+        choice, draw = jax.random.split(key)
+        density = jax.random.uniform(draw, (1,), minval=self.low, maxval=self.high)
+        return jnp.where(jax.random.bernoulli(choice, self.full), 1.0, density)

@@ -1,0 +1,80 @@
+"""What a training batch opened, and what that is expected to cost."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsparse.gates.base import GateOutput
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Usage:
+    """The decisions of a batch beside the prices of what they open.
+
+    Averages are over the whole batch, before anything is squared, so that examples may
+    differ as long as they meet a target together. Under `jit` a batch that is spread
+    over devices is one batch.
+
+    Attributes:
+        decisions: By layer, each [passes, batch, *rows, units].
+        prices: By layer, what all of its units cost together, as a fraction of the
+            dense MACs (`costs.Prices.shares`).
+        floor: Fraction of the dense MACs that no gate closes, the gates' own included.
+        progress: Share of the training steps that are done, in [0, 1].
+        examples: [batch]: 1, or 0 for what only fills the batch; None: all count.
+    """
+
+    decisions: Mapping[str, GateOutput]
+    prices: Mapping[str, float]
+    floor: float
+    progress: Float[Array, ""] | float
+    examples: Float[Array, "batch"] | None = None
+
+    def unit_means(
+        self, values: Float[Array, "passes batch *rows n"]
+    ) -> Float[Array, "n"]:
+        """Average of each unit over passes, examples and rows, in float32."""
+        rows, lead = values.astype(jnp.float32), tuple(range(values.ndim - 1))
+        if self.examples is None:
+            return rows.mean(lead)
+        weights = self.weights(values.ndim)
+        total = jnp.broadcast_to(weights, rows.shape).sum(lead)
+        return (rows * weights).sum(lead) / jnp.maximum(total, 1.0)
+
+    def densities(self) -> dict[str, Float[Array, ""]]:
+        """Expected fraction of open units, by layer."""
+        return {
+            name: self.unit_means(decision.open_prob).mean()
+            for name, decision in self.decisions.items()
+        }
+
+    def budget(self) -> Float[Array, ""]:
+        """Expected MACs as a fraction of the dense ones."""
+        spent = [
+            self.prices[name] * self.unit_means(self._reached(name)).mean()
+            for name in self.decisions
+        ]
+        return self.floor + jnp.stack(spent).sum()
+
+    def _reached(self, name: str) -> Float[Array, "passes batch *rows n"]:
+        """`open_prob`, less where a gate of the whole host around it is closed.
+
+        Rows that are closed further out are in the decision already.
+        """
+        prob = self.decisions[name].open_prob
+        for other, decision in self.decisions.items():
+            around = decision.open_prob
+            inside = name.startswith(f"{other}/") or (name and not other)
+            if inside and around.ndim == 3 and around.shape[-1] == 1:
+                prob = prob * around.reshape(*prob.shape[:2], *[1] * (prob.ndim - 2))
+        return prob
+
+    def weights(self, ndim: int) -> Float[Array, "..."]:
+        """`examples` along the second of `ndim` axes."""
+        if self.examples is None:
+            return jnp.ones([1] * ndim)
+        return self.examples.astype(jnp.float32).reshape(1, -1, *[1] * (ndim - 2))

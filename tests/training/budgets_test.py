@@ -1,0 +1,101 @@
+"""How a training meets its budget."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dynsparse import training
+from dynsparse.budgets import set_density
+from tests.training import tiny
+
+
+def step(argument, number=1, **changes):
+    """Steps of a tiny run: its trainer, the last state, the metrics of each step."""
+    experiment = training.prepare(tiny.config(argument, **changes))
+    state, step = experiment.initial_state, jax.jit(experiment.trainer.step)
+    history = []
+    for index in range(number):
+        state, metrics = step(state, *experiment.batches[index])
+        history.append(metrics)
+    return experiment, state, history
+
+
+def test_the_price_moves_with_the_excess_and_enters_the_loss():
+    changes = dict(budget_constraint__target=0.4)
+    changes["budget_constraint__controller__initial"] = 3.0
+    changes["budget_constraint__controller__proportional"] = 0.0
+    _, state, (first, second) = step("gumbel_sigmoid,,pi_controller", 2, **changes)
+    assert first["budget_price"] == 3.0
+    excess = first["budget"] - 0.4
+    np.testing.assert_allclose(
+        first["loss"], first["cross_entropy"] + 3 * excess, rtol=1e-5
+    )
+    np.testing.assert_allclose(second["budget_price"], 3 + 0.05 * excess, rtol=1e-5)
+    price = state["constraint"]["weight"]
+    np.testing.assert_allclose(
+        price[0], second["budget_price"] + 0.05 * (second["budget"] - 0.4), rtol=1e-5
+    )
+    assert price[1] == 0
+
+
+def test_spending_too_little_is_priced_too_unless_it_is_as_good():
+    changes = dict(budget_constraint__target=0.95)
+    changes["budget_constraint__controller__proportional"] = 0.0
+    *_, history = step("gumbel_sigmoid,,pi_controller", 2, **changes)
+    assert history[0]["budget"] < 0.95
+    assert history[1]["budget_price"] < 0
+    changes["budget_constraint__at_most"] = True
+    *_, history = step("gumbel_sigmoid,,pi_controller", 2, **changes)
+    assert history[1]["budget_price"] == 0
+
+
+def test_the_expected_budget_is_that_of_the_bill():
+    experiment, _, (metrics,) = step("gumbel_sigmoid")
+    trainer = experiment.trainer
+    spent = trainer.floor + sum(
+        share * float(metrics[f"density/{name}"])
+        for name, share in trainer.prices.items()
+    )
+    np.testing.assert_allclose(metrics["budget"], spent, rtol=1e-5)
+    everything = trainer.floor + sum(trainer.prices.values())
+    prices = experiment.prices
+    full = {name: np.array([part.num_units]) for name, part in prices.parts.items()}
+    np.testing.assert_allclose(everything, prices.used(full)[0] / prices.dense)
+
+
+def test_a_sandwich_runs_its_densities_and_distils():
+    changes = dict(density_sampling__low=0.25, density_sampling__draws=0)
+    experiment, state, (metrics,) = step("soft_topk,,sandwich", **changes)
+    assert experiment.trainer.samples == 2
+    np.testing.assert_allclose(metrics["density"], (1.0 + 12 / 49) / 2, rtol=1e-5)
+    assert abs(metrics["loss"] - metrics["cross_entropy"]) > 1e-6
+
+    def answer(density):
+        model = experiment.trainer.model(experiment.initial_state)
+        set_density(model, jnp.float32(density))
+        images = experiment.batches[0][0].astype(np.float32) / 255
+        return jax.nn.log_softmax(jax.jit(lambda x: model(x))(images))
+
+    labels = experiment.batches[0][1]
+    teacher, student = answer(1.0), answer(0.25)
+    loss = lambda x: -jnp.take_along_axis(x, labels[:, None], 1).mean()
+    distance = (jnp.exp(teacher) * (teacher - student)).sum(-1).mean()
+    expected = (loss(teacher) + 0.5 * loss(student) + 0.5 * distance) / 2
+    np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("progress", "density"), [(0, 1.0), (3, 0.75), (6, 0.5)])
+def test_a_ramp_starts_with_everything_open(progress, density):
+    ramp = dict(form="linear", start=0.0, until=1.0)
+    experiment = training.prepare(
+        tiny.config("soft_topk,,one_density", density_ramp=ramp)
+    )
+    state = experiment.initial_state | dict(step=jnp.int32(progress))
+    _, metrics = jax.jit(experiment.trainer.step)(state, *experiment.batches[0])
+    np.testing.assert_allclose(metrics["density"], density, atol=0.011)
+
+
+def test_a_gate_with_passes_of_its_own_takes_no_sandwich():
+    with pytest.raises(ValueError, match="3 passes of a step and a gate that wants 2"):
+        training.prepare(tiny.config("disarm,,sandwich"))
