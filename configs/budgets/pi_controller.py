@@ -15,13 +15,17 @@ def get_config() -> ConfigDict:
             budget_constraint=dict(
                 target=0.5,  # fraction of the dense MACs
                 at_most=False,
+                leak=0.05,  # so that the price reaches what is surely open or closed
+                look_every=5,  # steps, at what evaluation spends
+                look_from=0.4,  # share of the run
                 controller=dict(
                     name="pi_controller",
-                    integral=0.05,  # per step and unit of excess
-                    proportional=5.0,
-                    smoothing=0.9,
+                    integral=0.15,  # per step and unit of excess
+                    proportional=3.0,
+                    smoothing=0.5,
+                    slack=0.1,  # below the target, where the price is dropped
                     initial=0.0,
-                    largest=20.0,
+                    largest=10.0,
                 ),
             ),
         )

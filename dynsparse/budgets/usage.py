@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import GateOutput
+from dynsparse.gates.base import GateOutput, unit_logits
 
 
 @jax.tree_util.register_dataclass
@@ -21,15 +22,15 @@ class Usage:
 
     Attributes:
         decisions: By layer, each [passes, batch, *rows, units].
-        prices: By layer, what all of its units cost together, as a fraction of the
-            dense MACs (`costs.Prices.shares`).
+        prices: By layer, densities from 0 to 1 in rising order and what its units cost
+            there, as fractions of the dense MACs (`costs.Prices.shares`).
         floor: Fraction of the dense MACs that no gate closes, the gates' own included.
         progress: Share of the training steps that are done, in [0, 1].
         examples: [batch]: 1, or 0 for what only fills the batch; None: all count.
     """
 
     decisions: Mapping[str, GateOutput]
-    prices: Mapping[str, float]
+    prices: Mapping[str, tuple[np.ndarray, np.ndarray]]
     floor: float
     progress: Float[Array, ""] | float
     examples: Float[Array, "batch"] | None = None
@@ -52,12 +53,26 @@ class Usage:
             for name, decision in self.decisions.items()
         }
 
-    def budget(self) -> Float[Array, ""]:
-        """Expected MACs as a fraction of the dense ones."""
-        spent = [
-            self.prices[name] * self.unit_means(self._reached(name)).mean()
-            for name in self.decisions
-        ]
+    def budget(self, leak: float = 0.0) -> Float[Array, ""]:
+        """Expected MACs as a fraction of the dense ones.
+
+        Each example is priced at its expected density.
+
+        Args:
+            leak: Adds to the gradient by the logits of `open_prob`, per unit. Without
+                it that is p (1 - p), and what is surely closed or open stays so at any
+                price.
+        """
+        spent = []
+        for name, decision in self.decisions.items():
+            prob = self._reached(name).astype(jnp.float32)
+            if leak:
+                logits = unit_logits(decision)
+                prob = prob + leak * (logits - jax.lax.stop_gradient(logits))
+            densities = prob.mean(tuple(range(2, prob.ndim)))
+            points, costs = (jnp.asarray(x, jnp.float32) for x in self.prices[name])
+            priced = jnp.interp(densities, points, costs)
+            spent.append(self.unit_means(priced[..., None])[0])
         return self.floor + jnp.stack(spent).sum()
 
     def _reached(self, name: str) -> Float[Array, "passes batch *rows n"]:

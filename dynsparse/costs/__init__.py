@@ -4,11 +4,12 @@ from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
 from dynsparse.costs.budget import largest_density
 from dynsparse.costs.macs import count_macs
 from dynsparse.costs.measure import median_seconds, peak_bytes, run_gates
-from dynsparse.costs.prices import GatedPart, Prices
+from dynsparse.costs.prices import GatedPart, PriceCurve, Prices
 
 __all__ = [
     "Bill",
     "GatedPart",
+    "PriceCurve",
     "LayerBill",
     "Prices",
     "bill",

@@ -4,12 +4,12 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Int, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from dynsparse.costs.macs import macs_by_scope
 from dynsparse.gates.base import Gate, GateRecord, evaluating, records
@@ -44,6 +44,20 @@ class GatedPart:
         """MACs of deciding; a fixed count of all units needs no decision."""
         free = (self.kind == "fixed") & (counts == self.num_units)
         return np.where(free, 0, self.gate)
+
+
+class PriceCurve(NamedTuple):
+    """What a layer costs at some densities, in rising order; linear between them.
+
+    Dropped tokens, for one, make attention cheaper by the square.
+
+    Attributes:
+        densities: From 0 to 1.
+        costs: From 0, as fractions of the dense MACs of the model.
+    """
+
+    densities: Float[np.ndarray, "points"]
+    costs: Float[np.ndarray, "points"]
 
 
 Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decision
@@ -99,24 +113,28 @@ class Prices:
         )
         self.floor = self._hosts_closed + sum(p.gate for p in self.parts.values())
 
-    def shares(self) -> dict[str, float]:
-        """What the units of each layer cost together, as a fraction of the dense MACs.
+    def shares(self) -> dict[str, PriceCurve]:
+        """What the open units of each layer cost, as a fraction of the dense MACs.
 
         Layers are opened one after the other, those that contain others first, so that
-        the shares and the floor add up to what the model costs with every unit open;
-        a layer inside of another, or behind it, has units that run only where the
-        other's do.
+        the last points of the curves and the floor add up to what the model costs with
+        every unit open; a layer inside of another, or behind it, has units that run
+        only where the other's do.
         """
         order = sorted(range(len(self._paths)), key=lambda i: len(self._paths[i]))
-        shares: dict[int, float] = {}
+        curves: dict[int, PriceCurve] = {}
         counts: list[int | None] = [0] * len(self._paths)
-        spent = self._hosts_closed
+        parts = list(self.parts.values())
         for index in order:
-            counts[index] = None
-            now = self._host_macs(tuple(counts))
-            shares[index] = (now - spent) / self.dense
-            spent = now
-        return {name: shares[index] for index, name in enumerate(self.parts)}
+            units = parts[index].num_units
+            points = np.unique(np.linspace(0, units, 9).round().astype(int))
+            spent = []
+            for point in points.tolist():
+                counts[index] = point if point < units else None
+                spent.append(self._host_macs(tuple(counts)))
+            costs = (np.array(spent) - spent[0]) / self.dense
+            curves[index] = PriceCurve(points / units, costs)
+        return {name: curves[index] for index, name in enumerate(self.parts)}
 
     def saved(self, name: str, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """Host MACs that layer `name` alone saves at each of `counts`."""

@@ -17,11 +17,11 @@ from dynsparse.launching.errors import UserError
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
-  python launch.py --config=configs/TASK.py[:METHOD[,MODEL]]
+  python launch.py --config=configs/TASK.py[:METHOD[,MODEL[,BUDGET]]]
                    [--config.KEY=VALUE ...] [--workdir=DIR]
 
-  --config        what to run; METHOD is a file of configs/methods, MODEL one of
-                  configs/models
+  --config        what to run; METHOD, MODEL and BUDGET are files of
+                  configs/methods, configs/models and configs/budgets
   --config.KEY    overrides one value, such as --config.train.num_steps=100
   --workdir       folder of the run; a fresh one under runs/ by default. The same
                   command with the same folder goes on from the last checkpoint.

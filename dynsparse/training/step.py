@@ -9,8 +9,15 @@ import optax
 from flax import nnx
 
 from dynsparse.budgets import Usage, check_target, set_density
-from dynsparse.costs import Prices
-from dynsparse.gates.base import Gate, GateRecord, records
+from dynsparse.costs import PriceCurve, Prices
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    GateRecord,
+    certain,
+    evaluating,
+    records,
+)
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
@@ -44,7 +51,7 @@ class Trainer:
     settings: Settings
     gates: dict[str, Gate]
     samples: int
-    prices: dict[str, float]
+    prices: dict[str, PriceCurve]
     floor: float
 
     @classmethod
@@ -116,6 +123,7 @@ class Trainer:
             jax.random.fold_in(state["key"], state["step"])
         )
         progress = state["step"] / self.settings.train.num_steps
+        spent = self._look(state, noise_key, images, progress)
 
         def loss(params):
             model = self.model(state | dict(params=params))
@@ -124,12 +132,7 @@ class Trainer:
                 self._set_density(model, density_key, index, progress)
                 passes.append(self._run(model, noise_key, index, images))
             logits, decisions = jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
-            usage = Usage(
-                decisions=decisions,
-                prices=self.prices,
-                floor=self.floor,
-                progress=progress,
-            )
+            usage = self._usage(decisions, progress)
             value, metrics = objective(
                 logits,
                 labels,
@@ -139,7 +142,7 @@ class Trainer:
                 self.settings.distillation,
             )
             value, constraint = self._constrain(
-                state["constraint"], value, metrics, progress
+                state["constraint"], value, metrics, usage, spent
             )
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]
@@ -174,15 +177,45 @@ class Trainer:
         ramp = self.settings.density_ramp
         return value if ramp is None else ramp(value, progress)
 
-    def _constrain(self, state: State, value: jax.Array, metrics: State, progress):
+    def _look(self, state: State, key: jax.Array, images: jax.Array, progress):
+        """What evaluation would spend on this batch, or nan where it is not time."""
+        constraint = self.settings.budget_constraint
+        if constraint is None:
+            return None
+
+        def look():
+            model = evaluating(self.model(state))
+            _, decisions = self._run(model, key, 0, images)
+            opened = jax.tree.map(
+                lambda d: certain((d.mask > 0).astype(jnp.float32)[None]),
+                decisions,
+                is_leaf=lambda x: isinstance(x, GateOutput),
+            )
+            return self._usage(opened, 0.0).budget()
+
+        due = state["step"] % constraint.look_every == 0
+        due &= progress >= constraint.look_from
+        return jax.lax.cond(due, look, lambda: jnp.float32(jnp.nan))
+
+    def _constrain(self, state: State, value, metrics: State, usage: Usage, spent):
         """Returns the loss with what the budget costs, and the constraint's state."""
         constraint = self.settings.budget_constraint
         if constraint is None:
             return value, state
-        excess = metrics["budget"] - self._ramp(constraint.target, progress)
-        metrics["budget_price"] = constraint.price(state)
-        value = value + metrics["budget_price"] * excess
-        return value, constraint.update(state, excess)
+        expected = usage.budget(constraint.leak)
+        gap = jnp.where(jnp.isnan(spent), state["gap"], spent - expected)
+        excess = expected - self._ramp(constraint.target, usage.progress)
+        metrics.update(budget_price=constraint.price(state), budget_gap=gap)
+        value = value + constraint.price(state) * excess
+        return value, constraint.update(state, excess, jax.lax.stop_gradient(gap))
+
+    def _usage(self, decisions: dict[str, GateOutput], progress) -> Usage:
+        return Usage(
+            decisions=decisions,
+            prices=self.prices,
+            floor=self.floor,
+            progress=progress,
+        )
 
     def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
         """Returns the logits and decisions of one pass; all draw from one key."""

@@ -10,7 +10,12 @@ from dynsparse.budgets import controllers
 ROWS = {
     "dual_ascent": dict(rate=0.05, restart=False, initial=0.5, largest=10.0),
     "pi_controller": dict(
-        integral=0.05, proportional=1.0, smoothing=0.5, initial=0.5, largest=10.0
+        integral=0.05,
+        proportional=1.0,
+        smoothing=0.5,
+        slack=0.5,
+        initial=0.5,
+        largest=10.0,
     ),
     "sign_controller": dict(
         factor=1.05, band=0.0, smallest=1e-3, initial=0.5, largest=10.0

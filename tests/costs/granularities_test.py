@@ -186,10 +186,13 @@ def test_gates_behind_gates_are_on_record_in_compact_execution(make):
 def test_shares_and_floor_add_up_to_everything_open(make):
     prices = costs.Prices(make(), jax.ShapeDtypeStruct((1, 12, 8), jnp.float32))
     shares = prices.shares()
-    assert all(share >= 0 for share in shares.values())
+    for curve in shares.values():
+        assert (np.diff(curve.costs) >= 0).all()
+        assert (curve.densities[0], curve.densities[-1], curve.costs[0]) == (0, 1, 0)
     gates = sum(part.gate for part in prices.parts.values())
     np.testing.assert_allclose(
-        sum(shares.values()) + prices.floor / prices.dense, 1 + gates / prices.dense
+        sum(curve.costs[-1] for curve in shares.values()) + prices.floor / prices.dense,
+        1 + gates / prices.dense,
     )
 
 

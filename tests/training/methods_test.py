@@ -95,7 +95,10 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
         prob = jnp.broadcast_to(jax.nn.sigmoid(scores), mask.shape)
         record = GateOutput(mask, prob)
         usage = Usage(
-            decisions=dict(x=record), prices=dict(x=1.0), floor=0.0, progress=0.0
+            decisions=dict(x=record),
+            prices=dict(x=(np.array([0.0, 1.0]), np.array([0.0, 1.0]))),
+            floor=0.0,
+            progress=0.0,
         )
         return objective(logits, labels, usage, dict(x=gate))
 

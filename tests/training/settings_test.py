@@ -8,6 +8,9 @@ from tests.training import tiny
 CONSTRAINT = dict(
     target=0.5,
     at_most=False,
+    leak=0.0,
+    look_every=5,
+    look_from=0.5,
     controller=dict(
         name="dual_ascent", rate=0.1, restart=False, initial=0.0, largest=9.0
     ),

@@ -15,12 +15,15 @@ class PiController(Controller):
     $\xi_t = \nu \xi_{t-1} + (1 - \nu) e_t$ and
     $\lambda_{t+1} = [\lambda_t + \kappa_I e_t + \kappa_P (\xi_t - \xi_{t-1})]_+$ with
     $\xi_0 = e_0$ (Sohrabi et al., 2024, arXiv:2406.04558). $\kappa_P = 0$ is dual
-    ascent.
+    ascent. Differs from the paper: far on the right side of the target the multiplier
+    is 0 at once, whatever was gathered before; near it, it is not, since there is where
+    it belongs.
 
     Attributes:
         integral: $\kappa_I > 0$, per update.
         proportional: $\kappa_P \ge 0$.
         smoothing: $\nu$, of the excess, in [0, 1).
+        slack: Excess below minus this resets the multiplier; > 0.
         initial: First weight.
         largest: > 0.
 
@@ -31,12 +34,14 @@ class PiController(Controller):
     integral: float
     proportional: float
     smoothing: float
+    slack: float
 
     def __post_init__(self):
         super().__post_init__()
         self.check("integral", self.integral > 0, "> 0")
         self.check("proportional", self.proportional >= 0, ">= 0")
         self.check("smoothing", 0 <= self.smoothing < 1, "in [0, 1)")
+        self.check("slack", self.slack > 0, "> 0")
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Adds the smoothed excess, nan before there was one."""
@@ -50,4 +55,5 @@ class PiController(Controller):
         smooth = self.smoothing * before + (1 - self.smoothing) * measured
         step = self.integral * measured + self.proportional * (smooth - before)
         weight = self.clip(state["weight"] + step)
+        weight = jnp.where(measured < -self.slack, 0.0, weight)
         return dict(weight=weight, smooth=smooth), weight
