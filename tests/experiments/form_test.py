@@ -14,7 +14,7 @@ from experiments import alone
 NAMES = sorted(
     path.stem
     for path in pathlib.Path("experiments").glob("[!_]*.py")
-    if path.stem not in ("alone", "readme")
+    if path.stem not in ("alone", "readme", "trained")
 )
 
 
