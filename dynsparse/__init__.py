@@ -9,6 +9,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0.1.0"
 
 _SUBPACKAGES = (
+    "budgets",
     "costs",
     "data",
     "gates",
@@ -17,6 +18,7 @@ _SUBPACKAGES = (
     "models",
     "ops",
     "reports",
+    "serving",
     "training",
 )
 

@@ -34,6 +34,7 @@ ALLOWED = {
         "data",
         "reports",
     },
+    "serving": {"ops", "gates.base", "costs"},
     "reports": set(),
     "launching": set(),
 }
@@ -117,6 +118,7 @@ def test_configs_import_only_ml_collections(path):
         "dynsparse",
         "dynsparse.launching",
         "dynsparse.reports",
+        "dynsparse.serving.load",
         "experiments.wall_clock",
     ],
 )

@@ -40,8 +40,8 @@ def peak_bytes(compiled: jax.stages.Compiled) -> int:
 
 
 def median_seconds(
-    calls: Mapping[str, Callable[[], Any]], *, repeats: int
-) -> dict[str, float]:
+    calls: Mapping[Any, Callable[[], Any]], *, repeats: int
+) -> dict[Any, float]:
     """Median wall-clock seconds of each call, measured side by side.
 
     The calls take turns, so that a machine that slows down slows them all, in an order
@@ -53,7 +53,7 @@ def median_seconds(
         calls: Functions without arguments, by name; what they return is waited for.
         repeats: Timed runs of each, at least 1.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    seconds: dict[Any, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         jax.block_until_ready(call())
     order, names = random.Random(0), list(calls)

@@ -1,0 +1,76 @@
+"""The signal of requests that must be answered in time."""
+
+import collections
+
+from dynsparse.serving.ladder import Ladder
+from dynsparse.serving.signals import Allowance, Moment, Signal
+
+
+class Deadline(Signal):
+    """The highest rung at which every waiting request is still answered in time.
+
+    Two conditions, of which the first looks at what waits and the second ahead: served
+    one after the other, each waiting request has to meet its deadline; and a rung has
+    to be able to serve requests as fast as they come, or the next ones will not.
+
+    The times of the ladder are those of an idle machine. Where others take a part of
+    it, passes take longer, and the signal learns by how much from each: fast when they
+    get slower, slowly when they get faster.
+
+    Args:
+        margin: Share of the slack that a plan may fill, in (0, 1].
+        busy: Share of the time that passes may take, in (0, 1].
+        window: Seconds over which arrivals are counted, > 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    def __init__(self, margin: float = 0.9, busy: float = 0.85, window: float = 1.0):
+        for name, value in (("margin", margin), ("busy", busy)):
+            if not 0 < value <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {value}.")
+        if not window > 0:
+            raise ValueError(f"window must be > 0 seconds, got {window}.")
+        self.margin, self.busy, self.window = margin, busy, window
+        self.slowdown = 1.0
+        self._arrivals: collections.deque[float] = collections.deque()
+
+    def arrived(self, now: float):
+        """Notes that a request came."""
+        self._arrivals.append(now)
+
+    def rate(self, now: float) -> float:
+        """Requests per second, over the window."""
+        while self._arrivals and self._arrivals[0] < now - self.window:
+            self._arrivals.popleft()
+        return len(self._arrivals) / self.window
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """The highest rung that meets both conditions, or the lowest."""
+        rate = self.rate(moment.now)
+        for rung in reversed(range(len(ladder.rungs))):
+            seconds = self.slowdown * ladder.seconds(rung, moment.number)
+            keeps_up = rung == 0 or rate * seconds <= self.busy
+            in_time = all(
+                (place + 1) * seconds <= self.margin * slack
+                for place, slack in enumerate(moment.slacks)
+            )
+            if keeps_up and in_time:
+                break
+        tightest = min(moment.slacks, default=float("inf"))
+        return Allowance(
+            rung,
+            f"{len(moment.slacks)} waiting, tightest {1e3 * tightest:.0f} ms; "
+            f"{rate:.0f} requests/s, passes {self.slowdown:.2f} times as long",
+        )
+
+    def observe(self, predicted: float, seconds: float):
+        """Learns how much slower the machine is than it was when measured."""
+        ratio = seconds / predicted
+        weight = 0.3 if ratio > self.slowdown else 0.1
+        self.slowdown = max(1.0, self.slowdown + weight * (ratio - self.slowdown))
+
+    def hopeless(self, ladder: Ladder, number: int, slack: float) -> bool:
+        """Whether not even the lowest rung answers within the slack."""
+        return self.slowdown * ladder.seconds(0, number) > slack

@@ -1,0 +1,110 @@
+"""A queue in front of a runtime: every request is answered or refused with a reason."""
+
+import collections
+import threading
+import time
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from dynsparse.serving.deadline import Deadline
+from dynsparse.serving.ladder import Batch
+from dynsparse.serving.runtime import Answer, Runtime
+
+
+class Refused(Exception):
+    """A request that is not answered; its text says why."""
+
+
+class _Request(NamedTuple):
+    x: Batch
+    deadline: float  # of time.monotonic()
+    future: "Future[Answer]"
+
+
+class Server:
+    """Serves requests one after the other, first come first served.
+
+    A request that not even the lowest rung answers in time is refused when its turn
+    comes, so that it does not cost the others; so is one that finds the queue full.
+
+    Args:
+        runtime: Its signal is, or holds, `deadline` where rungs should follow it.
+        deadline: Hears of arrivals, and says whose case is hopeless.
+        limit: Requests that may wait, at least 1.
+
+    Raises:
+        ValueError: If the limit is below 1.
+    """
+
+    def __init__(self, runtime: Runtime, *, deadline: Deadline, limit: int = 1000):
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1 request, got {limit}.")
+        self._runtime, self._deadline, self._limit = runtime, deadline, limit
+        self._waiting: collections.deque[_Request] = collections.deque()
+        self._changed = threading.Condition()
+        self._open = True
+        self._worker = threading.Thread(target=self._work, daemon=True)
+        self._worker.start()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def submit(
+        self, x: Batch, seconds: float, *, since: float | None = None
+    ) -> "Future[Answer]":
+        """Queues a request.
+
+        Args:
+            x: Examples, at least one.
+            seconds: In which to answer it.
+            since: When that time began, on `time.monotonic()`; now, if None.
+
+        Returns:
+            A future of the answer, or of `Refused`.
+        """
+        now = time.monotonic()
+        request = _Request(x, (now if since is None else since) + seconds, Future())
+        with self._changed:
+            self._deadline.arrived(now)
+            if not self._open:
+                request.future.set_exception(Refused("the server is closed"))
+            elif len(self._waiting) >= self._limit:
+                reason = f"the queue is full ({self._limit} requests)"
+                request.future.set_exception(Refused(reason))
+            else:
+                self._waiting.append(request)
+                self._changed.notify()
+        return request.future
+
+    def close(self):
+        """Answers what waits, then stops."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._worker.join()
+
+    def _work(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or not self._open)
+                if not self._waiting:
+                    return
+                request = self._waiting.popleft()
+                waiting = [request, *self._waiting]
+            now = time.monotonic()
+            slacks = [other.deadline - now for other in waiting]
+            ladder, number = self._runtime.ladder, len(request.x)
+            if self._deadline.hopeless(ladder, number, slacks[0]):
+                late = f"{1e3 * slacks[0]:.0f} ms left, which no rung can meet"
+                request.future.set_exception(Refused(late))
+                continue
+            try:
+                request.future.set_result(self._runtime.predict(request.x, slacks))
+            except Exception as error:  # the caller's, such as a wrong shape
+                request.future.set_exception(error)

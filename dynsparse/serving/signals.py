@@ -1,0 +1,183 @@
+"""What a machine or a person allows: the highest rung, and why."""
+
+import abc
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import psutil
+
+from dynsparse.serving.ladder import Ladder
+
+
+class Moment(NamedTuple):
+    """What is known when a rung is chosen.
+
+    Attributes:
+        now: `time.monotonic()`.
+        number: Examples of the request that is served next.
+        slacks: Seconds left to each waiting request, that one first; empty where
+            requests have no deadline.
+    """
+
+    now: float
+    number: int
+    slacks: Sequence[float] = ()
+
+
+class Allowance(NamedTuple):
+    """The highest rung that a signal allows, and why, in words."""
+
+    rung: int
+    reason: str
+
+
+class Signal(abc.ABC):
+    """Reads the state of the world."""
+
+    @abc.abstractmethod
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """The highest rung that may be used now."""
+
+    def observe(self, predicted: float, seconds: float):
+        """Hears how long a pass took, beside its time on an idle machine."""
+        del predicted, seconds  # most signals have nothing to learn from it
+
+
+class Manual(Signal):
+    """A number that a person sets, from any thread.
+
+    Attributes:
+        budget: Fraction of the dense MACs, > 0; may be set at any time.
+    """
+
+    def __init__(self, budget: float = 1.0):
+        self.budget = budget
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """The highest rung within the budget, or the lowest."""
+        budget = self.budget
+        return Allowance(_within(ladder, budget), f"budget set to {budget:g}")
+
+
+class Pinned(Signal):
+    """One rung, whatever happens: what every controller is compared with.
+
+    Args:
+        rung: Index on the ladder.
+    """
+
+    def __init__(self, rung: int):
+        self._rung = rung
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """That rung."""
+        return Allowance(self._rung, "pinned")
+
+
+class FreeMemory(Signal):
+    """Keeps memory free for others.
+
+    Args:
+        reserve: Bytes that are not to be touched.
+        read: Returns the bytes that are free; psutil's account where None.
+    """
+
+    def __init__(self, reserve: int, read: Callable[[], int] | None = None):
+        self.reserve = reserve
+        self._read = read or (lambda: psutil.virtual_memory().available)
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """The highest rung whose pass fits beside the reserve, or the lowest."""
+        free = self._read() - self.reserve
+        size = ladder.fitting(moment.number)
+        fits = [i for i, r in enumerate(ladder.rungs) if r.peak_bytes[size] <= free]
+        reason = f"{max(free, 0) / 1e6:.0f} MB of memory to spare"
+        return Allowance(max(fits, default=0), reason)
+
+
+class CpuShare(Signal):
+    """Leaves to other processes the share of the processor that they take.
+
+    Args:
+        period: Seconds between looks, > 0.
+        read: Returns the share of all cores that others use, in [0, 1]; psutil's
+            account, less this process, where None.
+    """
+
+    def __init__(self, period: float = 0.2, read: Callable[[], float] | None = None):
+        self._period = period
+        self._read = read or _others_share()
+        self._next = 0.0
+        self._left = 1.0
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """The highest rung whose share of the dense MACs is left, or the lowest."""
+        if moment.now >= self._next:
+            self._left = 1.0 - self._read()
+            self._next = moment.now + self._period
+        reason = f"{self._left:.0%} of the processor left by others"
+        return Allowance(_within(ladder, self._left), reason)
+
+
+class QueueLength(Signal):
+    """Answers a long queue with cheaper passes.
+
+    Args:
+        length: Returns the number of waiting requests.
+        limit: Number at which only the lowest rung is allowed, >= 1.
+
+    Raises:
+        ValueError: If the limit is below 1.
+    """
+
+    def __init__(self, length: Callable[[], int], limit: int):
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1 request, got {limit}.")
+        self._length, self._limit = length, limit
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """One rung less for each equal part of the limit that the queue fills."""
+        waiting = self._length()
+        filled = min(waiting / self._limit, 1.0)
+        rung = round((1 - filled) * (len(ladder.rungs) - 1))
+        return Allowance(rung, f"{waiting} requests waiting")
+
+
+class Lowest(Signal):
+    """The strictest of several signals."""
+
+    def __init__(self, *signals: Signal):
+        self._signals = signals
+
+    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
+        """What the strictest allows, with its reason."""
+        return min(s.allows(ladder, moment) for s in self._signals)
+
+    def observe(self, predicted: float, seconds: float):
+        """Passes it on to all of them."""
+        for signal in self._signals:
+            signal.observe(predicted, seconds)
+
+
+def _within(ladder: Ladder, budget: float) -> int:
+    affordable = [i for i, r in enumerate(ladder.rungs) if r.budget <= budget + 1e-9]
+    return max(affordable, default=0)
+
+
+def _others_share() -> Callable[[], float]:
+    process, lock = psutil.Process(), threading.Lock()
+    last = [time.monotonic(), sum(process.cpu_times()[:2])]
+    psutil.cpu_percent()
+
+    def read() -> float:
+        with lock:
+            now, own = time.monotonic(), sum(process.cpu_times()[:2])
+            cores = psutil.cpu_count() or 1
+            elapsed = max(now - last[0], 1e-6) * cores
+            mine = (own - last[1]) / elapsed
+            last[:] = [now, own]
+            return min(max(psutil.cpu_percent() / 100 - mine, 0.0), 1.0)
+
+    return read

@@ -1,0 +1,225 @@
+"""Signals and the controller in virtual time: a simulated server, no sleeping."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from dynsparse.serving import (
+    PROFILES,
+    CpuShare,
+    Deadline,
+    FreeMemory,
+    Hysteresis,
+    Lowest,
+    Manual,
+    Pinned,
+    QueueLength,
+    arrivals,
+)
+from dynsparse.serving.signals import Moment
+from tests.serving.ladders import Pretended
+
+SECONDS = (0.005, 0.010, 0.020)
+DEADLINE = 3 * SECONDS[-1]
+NOW = Moment(0.0, 1)
+
+
+def simulate(times, *, slowdown=lambda now: 1.0, hold=0.25, pinned=None, jitter=0.05):
+    """Serves requests as `Server` does, by a clock of its own."""
+    ladder, signal, controller = Pretended(SECONDS), Deadline(), Hysteresis(hold)
+    rng, waiting, rows = np.random.default_rng(0), collections.deque(), []
+    now, coming = 0.0, collections.deque(map(float, times))
+    while coming or waiting:
+        if not waiting:
+            now = max(now, coming[0])
+        while coming and coming[0] <= now:
+            signal.arrived(coming[0])
+            waiting.append(coming.popleft())
+        arrival = waiting[0]
+        slacks = [a + DEADLINE - now for a in waiting]
+        waiting.popleft()
+        if signal.hopeless(ladder, 1, slacks[0]):
+            rows.append((arrival, None, False))
+            continue
+        if pinned is None:
+            allowed = signal.allows(ladder, Moment(now, 1, slacks)).rung
+            rung = controller.update(now, allowed)
+        else:
+            rung = pinned
+        seconds = SECONDS[rung] * slowdown(now) * (1 + jitter * rng.uniform())
+        signal.observe(SECONDS[rung], seconds)
+        now += seconds
+        rows.append((arrival, rung, now - arrival <= DEADLINE))
+    return rows
+
+
+def in_time(rows, start=0.0, end=np.inf):
+    return np.mean([row[2] for row in rows if start <= row[0] < end])
+
+
+def load(name, seconds=30.0, seed=0):
+    return arrivals(
+        PROFILES[name], capacity=1 / SECONDS[-1], seconds=seconds, seed=seed
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_spike_of_twice_the_capacity_is_answered_in_time(seed):
+    times = load("spike", seed=seed)
+    rows = simulate(times)
+    assert len(rows) == len(times)
+    assert in_time(rows, 10, 20) >= 0.95
+    assert in_time(rows, 22) >= 0.99
+    assert in_time(simulate(times, pinned=2), 10, 20) < 0.3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_top_is_back_within_two_seconds_of_a_spike(seed):
+    after = [
+        rung for arrival, rung, _ in simulate(load("spike", seed=seed)) if arrival > 22
+    ]
+    assert np.mean([rung == 2 for rung in after]) > 0.75
+    first = next(
+        a for a, rung, _ in simulate(load("spike", seed=seed)) if a > 20 and rung == 2
+    )
+    assert first < 22
+
+
+@pytest.mark.parametrize("slowdown", [1.5, 2.5])
+def test_deadlines_hold_again_within_a_second_of_competition(slowdown):
+    times = np.arange(0, 20, 0.03)
+    rows = simulate(times, slowdown=lambda now: slowdown if now > 5 else 1.0)
+    assert in_time(rows, 6) == 1.0
+    assert {rung for arrival, rung, _ in rows if 1 < arrival < 5} == {2}
+
+
+@pytest.mark.parametrize("interval", [0.012, 0.022, 0.03])
+def test_a_constant_load_makes_no_oscillation(interval):
+    rungs = [
+        rung for arrival, rung, _ in simulate(np.arange(0, 20, interval)) if arrival > 2
+    ]
+    assert np.count_nonzero(np.diff(rungs)) <= 2
+
+
+def test_up_only_when_it_was_allowed_all_along():
+    controller = Hysteresis(hold=1.0)
+    moments = [(0.0, 0), (0.1, 2), (0.6, 1), (1.0, 2), (1.2, 2), (1.7, 2), (2.1, 2)]
+    found = [controller.update(now, allowed) for now, allowed in moments]
+    assert found == [0, 0, 0, 0, 1, 1, 2]
+
+
+def test_down_at_once():
+    controller = Hysteresis(hold=100.0)
+    assert [controller.update(t, r) for t, r in ((0.0, 2), (1.0, 0), (2.0, 2))] == [2, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("slacks", "rung"),
+    [
+        ((0.026,), 2),
+        ((0.024,), 1),
+        ((0.026, 0.049), 1),
+        ((0.1, 0.1, 0.1), 2),
+        ((0.0,), 0),
+    ],
+)
+def test_every_waiting_request_has_to_meet_its_deadline(slacks, rung):
+    assert (
+        Deadline(margin=0.8).allows(Pretended(SECONDS), Moment(0.0, 1, slacks)).rung
+        == rung
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "rung"), [(40, 2), (50, 1), (80, 1), (90, 0), (500, 0)]
+)
+def test_a_rung_has_to_keep_up_with_arrivals(rate, rung):
+    signal = Deadline(busy=0.85)
+    for index in range(rate):
+        signal.arrived(index / rate)
+    assert signal.allows(Pretended(SECONDS), Moment(0.999, 1, (9.0,))).rung == rung
+
+
+def test_passes_that_take_longer_are_planned_for():
+    signal, ladder = Deadline(), Pretended(SECONDS)
+    for _ in range(20):
+        signal.observe(0.02, 0.04)
+    assert 1.9 < signal.slowdown <= 2.0
+    assert signal.allows(ladder, Moment(0.0, 1, (0.026,))).rung == 1
+    assert signal.hopeless(ladder, 1, 0.009)
+    for _ in range(100):
+        signal.observe(0.02, 0.01)
+    assert signal.slowdown == 1.0
+
+
+@pytest.mark.parametrize(("budget", "rung"), [(1.0, 2), (0.9, 1), (0.34, 0), (0.01, 0)])
+def test_a_budget_set_by_hand_is_kept(budget, rung):
+    manual = Manual()
+    assert manual.allows(Pretended(SECONDS), NOW).rung == 2
+    manual.budget = budget
+    allowance = manual.allows(Pretended(SECONDS), NOW)
+    assert allowance.rung == rung
+    assert f"{budget:g}" in allowance.reason
+
+
+@pytest.mark.parametrize(("free", "rung"), [(9, 2), (7.5, 1), (6.5, 0), (0, 0)])
+def test_a_pass_fits_beside_the_reserve(free, rung):
+    memory = FreeMemory(reserve=5_000_000, read=lambda: int(free * 1e6))
+    assert memory.allows(Pretended(SECONDS), NOW).rung == rung
+
+
+@pytest.mark.parametrize(("others", "rung"), [(0.0, 2), (0.2, 1), (0.5, 0), (1.0, 0)])
+def test_others_keep_their_share_of_the_processor(others, rung):
+    share = CpuShare(read=lambda: others)
+    assert share.allows(Pretended(SECONDS), NOW).rung == rung
+
+
+def test_the_processor_is_not_asked_at_every_request():
+    asked = []
+    share = CpuShare(period=1.0, read=lambda: asked.append(1) or 0.0)
+    for now in np.arange(10.0, 13.0, 0.1):
+        share.allows(Pretended(SECONDS), Moment(now, 1))
+    assert 3 <= len(asked) <= 4
+
+
+@pytest.mark.parametrize(("waiting", "rung"), [(0, 2), (4, 1), (8, 0), (99, 0)])
+def test_a_long_queue_gets_cheaper_passes(waiting, rung):
+    queue = QueueLength(lambda: waiting, limit=8)
+    assert queue.allows(Pretended(SECONDS), NOW).rung == rung
+
+
+def test_the_strictest_of_several_signals_decides():
+    both = Lowest(Manual(0.7), Pinned(0), Manual(1.0))
+    assert both.allows(Pretended(SECONDS), NOW) == (0, "pinned")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_arrivals_follow_their_profile(name):
+    """Counts of each tenth of the time, within four standard deviations."""
+    profile = PROFILES[name]
+    times = arrivals(profile, capacity=500.0, seconds=100.0, seed=3)
+    assert (np.diff(times) >= 0).all()
+    np.testing.assert_array_equal(
+        times, arrivals(profile, capacity=500.0, seconds=100.0, seed=3)
+    )
+    counts, edges = np.histogram(times, np.linspace(0, 100, 11))
+    for count, start in zip(counts, edges, strict=False):
+        grid = np.linspace(start, start + 10, 1001) / 100
+        expected = 500 * 10 * np.mean([profile(t) for t in grid[:-1]])
+        assert abs(count - expected) <= 4 * expected**0.5 + 10
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Hysteresis(-1.0), "hold must be >= 0 seconds, got -1.0"),
+        (lambda: Deadline(margin=0.0), r"margin must be in \(0, 1\], got 0.0"),
+        (lambda: Deadline(busy=2.0), r"busy must be in \(0, 1\], got 2.0"),
+        (lambda: Deadline(window=0.0), "window must be > 0 seconds, got 0.0"),
+        (lambda: QueueLength(len, limit=0), "limit must be at least 1 request, got 0"),
+    ],
+)
+def test_values_out_of_range_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,168 @@
+"""Real time: every request is answered or refused, from any thread or process."""
+
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dynsparse.serving import (
+    CpuShare,
+    Deadline,
+    Lowest,
+    Manual,
+    Refused,
+    Runtime,
+    Server,
+)
+from dynsparse.serving.replay import (
+    FIELDS,
+    Requests,
+    back_on,
+    from_process,
+    here,
+    replay,
+    summary,
+)
+from dynsparse.serving.signals import Moment
+from tests.serving.ladders import Pretended, compiled, pictures
+
+SECONDS = (0.002, 0.004, 0.010)
+
+
+def requests(deadline=0.2):
+    labels = np.arange(20).reshape(20, 1) % 10
+    return Requests(list(labels), labels, deadline)
+
+
+def test_answers_say_their_rung_and_why():
+    runtime = Runtime(compiled(), Manual(0.7))
+    answer = runtime.predict(pictures(2))
+    assert answer.rung == 1
+    assert answer.reason == "budget set to 0.7"
+    assert answer.seconds > 0
+    np.testing.assert_array_equal(answer.output, compiled()(1, pictures(2)))
+
+
+def test_many_threads_get_their_own_answers():
+    runtime, wrong = Runtime(compiled(), Manual()), []
+
+    def ask(seed):
+        x = pictures(3, seed=seed)
+        expected = compiled()(2, x)
+        for _ in range(20):
+            if not np.array_equal(runtime.predict(x).output, expected):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("source", [here, from_process])
+def test_every_request_has_its_row(source):
+    times = np.sort(np.random.default_rng(0).uniform(0, 1, 60))
+    seen = []
+    rows = replay(
+        Pretended(SECONDS, time.sleep),
+        requests(),
+        times,
+        source=source,
+        watch=seen.append,
+    )
+    assert len(rows) == len(seen) == 60
+    assert all(set(row) == set(FIELDS) for row in rows)
+    np.testing.assert_allclose([row["arrival"] for row in rows], times)
+    assert all(row["right"] == 1.0 for row in rows if row["rung"] is not None)
+
+
+def test_a_pinned_replay_stays_on_its_rung():
+    rows = replay(Pretended(SECONDS), requests(), np.linspace(0, 0.1, 10), pinned=1)
+    assert {(row["policy"], row["rung"]) for row in rows} == {("rung 1", 1)}
+
+
+def test_what_cannot_be_met_is_refused_with_the_reason():
+    deadline = Deadline()
+    with Server(Runtime(Pretended(SECONDS), deadline), deadline=deadline) as server:
+        future = server.submit(np.array([1]), 0.001)
+        with pytest.raises(Refused, match="ms left, which no rung can meet"):
+            future.result(timeout=5)
+
+
+def test_a_full_queue_refuses_and_a_closed_server_too():
+    gate, deadline = threading.Event(), Deadline()
+    ladder = Pretended(SECONDS, lambda _: gate.wait(5))
+    server = Server(Runtime(ladder, deadline), deadline=deadline, limit=2)
+    first = server.submit(np.array([1]), 10.0)
+    while len(server):
+        time.sleep(0.001)
+    waiting = [server.submit(np.array([1]), 10.0) for _ in range(3)]
+    with pytest.raises(Refused, match=r"the queue is full \(2 requests\)"):
+        waiting[2].result(timeout=5)
+    gate.set()
+    server.close()  # answers what waits
+    assert [f.result(timeout=0).rung for f in (first, *waiting[:2])]
+    with pytest.raises(Refused, match="the server is closed"):
+        server.submit(np.array([1]), 10.0).result(timeout=0)
+
+
+def test_an_error_is_the_callers_and_the_server_goes_on():
+    deadline = Deadline()
+    with Server(Runtime(Pretended(SECONDS), deadline), deadline=deadline) as server:
+        broken = server.submit(np.array([99]), 1.0)
+        with pytest.raises(IndexError):
+            broken.result(timeout=5)
+        assert server.submit(np.array([3]), 1.0).result(timeout=5).output.argmax() == 3
+
+
+def test_a_summary_counts_what_arrived_in_its_time():
+    row = dict(policy="controller", budget=0.5, reason="")
+    rows = [
+        row | dict(arrival=0.5, rung=1, seconds=0.01, in_time=True, right=1.0),
+        row | dict(arrival=1.0, rung=0, seconds=0.03, in_time=False, right=0.5),
+        row | dict(arrival=1.5, rung=None, seconds=None, in_time=False, right=None),
+        row | dict(arrival=2.5, rung=1, seconds=0.01, in_time=True, right=1.0),
+    ]
+    found = summary(rows, 0.0, 2.0)
+    assert found["requests"] == 3
+    np.testing.assert_allclose(found["in_time"], 1 / 3)
+    np.testing.assert_allclose(found["refused"], 1 / 3)
+    np.testing.assert_allclose(found["accuracy"], 0.75)
+    assert back_on(rows, 1, 1.0) == 0.5
+    assert back_on(rows, 0, 1.0) is None
+
+
+def burn(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_a_process_that_burns_a_core_is_seen_and_given_way():
+    """The signal is psutil's own; two processes, in case there are many cores."""
+    share = CpuShare(period=0.3)
+    runtime = Runtime(compiled(), Lowest(Manual(), share))
+    time.sleep(0.4)
+    runtime.predict(pictures(2))
+    context = multiprocessing.get_context("spawn")
+    cores = multiprocessing.cpu_count()
+    others = [
+        context.Process(target=burn, args=(6.0,), daemon=True)
+        for _ in range(max(1, cores // 2))
+    ]
+    for other in others:
+        other.start()
+    end, seen = time.monotonic() + 5, []
+    while time.monotonic() < end and not (seen and seen[-1] < 2):
+        time.sleep(0.35)
+        seen.append(runtime.predict(pictures(2)).rung)
+    for other in others:
+        other.terminate()
+        other.join()
+    assert seen[-1] < 2
+    allowed = share.allows(compiled(), Moment(time.monotonic(), 2))
+    assert "of the processor left by others" in allowed.reason
