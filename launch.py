@@ -1,4 +1,4 @@
-"""Runs one experiment from a config, or resumes it; see --help.
+"""Runs one experiment from a config, resumes it, or serves it; see --help.
 
 Imports no jax until a run starts.
 """
@@ -15,6 +15,8 @@ def main(argv: list[str]) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 a mistake in the command."""
     console = Console(highlight=False, soft_wrap=True)
     try:
+        if launching.asks_to_serve(argv):
+            return serve(launching.parse_serve(argv), console)
         request = launching.parse(argv)
         if request is None:
             return 0
@@ -53,6 +55,32 @@ def run(request: launching.Request, console: Console) -> dict | None:
         except (training.Interrupted, KeyboardInterrupt) as stopped:
             console.print(f"{stopped or 'stopped'}; resume with  {request.command}")
             return None
+
+
+def serve(request: launching.ServeRequest, console: Console) -> int:
+    """Replays a load against the ladder of a run; returns the exit status."""
+    logging.set_verbosity(logging.ERROR)
+    from dynsparse import serving, training
+
+    try:
+        experiment, state = training.restore(request.run)
+        whole = serving.serve_run(
+            experiment.trainer.model(state),
+            experiment.prices,
+            experiment.dataset.test,
+            request.run,
+            load=request.load,
+            seconds=request.seconds,
+            size=request.request_size,
+            rungs=request.rungs,
+            lowest=request.lowest,
+            seed=request.seed,
+            title=f"{request.run.name} under {request.load} load",
+            console=console,
+        )
+    except ValueError as error:
+        raise launching.UserError(error) from error
+    return 0 if whole else 130
 
 
 if __name__ == "__main__":

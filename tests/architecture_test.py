@@ -34,7 +34,7 @@ ALLOWED = {
         "data",
         "reports",
     },
-    "serving": {"ops", "gates.base", "costs"},
+    "serving": {"ops", "gates.base", "costs", "data", "reports"},
     "reports": set(),
     "launching": set(),
 }

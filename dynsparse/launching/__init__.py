@@ -2,6 +2,17 @@
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.request import Request, parse
+from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
 from dynsparse.launching.workdir import check_config, claim, finished
 
-__all__ = ["Request", "UserError", "check_config", "claim", "finished", "parse"]
+__all__ = [
+    "Request",
+    "ServeRequest",
+    "UserError",
+    "asks_to_serve",
+    "check_config",
+    "claim",
+    "finished",
+    "parse",
+    "parse_serve",
+]

@@ -25,6 +25,15 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
   --config.KEY    overrides one value, such as --config.train.num_steps=100
   --workdir       folder of the run; a fresh one under runs/ by default. The same
                   command with the same folder goes on from the last checkpoint.
+
+  python launch.py --serve=RUN_DIR [--load=spike] [--seconds=30] [--request_size=64]
+                   [--rungs=6] [--lowest=0.15] [--seed=0]
+
+  --serve         folder of a run: replays a load against its ladder of budgets, with
+                  the controller and on each rung alone, and writes ladder.json,
+                  serving.csv and serving.png there
+  --load          constant, ramp, sine or spike; 1 is what the full model can serve
+  --rungs         budgets, from --lowest to all of the dense MACs
 """
 
 

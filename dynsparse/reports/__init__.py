@@ -2,6 +2,7 @@
 
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
 from dynsparse.reports.kept import draw_kept
+from dynsparse.reports.serving import draw_serving, read_serving, serving_table
 from dynsparse.reports.table import curve_table, run_summary
 
 __all__ = [
@@ -9,6 +10,9 @@ __all__ = [
     "curve_table",
     "draw_curve",
     "draw_kept",
+    "draw_serving",
     "read_curve",
+    "read_serving",
     "run_summary",
+    "serving_table",
 ]

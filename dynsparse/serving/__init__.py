@@ -22,6 +22,7 @@ _HOMES = {
     "Runtime": "runtime",
     "Server": "server",
     "arrivals": "load",
+    "serve_run": "show",
 }
 
 __all__ = sorted(_HOMES)

@@ -5,6 +5,8 @@ import collections
 from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.signals import Allowance, Moment, Signal
 
+_PASSES = 8  # that say how slow the machine is
+
 
 class Deadline(Signal):
     """The highest rung at which every waiting request is still answered in time.
@@ -14,8 +16,8 @@ class Deadline(Signal):
     to be able to serve requests as fast as they come, or the next ones will not.
 
     The times of the ladder are those of an idle machine. Where others take a part of
-    it, passes take longer, and the signal learns by how much from each: fast when they
-    get slower, slowly when they get faster.
+    it, passes take longer. What the last eight took, the longest left out, says by how
+    much: one stall changes nothing, and two slow passes are believed.
 
     Args:
         margin: Share of the slack that a plan may fill, in (0, 1].
@@ -33,7 +35,7 @@ class Deadline(Signal):
         if not window > 0:
             raise ValueError(f"window must be > 0 seconds, got {window}.")
         self.margin, self.busy, self.window = margin, busy, window
-        self.slowdown = 1.0
+        self._ratios = collections.deque([1.0, 1.0], maxlen=_PASSES)
         self._arrivals: collections.deque[float] = collections.deque()
 
     def arrived(self, now: float):
@@ -65,12 +67,21 @@ class Deadline(Signal):
             f"{rate:.0f} requests/s, passes {self.slowdown:.2f} times as long",
         )
 
-    def observe(self, predicted: float, seconds: float):
-        """Learns how much slower the machine is than it was when measured."""
-        ratio = seconds / predicted
-        weight = 0.3 if ratio > self.slowdown else 0.1
-        self.slowdown = max(1.0, self.slowdown + weight * (ratio - self.slowdown))
+    @property
+    def slowdown(self) -> float:
+        """How many times as long as on the idle machine passes take now."""
+        return max(1.0, sorted(self._ratios)[-2])
 
-    def hopeless(self, ladder: Ladder, number: int, slack: float) -> bool:
+    def observe(self, predicted: float, seconds: float):
+        """Learns from a pass how much slower the machine has become."""
+        self._ratios.append(seconds / predicted)
+
+    def hopeless(
+        self, ladder: Ladder, number: int, slack: float, lowest: int = 0
+    ) -> bool:
         """Whether not even the lowest rung answers within the slack."""
-        return self.slowdown * ladder.seconds(0, number) > slack
+        return self.slowdown * ladder.seconds(lowest, number) > slack
+
+    def refused(self):
+        """Forgets a little: while all are refused, no pass says that it got better."""
+        self._ratios.append(1.0)

@@ -97,7 +97,8 @@ def replay(
     signal = deadline if pinned is None else Pinned(pinned)
     policy = "controller" if pinned is None else f"rung {pinned}"
     rows: dict[int, Row] = {}
-    with Server(Runtime(ladder, signal), deadline=deadline) as server:
+    runtime, lowest = Runtime(ladder, signal), pinned or 0
+    with Server(runtime, deadline=deadline, lowest=lowest) as server:
         for index, arrival in source(times):
             chosen = index % len(requests.inputs)
             future = server.submit(
@@ -155,10 +156,7 @@ def summary(rows: Sequence[Row], start: float, end: float) -> Row:
     )
 
 
-def back_on(rows: Sequence[Row], rung: int, since: float) -> float | None:
-    """Seconds after `since` from which `rung` answers every request; None if never."""
-    late = [row for row in rows if row["arrival"] >= since]
-    if not late or late[-1]["rung"] != rung:
-        return None
-    other = [row["arrival"] for row in late if row["rung"] != rung]
-    return max(other, default=since) - since
+def first_on(rows: Sequence[Row], rung: int, since: float) -> float | None:
+    """Seconds after `since` until `rung` answers a request; None if it never does."""
+    late = [r["arrival"] for r in rows if r["arrival"] >= since and r["rung"] == rung]
+    return late[0] - since if late else None

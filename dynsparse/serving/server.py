@@ -3,6 +3,7 @@
 import collections
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -31,15 +32,24 @@ class Server:
         runtime: Its signal is, or holds, `deadline` where rungs should follow it.
         deadline: Hears of arrivals, and says whose case is hopeless.
         limit: Requests that may wait, at least 1.
+        lowest: Rung below which the runtime does not go.
 
     Raises:
         ValueError: If the limit is below 1.
     """
 
-    def __init__(self, runtime: Runtime, *, deadline: Deadline, limit: int = 1000):
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        deadline: Deadline,
+        limit: int = 1000,
+        lowest: int = 0,
+    ):
         if limit < 1:
             raise ValueError(f"limit must be at least 1 request, got {limit}.")
-        self._runtime, self._deadline, self._limit = runtime, deadline, limit
+        self._runtime, self._deadline = runtime, deadline
+        self._limit, self._lowest = limit, lowest
         self._waiting: collections.deque[_Request] = collections.deque()
         self._changed = threading.Condition()
         self._open = True
@@ -97,14 +107,21 @@ class Server:
                     return
                 request = self._waiting.popleft()
                 waiting = [request, *self._waiting]
-            now = time.monotonic()
-            slacks = [other.deadline - now for other in waiting]
+            # A future that its caller has cancelled can take no answer.
+            if request.future.set_running_or_notify_cancel():
+                self._serve(request, waiting)
+
+    def _serve(self, request: _Request, waiting: Sequence[_Request]):
+        now = time.monotonic()
+        slacks = [other.deadline - now for other in waiting]
+        try:
             ladder, number = self._runtime.ladder, len(request.x)
-            if self._deadline.hopeless(ladder, number, slacks[0]):
+            if self._deadline.hopeless(ladder, number, slacks[0], self._lowest):
+                self._deadline.refused()
                 late = f"{1e3 * slacks[0]:.0f} ms left, which no rung can meet"
-                request.future.set_exception(Refused(late))
-                continue
-            try:
-                request.future.set_result(self._runtime.predict(request.x, slacks))
-            except Exception as error:  # the caller's, such as a wrong shape
-                request.future.set_exception(error)
+                raise Refused(late)
+            answer = self._runtime.predict(request.x, slacks)
+        except Exception as error:  # the caller's, such as a wrong shape
+            request.future.set_exception(error)
+        else:
+            request.future.set_result(answer)

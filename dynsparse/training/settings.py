@@ -1,7 +1,7 @@
 """The settings of a run, checked once."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.budgets import (
@@ -93,8 +93,8 @@ class EvaluationSettings:
         num_pictures: Test pictures in kept.png.
     """
 
-    densities: tuple[float, ...]
-    budgets: tuple[float, ...]
+    densities: Sequence[float]
+    budgets: Sequence[float]
     batch_size: int
     latency_repeats: int
     num_pictures: int

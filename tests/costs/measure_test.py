@@ -2,7 +2,10 @@
 
 import time
 
-from dynsparse.costs import median_seconds
+import jax
+import jax.numpy as jnp
+
+from dynsparse.costs import median_seconds, peak_bytes
 
 
 def test_calls_take_turns_in_changing_order_after_one_warm_up():
@@ -19,3 +22,13 @@ def test_the_median_ignores_a_hiccup():
     delays = iter([0.0, 0.02, 0.5, 0.02])
     seconds = median_seconds(dict(a=lambda: time.sleep(next(delays))), repeats=3)
     assert 0.02 <= seconds["a"] < 0.2
+
+
+def test_the_peak_holds_what_lies_between_two_products():
+    def between(x, width):
+        wide = jnp.ones((x.shape[1], width)) * x[0, 0]
+        return jnp.tanh(x @ wide) @ wide.T
+
+    x = jax.ShapeDtypeStruct((64, 8), jnp.float32)
+    compiled = jax.jit(between, static_argnums=1).lower(x, 4096).compile()
+    assert peak_bytes(compiled) >= 64 * 4096 * 4  # its activations

@@ -40,6 +40,7 @@ def simulate(times, *, slowdown=lambda now: 1.0, hold=0.25, pinned=None, jitter=
         slacks = [a + DEADLINE - now for a in waiting]
         waiting.popleft()
         if signal.hopeless(ladder, 1, slacks[0]):
+            signal.refused()
             rows.append((arrival, None, False))
             continue
         if pinned is None:
@@ -94,6 +95,19 @@ def test_deadlines_hold_again_within_a_second_of_competition(slowdown):
     assert {rung for arrival, rung, _ in rows if 1 < arrival < 5} == {2}
 
 
+@pytest.mark.parametrize(
+    "stall",
+    [
+        lambda now: 200.0 if 10 <= now < 10.1 else 1.0,  # one pass, of seconds
+        lambda now: 30.0 if 10 <= now < 12 else 1.0,  # all of two seconds
+    ],
+)
+def test_after_a_stall_requests_are_answered_again(stall):
+    rows = simulate(load("constant", seconds=30.0), slowdown=stall)
+    assert in_time(rows, end=9.0) == 1
+    assert in_time(rows, start=16.0) >= 0.99
+
+
 @pytest.mark.parametrize("interval", [0.012, 0.022, 0.03])
 def test_a_constant_load_makes_no_oscillation(interval):
     rungs = [
@@ -111,7 +125,11 @@ def test_up_only_when_it_was_allowed_all_along():
 
 def test_down_at_once():
     controller = Hysteresis(hold=100.0)
-    assert [controller.update(t, r) for t, r in ((0.0, 2), (1.0, 0), (2.0, 2))] == [2, 0, 0]
+    assert [controller.update(t, r) for t, r in ((0.0, 2), (1.0, 0), (2.0, 2))] == [
+        2,
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(

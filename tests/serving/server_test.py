@@ -19,7 +19,7 @@ from dynsparse.serving import (
 from dynsparse.serving.replay import (
     FIELDS,
     Requests,
-    back_on,
+    first_on,
     from_process,
     here,
     replay,
@@ -119,6 +119,20 @@ def test_an_error_is_the_callers_and_the_server_goes_on():
         assert server.submit(np.array([3]), 1.0).result(timeout=5).output.argmax() == 3
 
 
+def test_a_request_that_was_cancelled_costs_the_others_nothing():
+    gate, deadline = threading.Event(), Deadline()
+    ladder = Pretended(SECONDS, lambda _: gate.wait(5))
+    with Server(Runtime(ladder, deadline), deadline=deadline) as server:
+        server.submit(np.array([1]), 10.0)
+        while len(server):
+            time.sleep(0.001)
+        cancelled = server.submit(np.array([1]), 10.0)
+        last = server.submit(np.array([2]), 10.0)
+        assert cancelled.cancel()
+        gate.set()
+        assert last.result(timeout=5).output.argmax() == 2
+
+
 def test_a_summary_counts_what_arrived_in_its_time():
     row = dict(policy="controller", budget=0.5, reason="")
     rows = [
@@ -132,8 +146,8 @@ def test_a_summary_counts_what_arrived_in_its_time():
     np.testing.assert_allclose(found["in_time"], 1 / 3)
     np.testing.assert_allclose(found["refused"], 1 / 3)
     np.testing.assert_allclose(found["accuracy"], 0.75)
-    assert back_on(rows, 1, 1.0) == 0.5
-    assert back_on(rows, 0, 1.0) is None
+    assert first_on(rows, 1, 1.0) == 1.5
+    assert first_on(rows, 0, 1.1) is None
 
 
 def burn(seconds):

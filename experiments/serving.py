@@ -1,0 +1,267 @@
+"""Does a model that moves its budget hold its deadlines where a fixed one does not?
+
+    python -m experiments.serving --out DIR
+
+Claim: under a spike of twice what the full model can serve, the controller answers at
+least 95 % of the requests in time, and 99 % from two seconds after it, for at most two
+points of accuracy during the spike; within two seconds of its end the top rung is back;
+and when another process takes a core, deadlines hold again within a second. What would
+refute it: any of these figures missed, or a single rung that does as well.
+
+Cluttered digits, `conv_vit` with eight blocks, tokens gated at any budget, trained once
+(in runs/serving). A request is 64 test pictures, to be answered within three times the
+median of the top rung on the idle machine. Requests come from another process, Poisson.
+Processor seconds are those of this process, over passes at one rung after the other.
+"""
+
+import multiprocessing
+import pathlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from experiments.alone import Report, Row, run_alone
+
+RUN = pathlib.Path("runs/serving")
+SECONDS = 30.0  # of each replay; its middle third is the spike, or the competition
+SIZE = 64
+FIELDS = (
+    "load",
+    "policy",
+    "phase",
+    "requests",
+    "in_time",
+    "refused",
+    "accuracy",
+    "budget",
+    "p95_ms",
+    "top_after_s",
+    "idle_ms",
+    "cpu_s_per_1000",
+    "peak_mb",
+)
+
+
+def sweep(add):
+    """One call of `add` per load."""
+    add(load="none")
+    add(load="spike")
+    add(load="competition")
+
+
+def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
+    """Serves the model under one load.
+
+    Args:
+        load: "none" for the ladder itself, "spike", or "competition": a constant load
+            of which the middle third shares the machine with a process that burns a
+            core.
+        small: Whether a few seconds and an untrained model will do, to test with.
+
+    Returns:
+        A row per rung, or per policy and phase.
+    """
+    from dynsparse.serving import trial
+    from dynsparse.serving.replay import first_on, summary
+
+    seconds = 3.0 if small else SECONDS
+    ladder, requests = _ladder(small)
+    if load == "none":
+        return [_row(load=load, **row) for row in _rungs(ladder, requests, small)]
+    rows: list[Row] = []
+    third = seconds / 3
+    top = len(ladder.rungs) - 1
+    phases = dict(
+        before=(0.0, third),
+        during=(third, 2 * third),
+        first_second=(third, third + 1),
+        after_1_s=(third + 1, 2 * third),
+        after_2_s=(2 * third + 2, seconds),
+    )
+    source = _source(load, seconds)
+    trial.try_policies(
+        ladder,
+        requests,
+        load="spike" if load == "spike" else "constant",
+        seconds=seconds,
+        seed=0,
+        source=source,
+        watch=rows.append,
+    )
+    found = []
+    for policy in dict.fromkeys(row["policy"] for row in rows):
+        chosen = [row for row in rows if row["policy"] == policy]
+        for phase, (start, end) in phases.items():
+            back = None
+            if phase == "after_2_s":
+                back = first_on(chosen, top, since=2 * third)
+            found.append(
+                _row(
+                    load=load,
+                    policy=policy,
+                    phase=phase,
+                    top_after_s=back,
+                    **summary(chosen, start, end),
+                )
+            )
+    return found
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return dict.fromkeys(FIELDS) | values
+
+
+def _ladder(small: bool):
+    """The trained model's ladder and its labelled requests."""
+    import numpy as np
+
+    from configs import cluttered_digits
+    from dynsparse import training
+    from dynsparse.serving import trial
+
+    config = cluttered_digits.get_config("soft_topk")
+    config.model.depth = 1 if small else 8
+    config.evaluation.densities = (1.0, 0.25)
+    config.evaluation.budgets = (0.15,) if not small else (1.0,)
+    config.data.num_validation = 500
+    if small:
+        few = {"data.num_train": 64, "data.num_validation": 20, "data.num_test": 128}
+        config.update_from_flattened_dict(few)
+    experiment = training.prepare(config.to_dict())
+    state = experiment.initial_state
+    if not small:
+        state = training.train(experiment, RUN)
+    split = experiment.dataset.test
+    inputs = split.images.astype(np.float32) / 255
+    ladder = trial.build_ladder(
+        experiment.trainer.model(state),
+        experiment.prices,
+        inputs[:SIZE],
+        rungs=3 if small else 6,
+        size=SIZE,
+        lowest=0.15,
+    )
+    deadline = trial.PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
+    requests = trial.group(inputs, split.labels, size=SIZE, deadline=deadline)
+    return ladder, requests
+
+
+def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
+    """Accuracy, processor time and memory of each rung, with nothing else to do."""
+    import numpy as np
+
+    number = min(len(requests.inputs), 2 if small else 150)
+    for index, rung in enumerate(ladder.rungs):
+        used, right = time.process_time(), []
+        for x, labels in zip(
+            requests.inputs[:number], requests.labels[:number], strict=True
+        ):
+            right.append((ladder(index, x).argmax(-1) == labels).mean())
+        used = time.process_time() - used
+        yield dict(
+            policy=f"rung {index}",
+            phase="idle",
+            requests=number,
+            accuracy=float(np.mean(right)),
+            budget=rung.budget,
+            idle_ms=1e3 * rung.seconds[SIZE],
+            cpu_s_per_1000=1000 * used / (number * SIZE),
+            peak_mb=rung.peak_bytes[SIZE] / 1e6,
+        )
+
+
+def _source(load: str, seconds: float):
+    """Requests from another process; a third one burns a core, if it is to."""
+    from dynsparse.serving.replay import from_process
+
+    def source(times):
+        context = multiprocessing.get_context("spawn")
+        burner = None
+        try:
+            for index, arrival in from_process(times):
+                middle = seconds / 3 <= times[index] < 2 * seconds / 3
+                if load == "competition" and middle and burner is None:
+                    burner = context.Process(target=burn, daemon=True)
+                    burner.start()
+                if burner is not None and not middle:
+                    burner.kill()
+                yield index, arrival
+        finally:
+            if burner is not None:
+                burner.kill()
+
+    return source
+
+
+def burn():
+    """Takes a core until it is killed."""
+    while True:
+        pass
+
+
+def report(results: Sequence[Row]) -> Report:
+    """The table, the claim's figures, and time to answer by policy."""
+    rungs = [row for row in results if row["load"] == "none"]
+    find = lambda load, policy, phase: next(
+        row
+        for row in results
+        if (row["load"], row["policy"], row["phase"]) == (load, policy, phase)
+    )
+    during, after = (find("spike", "controller", p) for p in ("during", "after_2_s"))
+    before = find("spike", "controller", "before")
+    burdened = find("competition", "controller", "after_1_s")
+    pinned = [
+        (row["policy"], row["in_time"])
+        for row in results
+        if (row["load"], row["phase"]) == ("spike", "during")
+    ]
+    slowest, fastest = rungs[-1]["idle_ms"], rungs[0]["idle_ms"]
+    notes = [
+        f"The top rung takes {slowest:.1f} ms for a request of {SIZE}, "
+        f"{slowest / fastest:.1f} times as long as the lowest.",
+        f"Spike, controller: {during['in_time']:.1%} in time during it, "
+        f"{after['in_time']:.1%} from 2 s after it; accuracy {during['accuracy']:.1%} "
+        f"during it, {before['accuracy']:.1%} before; top rung back after "
+        f"{after['top_after_s']:.2f} s. During it by policy: "
+        + ", ".join(f"{policy} {share:.1%}" for policy, share in pinned)
+        + ".",
+        f"Competition, controller: {burdened['in_time']:.1%} in time from 1 s after it "
+        "began.",
+        "Shares of the requests that arrived in a phase; a refused request is not in "
+        "time. after_1_s: from one second into the middle third to its end; after_2_s: "
+        "from two seconds after it. budget: mean MACs over dense of what was answered.",
+    ]
+    return Report(
+        rows=results,
+        columns=FIELDS,
+        notes=notes,
+        figure=lambda figure: _draw(figure, results),
+    )
+
+
+def _draw(figure, results: Sequence[Row]):
+    loads = ("spike", "competition")
+    axes = figure.subplots(1, len(loads), sharey=True)
+    phases = ("before", "during", "after_2_s")
+    for ax, load in zip(axes, loads, strict=True):
+        policies = list(
+            dict.fromkeys(r["policy"] for r in results if r["load"] == load)
+        )
+        for index, phase in enumerate(phases):
+            chosen = [r for r in results if (r["load"], r["phase"]) == (load, phase)]
+            ax.bar(
+                [x + 0.27 * (index - 1) for x in range(len(policies))],
+                [100 * row["in_time"] for row in chosen],
+                width=0.25,
+                color=("#56B4E9", "#D55E00", "#009E73")[index],
+                label=phase.replace("after_2_s", "from 2 s after"),
+            )
+        ax.set_xticks(range(len(policies)), policies, rotation=40, ha="right")
+        ax.set_title(load)
+    axes[0].set_ylabel("% of the requests answered in time")
+    axes[1].legend(loc="lower right", fontsize=8)
+
+
+if __name__ == "__main__":
+    run_alone(sys.modules["__main__"])
