@@ -25,8 +25,6 @@ _HOMES = {
     "serve_run": "show",
 }
 
-__all__ = sorted(_HOMES)
-
 
 def __getattr__(name: str):
     if name in _HOMES:

@@ -106,10 +106,8 @@ class Ladder:
         state = nnx.state(model)
         programs, calls, spent = {}, {}, []
         for index, density in enumerate(densities):
-            view = dict(execution="compact")
-            if density is not None:
-                view["density"] = density
-            fast = evaluating(model, **view)
+            choice = {} if density is None else dict(density=density)
+            fast = evaluating(model, execution="compact", **choice)
             spent.append(_budget(fast, prices, examples))
             for size in batch_sizes:
                 program = _compile(fast, state, examples, size)
@@ -183,8 +181,7 @@ def _densities(
 ) -> list[float | None]:
     if not any(isinstance(node, Density) for _, node in nnx.iter_graph(model)):
         return [None]
-    bought = {largest_density(prices, budget) for budget in budgets}
-    return sorted(bought)
+    return [*sorted({largest_density(prices, budget) for budget in budgets})]
 
 
 def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:

@@ -18,7 +18,7 @@ from dynsparse.serving.runtime import Runtime
 from dynsparse.serving.server import Refused, Server
 from dynsparse.serving.signals import Pinned
 
-FIELDS = (
+FIELDS: tuple[str, ...] = (
     "policy",
     "arrival",
     "rung",

@@ -88,8 +88,9 @@ def serve_run(
     whole = True
     with _Watch(console, rows) as watch:
         try:
-            options = dict(load=load, seconds=seconds, seed=seed)
-            try_policies(ladder, requests, watch=watch, **options)
+            try_policies(
+                ladder, requests, load=load, seconds=seconds, seed=seed, watch=watch
+            )
         except KeyboardInterrupt:
             whole = False
     if rows:
