@@ -11,6 +11,7 @@ from tests.layers.rows import build
 
 ROWS = dict(
     uniform=dict(low=0.2, high=0.6, full=0.25),
+    log_uniform=dict(low=0.1, high=0.8, full=0.25),
     sandwich=dict(low=0.2, high=0.9, draws=2),
 )
 
@@ -36,6 +37,15 @@ def test_uniform_densities_fill_the_range_and_the_share_of_full_ones():
     rest = drawn[~full]
     assert ((rest >= 0.2) & (rest < 0.6)).all()
     np.testing.assert_allclose(rest.mean(), 0.4, atol=4 * 0.4 / (12 * 15_000) ** 0.5)
+
+
+def test_log_uniform_densities_are_as_many_in_each_octave():
+    drawn = draw("log_uniform")[:, 0]
+    rest = drawn[drawn != 1]
+    octaves, _ = np.histogram(rest, (0.1, 0.2, 0.4, 0.8001))
+    assert octaves.sum() == len(rest)
+    share, error = 1 / 3, 4 * (2 / 9 / len(rest)) ** 0.5
+    np.testing.assert_allclose(octaves / len(rest), share, atol=error)
 
 
 def test_a_sandwich_has_both_ends_and_draws_between_them():

@@ -39,5 +39,9 @@ class Uniform(DensitySampling):
     def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
         """Returns one density, in float32."""
         choice, draw = jax.random.split(key)
-        density = jax.random.uniform(draw, (1,), minval=self.low, maxval=self.high)
+        density = self.between(jax.random.uniform(draw, (1,)))
         return jnp.where(jax.random.bernoulli(choice, self.full), 1.0, density)
+
+    def between(self, share: Float[Array, "passes"]) -> Float[Array, "passes"]:
+        """The density at a share, in [0, 1), of the way from low to high."""
+        return self.low + share * (self.high - self.low)
