@@ -21,7 +21,7 @@ from experiments.alone import Report, Row, run_alone
 from experiments.trained import train
 
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
-SEEDS = (0, 1, 2)
+SEEDS = (0,)  # more of them make an interval
 ALLOWED = 0.005  # of accuracy
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, by the number of pairs
 

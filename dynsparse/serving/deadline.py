@@ -1,6 +1,8 @@
 """The signal of requests that must be answered in time."""
 
 import collections
+import math
+import statistics
 
 from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.signals import Allowance, Moment, Signal
@@ -11,13 +13,15 @@ _PASSES = 8  # that say how slow the machine is
 class Deadline(Signal):
     """The highest rung at which every waiting request is still answered in time.
 
-    Two conditions, of which the first looks at what waits and the second ahead: served
-    one after the other, each waiting request has to meet its deadline; and a rung has
-    to be able to serve requests as fast as they come, or the next ones will not.
+    Two conditions, of which the first looks ahead and lasts, and the second looks at
+    what waits: a rung has to be able to serve requests as fast as they come; and served
+    one after the other, each waiting request has to meet its deadline. The second comes
+    and goes with every burst, so that it binds the request at hand alone.
 
     The times of the ladder are those of an idle machine. Where others take a part of
-    it, passes take longer. What the last eight took, the longest left out, says by how
-    much: one stall changes nothing, and two slow passes are believed.
+    it, passes take longer; what the last eight took says by how much. Keeping up is a
+    matter of their mean; deadlines, of the longest but one: one stall changes nothing,
+    and two slow passes are believed.
 
     Args:
         margin: Share of the slack that a plan may fill, in (0, 1].
@@ -49,22 +53,19 @@ class Deadline(Signal):
         return len(self._arrivals) / self.window
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung that meets both conditions, or the lowest."""
-        rate = self.rate(moment.now)
-        for rung in reversed(range(len(ladder.rungs))):
-            seconds = self.slowdown * ladder.seconds(rung, moment.number)
-            keeps_up = rung == 0 or rate * seconds <= self.busy
-            in_time = all(
-                (place + 1) * seconds <= self.margin * slack
-                for place, slack in enumerate(moment.slacks)
-            )
-            if keeps_up and in_time:
-                break
-        tightest = min(moment.slacks, default=float("inf"))
+        """The highest rungs that meet the first condition, and both, or the lowest."""
+        rate, number = self.rate(moment.now), moment.number
+        mean = max(1.0, statistics.fmean(self._ratios))
+        share = [self.margin * slack / (i + 1) for i, slack in enumerate(moment.slacks)]
+        tightest = min(share, default=math.inf)
+        seconds = [ladder.seconds(rung, number) for rung in range(len(ladder.rungs))]
+        keeps_up = [i for i, s in enumerate(seconds) if rate * mean * s <= self.busy]
+        in_time = [i for i, s in enumerate(seconds) if self.slowdown * s <= tightest]
         return Allowance(
-            rung,
-            f"{len(moment.slacks)} waiting, tightest {1e3 * tightest:.0f} ms; "
-            f"{rate:.0f} requests/s, passes {self.slowdown:.2f} times as long",
+            max(keeps_up, default=0),
+            f"{len(moment.slacks)} waiting, {1e3 * tightest:.0f} ms for each; "
+            f"{rate:.0f} requests/s, passes {mean:.2f} times as long",
+            max(in_time, default=0),
         )
 
     @property

@@ -59,11 +59,12 @@ class Runtime:
         with self._lock:
             moment = Moment(time.monotonic(), len(x), slacks)
             allowed = self.signal.allows(self.ladder, moment)
-            rung = self.controller.update(moment.now, allowed.rung)
+            lasting = self.controller.update(moment.now, allowed.rung)
+            rung = min(lasting, allowed.lowest)
         start = time.monotonic()
         output = self.ladder(rung, x)
         seconds = time.monotonic() - start
         with self._lock:
             self.signal.observe(self.ladder.seconds(rung, len(x)), seconds)
-        held = "" if rung == allowed.rung else f"; rung {allowed.rung} not for long"
+        held = f"; rung {allowed.lowest} not for long yet" * (rung < allowed.lowest)
         return Answer(output, rung, seconds, allowed.reason + held)

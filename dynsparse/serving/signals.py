@@ -27,10 +27,22 @@ class Moment(NamedTuple):
 
 
 class Allowance(NamedTuple):
-    """The highest rung that a signal allows, and why, in words."""
+    """What a signal allows.
+
+    Attributes:
+        rung: The highest rung, as far as things last.
+        reason: Why, in words.
+        at_once: A lower one, for this request alone; None where there is no such need.
+    """
 
     rung: int
     reason: str
+    at_once: int | None = None
+
+    @property
+    def lowest(self) -> int:
+        """The strictest of both."""
+        return self.rung if self.at_once is None else min(self.rung, self.at_once)
 
 
 class Signal(abc.ABC):
@@ -152,8 +164,11 @@ class Lowest(Signal):
         self._signals = signals
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """What the strictest allows, with its reason."""
-        return min(s.allows(ladder, moment) for s in self._signals)
+        """What the strictest allows, lasting and at once, with its reason."""
+        allowed = [signal.allows(ladder, moment) for signal in self._signals]
+        strictest = min(allowed, key=lambda one: one.lowest)
+        lasting = min(one.rung for one in allowed)
+        return Allowance(lasting, strictest.reason, strictest.lowest)
 
     def observe(self, predicted: float, seconds: float):
         """Passes it on to all of them."""
