@@ -140,7 +140,7 @@ def _ladder(small: bool):
         inputs[:SIZE],
         rungs=3 if small else 6,
         size=SIZE,
-        lowest=0.15,
+        lowest=0.15 if small else 0.09,
     )
     deadline = trial.PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
     requests = trial.group(inputs, split.labels, size=SIZE, deadline=deadline)
@@ -241,26 +241,32 @@ def report(results: Sequence[Row]) -> Report:
 
 
 def _draw(figure, results: Sequence[Row]):
-    loads = ("spike", "competition")
-    axes = figure.subplots(1, len(loads), sharey=True)
-    phases = ("before", "during", "after_2_s")
-    for ax, load in zip(axes, loads, strict=True):
+    loads, phases = ("spike", "competition"), ("before", "during", "after_2_s")
+    axes = figure.subplots(
+        2, len(loads), sharex="col", sharey="row", height_ratios=(2, 1)
+    )
+    for (ax, below), load in zip(axes.T, loads, strict=True):
         policies = list(
             dict.fromkeys(r["policy"] for r in results if r["load"] == load)
         )
         for index, phase in enumerate(phases):
             chosen = [r for r in results if (r["load"], r["phase"]) == (load, phase)]
+            places = [x + 0.27 * (index - 1) for x in range(len(policies))]
+            color = ("#56B4E9", "#D55E00", "#009E73")[index]
             ax.bar(
-                [x + 0.27 * (index - 1) for x in range(len(policies))],
+                places,
                 [100 * row["in_time"] for row in chosen],
                 width=0.25,
-                color=("#56B4E9", "#D55E00", "#009E73")[index],
+                color=color,
                 label=phase.replace("after_2_s", "from 2 s after"),
             )
-        ax.set_xticks(range(len(policies)), policies, rotation=40, ha="right")
+            accuracy = [100 * (row["accuracy"] or 0) for row in chosen]
+            below.plot(places, accuracy, "os^"[index], color=color)
+        below.set_xticks(range(len(policies)), policies, rotation=40, ha="right")
         ax.set_title(load)
-    axes[0].set_ylabel("% of the requests answered in time")
-    axes[1].legend(loc="lower right", fontsize=8)
+    axes[0, 0].set_ylabel("in time, % of the requests")
+    axes[1, 0].set_ylabel("accuracy, %")
+    axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 
 
 if __name__ == "__main__":
