@@ -1,0 +1,87 @@
+"""The health of gates in closed form, and the words for what is wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dynsparse.training.diagnostics import (
+    GateHealth,
+    complaints,
+    diagnose,
+    gap_complaint,
+)
+
+LABELS = np.array([0, 0, 1, 1])
+
+
+def health(rows):
+    (found,) = diagnose({"body": np.asarray(rows, np.float32)}, LABELS).values()
+    return found
+
+
+def test_spreads_are_over_examples_and_over_classes():
+    found = health([[1, 1], [0, 0], [1, 0], [1, 0]])
+    assert found.density == 0.5
+    np.testing.assert_allclose(found.example_spread, np.std([1, 0, 0.5, 0.5]))
+    assert found.class_spread == 0
+    found = health([[1, 1], [1, 1], [1, 0], [0, 0]])
+    np.testing.assert_allclose(found.class_spread, np.std([1, 0.25]))
+
+
+def test_units_that_never_or_always_open_are_counted():
+    found = health([[1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 1, 1], [1, 0, 0, 0]])
+    assert (found.always_open, found.never_open) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("rows", "bits"),
+    [
+        ([[1], [0], [1], [0]], 1.0),
+        ([[1], [0], [0], [0]], 0.8112781),  # h(1/4)
+        ([[1, 1], [1, 0], [1, 1], [1, 0]], 0.5),  # mean over the units
+        ([[0.3], [0.3], [0.3], [0.3]], 0.0),  # random, whatever the input
+        ([[1], [1], [1], [1]], 0.0),
+    ],
+)
+def test_mutual_information_of_unit_and_input(rows, bits):
+    np.testing.assert_allclose(health(rows).mutual_information, bits, atol=1e-6)
+
+
+def test_rows_that_decide_are_units_of_their_example():
+    tokens = np.random.default_rng(0).integers(0, 2, (4, 3, 2)).astype(np.float32)
+    whole = diagnose({"a": tokens}, LABELS)["a"]
+    assert whole == diagnose({"a": tokens.reshape(4, 6)}, LABELS)["a"]
+
+
+FINE = GateHealth(
+    density=0.5,
+    example_spread=0.1,
+    class_spread=0.1,
+    mutual_information=0.3,
+    never_open=0.0,
+    always_open=0.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(), []),
+        (dict(never_open=1.0), ["body is closed for every input"]),
+        (dict(always_open=1.0), ["body is open for every input: it saves nothing"]),
+        (
+            dict(mutual_information=0.0),
+            ["body ignores its input (0.0000 bits a unit)"],
+        ),
+        (dict(never_open=0.9, always_open=0.1), []),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(changes, words):
+    assert complaints({"body": dataclasses.replace(FINE, **changes)}) == words
+
+
+def test_a_gap_between_training_and_evaluation_is_said_where_it_is_large():
+    assert gap_complaint(0.9, 0.87) == []
+    (line,) = gap_complaint(0.9, 0.3)
+    assert "accuracy 0.900 in training, 0.300 in evaluation" in line
