@@ -21,7 +21,7 @@ def exact_budget(
         scorer=scorer,
         temperature_schedule=temperature_schedule,
         density_sampling=dict(
-            name="uniform",
+            name="log_uniform",
             low=0.1,  # lowest density that a step draws
             high=1.0,
             full=0.25,  # share of the steps that run at full density
