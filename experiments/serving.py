@@ -24,7 +24,7 @@ from typing import Any
 from experiments.alone import Report, Row, run_alone
 
 RUN = pathlib.Path("runs/serving")
-SECONDS = 30.0  # of each replay; its middle third is the spike, or the competition
+SECONDS = 24.0  # of each replay; its middle third is the spike, or the competition
 SIZE = 64
 FIELDS = (
     "load",

@@ -32,7 +32,7 @@ class Deadline(Signal):
         ValueError: If a value is out of range.
     """
 
-    def __init__(self, margin: float = 0.9, busy: float = 0.85, window: float = 1.0):
+    def __init__(self, margin: float = 0.9, busy: float = 1.0, window: float = 1.5):
         for name, value in (("margin", margin), ("busy", busy)):
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {value}.")

@@ -152,7 +152,7 @@ def test_every_waiting_request_has_to_meet_its_deadline(slacks, rung):
     ("rate", "rung"), [(40, 2), (50, 1), (80, 1), (90, 0), (500, 0)]
 )
 def test_a_rung_has_to_keep_up_with_arrivals(rate, rung):
-    signal = Deadline(busy=0.85)
+    signal = Deadline(busy=0.85, window=1.0)
     for index in range(rate):
         signal.arrived(index / rate)
     assert signal.allows(Pretended(SECONDS), Moment(0.999, 1, (9.0,))).rung == rung
