@@ -5,11 +5,11 @@ import importlib
 import json
 import pathlib
 import sys
-import types
 
 import pytest
 
 from experiments import alone
+from tests.experiments import squares
 
 NAMES = sorted(
     path.stem
@@ -19,23 +19,10 @@ NAMES = sorted(
 
 
 @pytest.fixture
-def experiment():
-    """Squares, with every trial noted."""
-    module = types.ModuleType("experiments.squares", "Squares?\n\nClaim: they are.\n\n")
-    module.asked = []
-    module.sweep = lambda add: [add(number=n) for n in (1, 2, 3)]
-
-    def measure(number):
-        module.asked.append(number)
-        if number == module.fails:
-            raise KeyboardInterrupt
-        return dict(number=number, square=float(number**2))
-
-    module.measure, module.fails = measure, None
-    module.report = lambda rows: alone.Report(
-        rows, ["square"], ["A note."], lambda figure: figure.subplots().plot([1, 2])
-    )
-    return module
+def experiment(tmp_path, monkeypatch):
+    """Squares, with every trial noted in a file."""
+    monkeypatch.setattr(squares, "LOG", str(tmp_path / "asked"))
+    return squares
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,17 +56,18 @@ def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
 
 
 def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
-    experiment.fails = 2
+    fails = tmp_path / "asked.fails"
+    fails.touch()
     with pytest.raises(KeyboardInterrupt):
         alone.run_alone(experiment, ["--out", str(tmp_path)])
-    experiment.fails = None
+    fails.unlink()
     alone.run_alone(experiment, ["--out", str(tmp_path)])
-    assert experiment.asked == [1, 2, 2, 3]
+    assert (tmp_path / "asked").read_text().split() == ["1", "2", "2", "3"]
     assert not (tmp_path / "rows.jsonl").exists()
 
 
-def test_a_docstring_without_a_claim_is_named(experiment):
-    experiment.__doc__ = "No claim."
+def test_a_docstring_without_a_claim_is_named(experiment, monkeypatch):
+    monkeypatch.setattr(experiment, "__doc__", "No claim.")
     with pytest.raises(ValueError, match=r"experiments\.squares states no claim"):
         alone.claim(experiment)
 

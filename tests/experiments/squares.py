@@ -1,0 +1,36 @@
+"""Squares?
+
+Claim: they are.
+
+An experiment to test the form with. A trial notes itself in the file that it is given,
+and stops where that is its number.
+"""
+
+import pathlib
+
+from experiments.alone import Report
+
+
+def sweep(add):
+    """Three numbers."""
+    for number in (1, 2, 3):
+        add(number=number, log=LOG)
+
+
+LOG = ""
+
+
+def measure(*, number: int, log: str) -> dict:
+    """The square of a number, unless the file beside the log forbids it."""
+    with open(log, "a") as file:
+        file.write(f"{number}\n")
+    if pathlib.Path(f"{log}.fails").exists() and number == 2:
+        raise KeyboardInterrupt
+    return dict(number=number, square=float(number**2))
+
+
+def report(rows):
+    """A table of one column."""
+    return Report(
+        rows, ["square"], ["A note."], lambda figure: figure.subplots().plot([1, 2])
+    )
