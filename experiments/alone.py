@@ -5,45 +5,26 @@ An experiment file imports no jax when it is imported and holds
 - its docstring: the question, the command, `Claim: ...` and what would refute it;
 - `sweep(add)`: one call of `add(**trial)` per trial;
 - `measure(**trial)`: runs one trial and returns one row or several, plain values;
-- `report(results)`: from all the rows to a `Report`.
+- `report(results)`: from all the rows to a `reports.Report`.
 
 `run_alone` gives it `python -m experiments.NAME --out DIR`.
 """
 
 import argparse
 import concurrent.futures
-import csv
-import dataclasses
 import importlib
 import json
 import multiprocessing
 import pathlib
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-Row = Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What an experiment says.
-
-    Attributes:
-        rows: Of the csv: every row with the same columns.
-        columns: Those that the table of report.md shows.
-        notes: Paragraphs below the table.
-        figure: Draws on a new matplotlib figure, or None.
-    """
-
-    rows: Sequence[Row]
-    columns: Sequence[str]
-    notes: Sequence[str] = ()
-    figure: Callable[[Any], None] | None = None
+from dynsparse.reports import Row, write_report
 
 
 def claim(experiment: types.ModuleType) -> str:
@@ -94,7 +75,15 @@ def run_alone(experiment: types.ModuleType, argv: Sequence[str] | None = None):
 
     from dynsparse.training.provenance import provenance
 
-    write(experiment, experiment.report(rows), out, provenance())
+    name = name_of(experiment).rpartition(".")[2]
+    write_report(
+        out,
+        experiment.report(rows),
+        name=name,
+        claim=claim(experiment),
+        command=f"python -m experiments.{name} --out DIR",
+        where=provenance(),
+    )
     log.unlink()
     console.print(f"wrote {out / 'report.md'}")
 
@@ -119,51 +108,3 @@ def _measure(name: str, trial: Row) -> list[Row]:
 def _entry(line: str) -> tuple[str, list[Row]]:
     entry = json.loads(line)
     return json.dumps(entry["trial"]), entry["rows"]
-
-
-def write(experiment: types.ModuleType, report: Report, out: pathlib.Path, where: Row):
-    """Writes NAME.csv, report.md and figure.png into `out`.
-
-    Args:
-        experiment: Whose report it is.
-        report: What it says.
-        out: An existing folder.
-        where: Commit, device and versions that the numbers come from.
-    """
-    name = name_of(experiment).rpartition(".")[2]
-    with (out / f"{name}.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(report.rows[0]))
-        table.writeheader()
-        table.writerows(report.rows)
-    lines = [
-        f"# {name}",
-        claim(experiment),
-        f"`python -m experiments.{name} --out DIR`",
-        f"`{json.dumps(where)}`",
-        markdown_table(report.rows, report.columns),
-        *report.notes,
-    ]
-    if report.figure is not None:
-        import matplotlib.figure
-
-        figure = matplotlib.figure.Figure(figsize=(9, 5), dpi=130, layout="constrained")
-        report.figure(figure)
-        figure.savefig(out / "figure.png")
-        lines.append(f"![{name}](figure.png)")
-    (out / "report.md").write_text("\n\n".join(lines) + "\n")
-
-
-def markdown_table(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """`rows` as a table of `columns`; floats with four digits."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += [
-        "| " + " | ".join(_cell(row[column]) for column in columns) + " |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

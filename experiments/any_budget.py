@@ -17,7 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 from experiments.trained import train
 
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 
 SCORES = np.array([0.8, -0.4, 0.3, -1.1], np.float32)
 K = 2  # units that a subset opens

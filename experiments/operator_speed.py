@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 
 TRIAL = ("operator", "n", "batch")
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")

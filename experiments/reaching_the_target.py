@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 from experiments.trained import train
 
 TARGETS = (0.3, 0.5, 0.7)

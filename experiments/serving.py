@@ -21,7 +21,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 
 RUN = pathlib.Path("runs/serving")
 SECONDS = 24.0  # of each replay; its middle third is the spike, or the competition

@@ -18,7 +18,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.alone import Report, Row, run_alone
+from dynsparse.reports import Report, Row
+from experiments.alone import run_alone
 from experiments.networks import gated
 
 FIELDS = (

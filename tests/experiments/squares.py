@@ -8,7 +8,7 @@ and stops where that is its number.
 
 import pathlib
 
-from experiments.alone import Report
+from dynsparse.reports import Report
 
 
 def sweep(add):
