@@ -8,12 +8,14 @@ above the MAC ratio, as masks alone give ("I ran it, and it is not faster").
 
 Each network has all its MACs but those of the gates in gated layers of one granularity.
 Every density is measured beside the dense network, in one process, taking turns;
-untrained weights and random inputs, since neither changes the time. Gates of a varying
+untrained weights and random inputs, since neither changes the time; a time ratio is
+the median of those within a turn. Gates of a varying
 count are biased so that each opens the given share of the inputs: of the batch, or of a
 stream of eight, one at a time.
 """
 
 import functools
+import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -98,7 +100,7 @@ def measure(
     if repeats is None:
         once = costs.median_seconds(dict(dense=calls["dense"]), repeats=3)["dense"]
         repeats = max(15, round(3 / once))
-    seconds = costs.median_seconds(calls, repeats=repeats)
+    turns = costs.seconds_by_turn(calls, repeats=repeats)
 
     prices = costs.Prices(network, jax.ShapeDtypeStruct(inputs[:1].shape, inputs.dtype))
     memory = {key: costs.peak_bytes(value) for key, value in compiled.items()}
@@ -107,7 +109,7 @@ def measure(
         masks = costs.run_gates(nnx.view(views[name], execution="masked"), inputs)
         budget = costs.itemize(prices, masks, num_examples=number).budget
         opened = sum(float((mask > 0).mean()) for mask in masks.values()) / len(masks)
-        ratio = seconds[name] / seconds["dense"]
+        ratio = costs.median_ratio(turns[name], turns["dense"])
         rows.append(
             dict(
                 granularity=granularity,
@@ -118,7 +120,7 @@ def measure(
                 time_ratio=ratio,
                 efficiency=budget / ratio,
                 saved=(1 - ratio) / (1 - budget) if budget < 1 else None,
-                dense_ms=1e3 * seconds["dense"] / len(passes),
+                dense_ms=1e3 * statistics.median(turns["dense"]) / len(passes),
                 memory_ratio=memory[program(name)] / memory["dense"],
             )
         )

@@ -3,7 +3,13 @@
 from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
 from dynsparse.costs.budget import largest_density
 from dynsparse.costs.macs import count_macs
-from dynsparse.costs.measure import median_seconds, peak_bytes, run_gates
+from dynsparse.costs.measure import (
+    median_ratio,
+    median_seconds,
+    peak_bytes,
+    run_gates,
+    seconds_by_turn,
+)
 from dynsparse.costs.prices import GatedPart, PriceCurve, Prices
 
 __all__ = [
@@ -16,7 +22,9 @@ __all__ = [
     "count_macs",
     "itemize",
     "largest_density",
+    "median_ratio",
     "median_seconds",
     "peak_bytes",
     "run_gates",
+    "seconds_by_turn",
 ]

@@ -3,7 +3,7 @@
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -42,10 +42,10 @@ def peak_bytes(compiled: jax.stages.Compiled) -> int:
     return int(max(account.peak_memory_in_bytes, held))
 
 
-def median_seconds(
+def seconds_by_turn(
     calls: Mapping[Any, Callable[[], Any]], *, repeats: int
-) -> dict[Any, float]:
-    """Median wall-clock seconds of each call, measured side by side.
+) -> dict[Any, list[float]]:
+    """Wall-clock seconds of each call, turn by turn, measured side by side.
 
     The calls take turns, so that a machine that slows down slows them all, in an order
     drawn anew each time: what runs before a call leaves it a warm cache or a cold one.
@@ -54,7 +54,7 @@ def median_seconds(
 
     Args:
         calls: Functions without arguments, by name; what they return is waited for.
-        repeats: Timed runs of each, at least 1.
+        repeats: Turns, at least 1.
     """
     seconds: dict[Any, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -66,4 +66,21 @@ def median_seconds(
             start = time.perf_counter()
             jax.block_until_ready(calls[name]())
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    return seconds
+
+
+def median_seconds(
+    calls: Mapping[Any, Callable[[], Any]], *, repeats: int
+) -> dict[Any, float]:
+    """Median of `seconds_by_turn` for each call."""
+    turns = seconds_by_turn(calls, repeats=repeats)
+    return {name: statistics.median(times) for name, times in turns.items()}
+
+
+def median_ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    """Median over the turns of one call's seconds by another's.
+
+    Within a turn the machine is the same for both, so that minutes in which it is
+    slower do not count for the one and not for the other.
+    """
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))

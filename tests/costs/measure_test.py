@@ -4,8 +4,9 @@ import time
 
 import jax
 import jax.numpy as jnp
+import pytest
 
-from dynsparse.costs import median_seconds, peak_bytes
+from dynsparse.costs import median_ratio, median_seconds, peak_bytes
 
 
 def test_calls_take_turns_in_changing_order_after_one_warm_up():
@@ -22,6 +23,12 @@ def test_the_median_ignores_a_hiccup():
     delays = iter([0.0, 0.02, 0.5, 0.02])
     seconds = median_seconds(dict(a=lambda: time.sleep(next(delays))), repeats=3)
     assert 0.02 <= seconds["a"] < 0.2
+
+
+def test_a_ratio_is_that_within_a_turn_however_the_machine_drifts():
+    slow = [1.0, 1.0, 1.0, 3.0, 3.0]
+    assert median_ratio([0.5 * x for x in slow], slow) == 0.5
+    assert median_ratio([0.5, 0.5, 9.0, 1.5, 1.5], slow) == pytest.approx(0.5)
 
 
 def test_the_peak_holds_what_lies_between_two_products():
