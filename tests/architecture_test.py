@@ -34,7 +34,7 @@ ALLOWED = {
         "data",
         "reports",
     },
-    "serving": {"ops", "gates.base", "costs", "data", "reports"},
+    "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports"},
     "reports": set(),
     "launching": set(),
 }

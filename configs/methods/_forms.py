@@ -70,6 +70,7 @@ def _method(
         density_sampling=density_sampling,
         penalties=penalties,  # by their files in budgets/penalties
         budget_constraint=None,
+        budget_sharing=None,
         density_ramp=None,
         distillation=None,
         gate_optimizer=dict(  # of the parameters of gates and scorers

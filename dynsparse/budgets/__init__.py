@@ -2,19 +2,34 @@
 
 from dynsparse.budgets import controllers, penalties, sampling
 from dynsparse.budgets.constraint import BudgetConstraint, check_target
+from dynsparse.budgets.densities import (
+    densities_at,
+    find_shares,
+    fix_densities,
+    has_density,
+    set_density,
+    spread_of,
+)
 from dynsparse.budgets.distillation import Distillation
 from dynsparse.budgets.ramp import DensityRamp
-from dynsparse.budgets.sampling import set_density
+from dynsparse.budgets.sharing import BudgetShares, BudgetSharing
 from dynsparse.budgets.usage import Usage
 
 __all__ = [
     "BudgetConstraint",
+    "BudgetShares",
+    "BudgetSharing",
     "DensityRamp",
     "Distillation",
     "Usage",
     "check_target",
     "controllers",
+    "densities_at",
+    "find_shares",
+    "fix_densities",
+    "has_density",
     "penalties",
     "sampling",
     "set_density",
+    "spread_of",
 ]

@@ -1,17 +1,27 @@
 """From a budget to a density: k is chosen from the bill."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from dynsparse.costs.prices import Prices
 from dynsparse.gates.base import num_open
 
+_LEVELS = 4096  # tried where layers have densities of their own
 
-def largest_density(prices: Prices, budget: float) -> float:
+
+def largest_density(
+    prices: Prices,
+    budget: float,
+    spread: Callable[[float], Mapping[str, float]] | None = None,
+) -> float:
     """Largest density of the top-k gates that the budget pays for.
 
     Args:
-        prices: Of a model with top-k gates, which share the density.
+        prices: Of a model with top-k gates.
         budget: Fraction of the dense MACs allowed, in (0, 1].
+        spread: From the one density to that of each layer, by layer; none may fall
+            where it rises. None: all have the same.
 
     Returns:
         A density at which some gate opens a whole number of units. Gates of a varying
@@ -24,13 +34,18 @@ def largest_density(prices: Prices, budget: float) -> float:
     if not fixed:
         raise ValueError("no gate of this model has a density to choose.")
     units = {part.name: part.num_units // part.num_rows for part in fixed}
-    densities = sorted({k / n for n in units.values() for k in range(n + 1)})
+    if spread is None:
+        spread = lambda density: dict.fromkeys(units, density)
+        densities = sorted({k / n for n in units.values() for k in range(n + 1)})
+    else:
+        densities = [level / _LEVELS for level in range(_LEVELS + 1)]
 
     def affordable(density: float) -> bool:
+        by_layer = spread(density)
         counts = {
             name: np.array(
                 [
-                    part.num_rows * num_open(density, units[name])
+                    part.num_rows * num_open(by_layer[name], units[name])
                     if part.kind == "fixed"
                     else part.num_units
                 ]

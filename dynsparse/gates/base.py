@@ -4,6 +4,7 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -146,12 +147,16 @@ class Gate(nnx.Module, abc.ABC):
 class TopkGate(Gate):
     """A gate that opens exactly round(density * n) of n units.
 
+    Attributes:
+        learns_density: Whether the gradient of its mask reaches its density.
+
     Args:
         density: Initial value of the `Density` Variable, in [0, 1].
     """
 
     count = "fixed"
     competes = True
+    learns_density: ClassVar[bool] = False
 
     def __init__(self, *, density: float):
         check_density(density)
@@ -185,6 +190,11 @@ class TopkGate(Gate):
         if static is not None:
             return static
         return jnp.round(self.density[...] * n).astype(jnp.int32)
+
+    def sloped_count(self, n: int) -> Float[Array, ""]:
+        """`num_open`, with the derivative of density * n."""
+        slope = self.density[...] * n
+        return self.num_open(n) + (slope - jax.lax.stop_gradient(slope))
 
     def static_count(self, n: int) -> int | None:
         """Units of `n` that open, where a view has fixed the density."""

@@ -22,6 +22,8 @@ class GumbelTopk(TopkGate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
+    learns_density = True
+
     def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
         super().__init__(density=density)
         self.temperature = initial_temperature(temperature)
@@ -31,8 +33,11 @@ class GumbelTopk(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
+        n = scores.shape[-1]
         perturbed = ops.gumbel_perturb(self.noise(), scores)
-        soft = ops.soft_topk_mask(perturbed, k, self.temperature[...])
-        mask = ops.straight_through(ops.hard_topk_mask(perturbed, k), soft)
+        soft = ops.soft_topk_mask(
+            perturbed, self.sloped_count(n), self.temperature[...]
+        )
+        hard = ops.hard_topk_mask(perturbed, self.num_open(n))
+        mask = ops.straight_through(hard, soft)
         return certain(mask.astype(scores.dtype))

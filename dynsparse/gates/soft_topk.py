@@ -12,7 +12,8 @@ class SoftTopk(TopkGate):
 
     The mask is hard in the forward pass; its gradient is that of `ops.soft_topk_mask`,
     which sums to zero over the units, so that the scores cannot drift together.
-    `open_prob` is that soft mask.
+    `open_prob` is that soft mask. By the density, the derivative is that of a
+    count which may be any real number.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -27,6 +28,8 @@ class SoftTopk(TopkGate):
         ValueError: If a value is out of range or `family` unknown.
     """
 
+    learns_density = True
+
     def __init__(
         self, *, density: float, temperature: float, family: str, rngs: nnx.Rngs
     ):
@@ -40,6 +43,6 @@ class SoftTopk(TopkGate):
         highest = self.highest(scores)
         if self.deterministic:
             return highest
-        k = self.num_open(scores.shape[-1])
+        k = self.sloped_count(scores.shape[-1])
         soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
         return GateOutput(ops.straight_through(highest.mask, soft), soft)

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Shaped
 
+from dynsparse.budgets import densities_at, fix_densities, has_density, spread_of
 from dynsparse.costs import (
     Prices,
     itemize,
@@ -21,7 +22,7 @@ from dynsparse.costs import (
     peak_bytes,
     run_gates,
 )
-from dynsparse.gates.base import Density, evaluating
+from dynsparse.gates.base import evaluating
 
 Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
 
@@ -31,7 +32,7 @@ class Rung:
     """One budget of a model, measured on this machine.
 
     Attributes:
-        density: Of the top-k gates; None for gates of a varying count.
+        density: Of the top-k gates together; None for gates of a varying count.
         budget: MACs that it spends, as a fraction of the dense ones: exactly where
             every gate fixes its count, else the mean over the examples of `compile`.
         seconds: Median time of one pass, by batch size.
@@ -106,8 +107,9 @@ class Ladder:
         state = nnx.state(model)
         programs, calls, spent = {}, {}, []
         for index, density in enumerate(densities):
-            choice = {} if density is None else dict(density=density)
-            fast = evaluating(model, execution="compact", **choice)
+            fast = evaluating(model, execution="compact")
+            if density is not None:
+                fast = fix_densities(fast, densities_at(model, density))
             spent.append(_budget(fast, prices, examples))
             for size in batch_sizes:
                 program = _compile(fast, state, examples, size)
@@ -178,10 +180,11 @@ class Ladder:
 
 def _densities(
     model: nnx.Module, prices: Prices, budgets: Sequence[float]
-) -> list[float | None]:
-    if not any(isinstance(node, Density) for _, node in nnx.iter_graph(model)):
+) -> Sequence[float | None]:
+    if not has_density(model):
         return [None]
-    return [*sorted({largest_density(prices, budget) for budget in budgets})]
+    spread = spread_of(model)
+    return sorted({largest_density(prices, budget, spread) for budget in budgets})
 
 
 def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from dynsparse.budgets import densities_at
 from dynsparse.costs import Bill, itemize, median_seconds
 from dynsparse.data import Split
 from dynsparse.training.diagnostics import GateHealth, diagnose
@@ -16,7 +17,7 @@ from dynsparse.training.evaluation import (
     compile_forward,
     evaluate,
 )
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.experiment import Experiment, find_densities
 from dynsparse.training.recovery import Recovery, score_recovery, true_patches
 from dynsparse.training.step import State
 
@@ -76,11 +77,15 @@ class Point:
 def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Point]:
     """Evaluates compact execution over `split` at every point, from dense to sparse."""
     wanted = experiment.settings.evaluation
+    model = experiment.trainer.model(state)
+    densities = find_densities(model, experiment.prices, experiment.settings)
     forwards: dict[str, Forward] = {
         str(density): compile_forward(
-            experiment.trainer, execution="compact", density=density
+            experiment.trainer,
+            densities={} if density is None else densities_at(model, density),
+            execution="compact",
         )
-        for density in experiment.densities
+        for density in densities
     }
     answers = {
         name: evaluate(forward, state, split, batch_size=wanted.batch_size)

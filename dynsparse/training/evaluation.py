@@ -1,7 +1,8 @@
 """Evaluation without noise: accuracy and decisions over a split."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Bool, Float, Int
 
-from dynsparse.budgets import set_density
+from dynsparse.budgets import fix_densities, set_density
 from dynsparse.data import Split
 from dynsparse.gates.base import GateRecord, evaluating, records
 from dynsparse.training.step import State, Trainer, reseed, to_float
@@ -38,13 +39,20 @@ class Answers:
 Forward = Callable[..., Any]
 
 
-def compile_forward(trainer: Trainer, *, noise: bool = False, **view: Any) -> Forward:
+def compile_forward(
+    trainer: Trainer,
+    *,
+    noise: bool = False,
+    densities: Mapping[str, float] = MappingProxyType({}),
+    **view: Any,
+) -> Forward:
     """Compiles evaluation; each batch shape is compiled at its first call.
 
     Args:
         trainer: Holds the model.
         noise: Whether gates decide as in training.
-        **view: Arguments for `nnx.view`, such as `execution="compact", density=0.5`.
+        densities: By layer, static, for compact execution (`budgets.densities_at`).
+        **view: Arguments for `nnx.view`, such as `execution="compact"`.
 
     Returns:
         `forward(state, images, key, density=None) -> (logits, decisions by layer)`.
@@ -54,7 +62,7 @@ def compile_forward(trainer: Trainer, *, noise: bool = False, **view: Any) -> Fo
 
     @jax.jit
     def forward(weights, images, key, density):
-        model = evaluating(trainer.model(weights), **view)
+        model = fix_densities(evaluating(trainer.model(weights), **view), densities)
         if noise:
             model = nnx.view(model, deterministic=False, raise_if_not_found=False)
         reseed(model, key)

@@ -9,9 +9,9 @@ import numpy as np
 from flax import nnx
 
 from dynsparse import data, models
+from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
-from dynsparse.gates.base import Density
 from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
@@ -30,8 +30,8 @@ class Experiment:
         trainer: Steps the state.
         initial_state: Before the first step.
         prices: Of the model.
-        densities: Points of the curve, from dense to sparse; (None,) for a model whose
-            gates fix no density.
+        densities: Points of the curve before training, from dense to sparse; (None,)
+            for a model whose gates fix no density.
         grid: Where the tokens lie, for models that have them.
     """
 
@@ -51,6 +51,7 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     Args:
         config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
             `gate_optimizer`, `train`, `evaluation`, `penalties`, `budget_constraint`,
+            `budget_sharing`,
             `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`
             and the number `seed`.
 
@@ -71,7 +72,10 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     )
     example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
     prices = Prices(model, example)
-    densities = _densities(model, prices, settings)
+    if settings.budget_sharing is not None:
+        costs = {name: curve.costs[-1] for name, curve in prices.shares().items()}
+        settings.budget_sharing.attach(model, costs)
+    densities = find_densities(model, prices, settings)
     trainer, state = Trainer.create(
         model,
         make_optimizer(
@@ -86,11 +90,18 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     )
 
 
-def _densities(
+def find_densities(
     model: nnx.Module, prices: Prices, settings: Settings
 ) -> tuple[float | None, ...]:
-    if not any(isinstance(node, Density) for _, node in nnx.iter_graph(model)):
+    """The densities asked for and those that the budgets buy, from dense to sparse.
+
+    Args:
+        model: What a budget buys depends on its `BudgetShares`, if it has any.
+        prices: Of the model.
+        settings: Of the run.
+    """
+    if not has_density(model):
         return (None,)
-    wanted = settings.evaluation
-    bought = [largest_density(prices, budget) for budget in wanted.budgets]
+    wanted, spread = settings.evaluation, spread_of(model)
+    bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))

@@ -6,6 +6,7 @@ from typing import Any
 
 from dynsparse.budgets import (
     BudgetConstraint,
+    BudgetSharing,
     DensityRamp,
     Distillation,
     controllers,
@@ -125,6 +126,7 @@ class Settings:
     evaluation: EvaluationSettings
     penalties: tuple[Penalty, ...]
     budget_constraint: BudgetConstraint | None
+    budget_sharing: BudgetSharing | None
     density_sampling: DensitySampling | None
     density_ramp: DensityRamp | None
     distillation: Distillation | None
@@ -137,6 +139,10 @@ class Settings:
             raise ValueError(
                 "density_ramp: there is neither a density_sampling nor a "
                 "budget_constraint whose densities it could move."
+            )
+        if self.budget_sharing is not None and self.density_sampling is None:
+            raise ValueError(
+                "budget_sharing: needs a density_sampling, whose densities it divides."
             )
         if self.distillation is not None and (
             self.density_sampling is None or self.density_sampling.passes == 1
@@ -157,6 +163,7 @@ class Settings:
             name: None if config[name] is None else _section(kind, config, name)
             for name, kind in (
                 ("budget_constraint", BudgetConstraint),
+                ("budget_sharing", BudgetSharing),
                 ("density_ramp", DensityRamp),
                 ("distillation", Distillation),
                 ("temperature_schedule", TemperatureSchedule),

@@ -8,17 +8,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from dynsparse.budgets import Usage, check_target, set_density
-from dynsparse.costs import PriceCurve, Prices
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    GateRecord,
-    certain,
-    evaluating,
-    records,
-)
+from dynsparse.costs import Prices
+from dynsparse.gates.base import Gate, GateRecord, evaluating, records
 from dynsparse.training.annealing import temperatures
+from dynsparse.training.budgeting import Budgeting
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
 
@@ -41,8 +34,7 @@ class Trainer:
         gates: The gates by the name of their records, for their surrogates.
         samples: Passes of a step: as many as the gate that wants most, or as there are
             densities.
-        prices: Of each layer, as `Usage` has them.
-        floor: Likewise.
+        budgeting: What a step may spend.
     """
 
     graphdef: nnx.GraphDef
@@ -51,8 +43,7 @@ class Trainer:
     settings: Settings
     gates: dict[str, Gate]
     samples: int
-    prices: dict[str, PriceCurve]
-    floor: float
+    budgeting: Budgeting
 
     @classmethod
     def create(
@@ -69,15 +60,10 @@ class Trainer:
                 that has to be the only one is not, gates and densities both want
                 several passes, or a target cannot be met.
         """
-        gates, floor = find_gates(model), prices.floor / prices.dense
+        gates = find_gates(model)
         _check_gates(model, gates, settings)
-        constraint = settings.budget_constraint
-        if constraint is not None:
-            if not gates:
-                raise ValueError("budget_constraint: the model has no gate.")
-            check_target(constraint.target, floor, "budget_constraint")
-        drawn = settings.density_sampling
-        densities = 1 if drawn is None else drawn.passes
+        budgeting = Budgeting.create(model, settings, prices)
+        densities = budgeting.passes
         samples = max([1, *(gate.samples for gate in gates.values())])
         if densities > 1 and samples > 1:
             raise ValueError(
@@ -92,7 +78,7 @@ class Trainer:
             params=params,
             variables=nnx.to_pure_dict(variables),
             optimizer=transform.init(params),
-            constraint={} if constraint is None else constraint.init(),
+            constraint=budgeting.init(),
             key=jax.random.key(settings.seed),
             step=jnp.zeros((), jnp.int32),
         )
@@ -103,8 +89,7 @@ class Trainer:
             settings,
             gates,
             max(samples, densities),
-            prices.shares(),
-            floor,
+            budgeting,
         )
         return trainer, state
 
@@ -123,16 +108,18 @@ class Trainer:
             jax.random.fold_in(state["key"], state["step"])
         )
         progress = state["step"] / self.settings.train.num_steps
-        spent = self._look(state, noise_key, images, progress)
+        budgeting = self.budgeting
+        decide = lambda: self._run(evaluating(self.model(state)), noise_key, 0, images)
+        spent = budgeting.look(state["step"], progress, lambda: decide()[1])
 
-        def loss(params):
+        def loss(params, nudges):
             model = self.model(state | dict(params=params))
             passes = []
             for index in range(self.samples):
-                self._set_density(model, density_key, index, progress)
+                budgeting.set_density(model, density_key, index, progress, nudges)
                 passes.append(self._run(model, noise_key, index, images))
             logits, decisions = jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
-            usage = self._usage(decisions, progress)
+            usage = budgeting.usage(decisions, progress)
             value, metrics = objective(
                 logits,
                 labels,
@@ -141,18 +128,21 @@ class Trainer:
                 self.settings.penalties,
                 self.settings.distillation,
             )
-            value, constraint = self._constrain(
-                state["constraint"], value, metrics, usage, spent
+            value, constraint, prices = budgeting.constrain(
+                state["constraint"], value, usage, spent
             )
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]
                 self._anneal(model, state["step"])
             *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
             variables = nnx.to_pure_dict(variables)
-            return value, (metrics | dict(loss=value), variables, constraint)
+            metrics |= prices | dict(loss=value)
+            return value, (metrics, variables, constraint)
 
-        (_, aux), gradient = jax.value_and_grad(loss, has_aux=True)(state["params"])
+        learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        (_, aux), (gradient, slopes) = learn(state["params"], budgeting.nudges())
         metrics, variables, constraint = aux
+        metrics |= budgeting.shadow_prices(slopes)
         updates, optimizer = self.transform.update(
             gradient, state["optimizer"], state["params"]
         )
@@ -165,57 +155,6 @@ class Trainer:
             key=state["key"],
             step=state["step"] + 1,
         ), metrics
-
-    def _set_density(self, model: nnx.Module, key: jax.Array, index: int, progress):
-        drawn = self.settings.density_sampling
-        if drawn is not None:
-            densities = drawn(key)
-            density = densities[index % drawn.passes]
-            set_density(model, self._ramp(density, progress))
-
-    def _ramp(self, value, progress):
-        ramp = self.settings.density_ramp
-        return value if ramp is None else ramp(value, progress)
-
-    def _look(self, state: State, key: jax.Array, images: jax.Array, progress):
-        """What evaluation would spend on this batch, or nan where it is not time."""
-        constraint = self.settings.budget_constraint
-        if constraint is None:
-            return None
-
-        def look():
-            model = evaluating(self.model(state))
-            _, decisions = self._run(model, key, 0, images)
-            opened = jax.tree.map(
-                lambda d: certain((d.mask > 0).astype(jnp.float32)[None]),
-                decisions,
-                is_leaf=lambda x: isinstance(x, GateOutput),
-            )
-            return self._usage(opened, 0.0).budget()
-
-        due = state["step"] % constraint.look_every == 0
-        due &= progress >= constraint.look_from
-        return jax.lax.cond(due, look, lambda: jnp.float32(jnp.nan))
-
-    def _constrain(self, state: State, value, metrics: State, usage: Usage, spent):
-        """Returns the loss with what the budget costs, and the constraint's state."""
-        constraint = self.settings.budget_constraint
-        if constraint is None:
-            return value, state
-        expected = usage.budget(constraint.leak)
-        gap = jnp.where(jnp.isnan(spent), state["gap"], spent - expected)
-        excess = expected - self._ramp(constraint.target, usage.progress)
-        metrics.update(budget_price=constraint.price(state), budget_gap=gap)
-        value = value + constraint.price(state) * excess
-        return value, constraint.update(state, excess, jax.lax.stop_gradient(gap))
-
-    def _usage(self, decisions: dict[str, GateOutput], progress) -> Usage:
-        return Usage(
-            decisions=decisions,
-            prices=self.prices,
-            floor=self.floor,
-            progress=progress,
-        )
 
     def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
         """Returns the logits and decisions of one pass; all draw from one key."""

@@ -3,9 +3,9 @@
 from typing import Any
 
 from dynsparse import lookup
-from dynsparse.budgets.sampling.base import DensitySampling, set_density
+from dynsparse.budgets.sampling.base import DensitySampling
 
-__all__ = ["DensitySampling", "available", "from_config", "set_density"]
+__all__ = ["DensitySampling", "available", "from_config"]
 
 
 def available() -> list[str]:

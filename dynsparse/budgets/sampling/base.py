@@ -3,10 +3,7 @@
 import abc
 import dataclasses
 
-from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
-
-from dynsparse.gates.base import Density
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,10 +36,3 @@ class DensitySampling(abc.ABC):
     @abc.abstractmethod
     def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
         """Returns the densities of a step, in float32, the largest first."""
-
-
-def set_density(model: nnx.Module, density: Float[Array, ""]):
-    """Sets every `Density` of `model`, if it has any, in place."""
-    for _, node in nnx.iter_graph(model):
-        if isinstance(node, Density):
-            node[...] = density

@@ -1,0 +1,95 @@
+"""The densities of a model's gates at a level: the same for all, or learned shares.
+
+A level is the density that they have together, in [0, 1]. Without `BudgetShares` every
+layer has it.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse.budgets.sharing import BudgetShares
+from dynsparse.gates.base import Density, TopkGate
+
+
+def set_density(
+    model: nnx.Module,
+    level: Float[Array, ""],
+    nudges: Mapping[str, Float[Array, ""]] | None = None,
+):
+    """Sets every `Density` of `model`, if it has any, in place.
+
+    Args:
+        model: In masked execution.
+        level: In [0, 1].
+        nudges: Added to the density of a layer, by layer: to differentiate by it.
+    """
+    shares, layers = find_shares(model), [name for name, _ in _gated(model)]
+    found = dict.fromkeys(layers, level) if shares is None else shares(level)
+    for path, node in nnx.iter_graph(model):
+        if isinstance(node, Density):
+            name = _layer_of("/".join(map(str, path)), layers)
+            density = found.get(name, level)
+            node[...] = density + nudges[name] if nudges else density
+
+
+def spread_of(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
+    """What `costs.largest_density` asks for: None where layers share one density."""
+    if find_shares(model) is None:
+        return None
+    return functools.partial(densities_at, model)
+
+
+def densities_at(model: nnx.Module, level: float) -> dict[str, float]:
+    """The density of each layer with a top-k gate, by layer: plain numbers.
+
+    Args:
+        model: With parameters that are no tracers.
+        level: In [0, 1].
+    """
+    shares = find_shares(model)
+    if shares is None:
+        return {name: level for name, _ in _gated(model)}
+    return {name: float(d) for name, d in shares(jnp.float32(level)).items()}
+
+
+def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
+    """Views `model` with static densities, as compact execution needs them.
+
+    Args:
+        model: It shares its arrays with what is returned.
+        densities: From `densities_at`.
+    """
+    for name, density in densities.items():
+        within = lambda path, _, name=name: _inside("/".join(map(str, path)), name)
+        model = nnx.view(model, only=within, density=density)
+    return model
+
+
+def has_density(model: nnx.Module) -> bool:
+    """Whether a gate of the model has a density to choose."""
+    return any(True for _ in _gated(model))
+
+
+def find_shares(model: nnx.Module) -> BudgetShares | None:
+    """What divides the budget of the model, if anything does."""
+    return getattr(model, "budget_shares", None)
+
+
+def _gated(model: nnx.Module) -> Iterator[tuple[str, TopkGate]]:
+    for path, module in nnx.iter_modules(model):
+        gate = getattr(module, "gate", None)
+        if isinstance(gate, TopkGate):
+            yield "/".join(map(str, path)), gate
+
+
+def _layer_of(path: str, layers: list[str]) -> str:
+    """The innermost of `layers` that holds `path`."""
+    return max((name for name in layers if _inside(path, name)), key=len, default="")
+
+
+def _inside(path: str, layer: str) -> bool:
+    return not layer or path == layer or path.startswith(f"{layer}/")

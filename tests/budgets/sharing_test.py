@@ -1,0 +1,161 @@
+"""One budget for all gates, divided between the layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import costs, training
+from dynsparse.budgets import (
+    BudgetShares,
+    BudgetSharing,
+    densities_at,
+    fix_densities,
+    set_density,
+    spread_of,
+)
+from dynsparse.gates.base import GateRecord, evaluating, num_open, records
+from tests.training import tiny
+
+COSTS = dict(a=1.0, b=4.0, c=2.0)
+TINY = dict(model__granularity="neurons", model__depth=2)
+
+
+def shares(*preferences):
+    module = BudgetShares(costs=COSTS, temperature=0.7)
+    module.preferences[...] = jnp.array(preferences or (0.0, 0.0, 0.0))
+    return module
+
+
+@pytest.mark.parametrize("preferences", [(0.0, 0.0, 0.0), (2.0, -1.0, 0.3)])
+@pytest.mark.parametrize("level", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_every_level_spends_what_it_says(preferences, level):
+    spent = sum(COSTS[k] * d for k, d in shares(*preferences)(level).items())
+    np.testing.assert_allclose(spent, level * sum(COSTS.values()), atol=1e-5)
+
+
+def test_raising_the_level_lowers_no_density():
+    levels = np.linspace(0, 1, 50)
+    rows = np.array([list(shares(2.0, -1.0, 0.3)(x).values()) for x in levels])
+    assert (np.diff(rows, axis=0) >= -1e-6).all()
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A tiny mixer with two gated layers, and two steps of it."""
+    changes = TINY | dict(density_sampling__low=0.5, density_sampling__draws=0)
+    changes["scorer__hidden"] = 8
+    experiment = training.prepare(
+        tiny.config("soft_topk,mixer,shared_budget", **changes)
+    )
+    state = experiment.initial_state
+    step = jax.jit(experiment.trainer.step)
+    second, _ = step(state, *experiment.batches[0])  # the rate warms up from 0
+    return experiment, state, *step(second, *experiment.batches[1])
+
+
+def parted(run):
+    """The model of `run`, whose layers got different shares."""
+    experiment, state, *_ = run
+    model = nnx.clone(experiment.trainer.model(state))
+    model.budget_shares.preferences[...] = jnp.array([1.0, -1.0])
+    return experiment, model
+
+
+def capture(view, images):
+    graphdef, arrays = nnx.split(view)
+    call = lambda arrays, x: nnx.capture(nnx.merge(graphdef, arrays), GateRecord)(x)
+    return jax.jit(call)(arrays, images)
+
+
+def test_masked_and_compact_execution_open_what_the_shares_say(run):
+    experiment, model = parted(run)
+    images = experiment.batches[0][0].astype(np.float32) / 255
+    masked = evaluating(model)
+    set_density(masked, jnp.float32(0.5))
+    asked = densities_at(model, 0.5)
+    compact = fix_densities(evaluating(model, execution="compact"), asked)
+    assert len(set(asked.values())) == 2
+    (expected, captured), (answer, again) = (
+        capture(view, images) for view in (masked, compact)
+    )
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    for name, decision in records(captured).items():
+        n = decision.mask.shape[-1]
+        assert (decision.mask.sum(-1) == num_open(asked[name], n)).all()
+        np.testing.assert_array_equal(decision.mask, records(again)[name].mask)
+
+
+def test_a_budget_buys_the_largest_level_that_it_pays_for(run):
+    experiment, model = parted(run)
+    prices, spread = experiment.prices, spread_of(model)
+    spent = lambda level: prices.used(
+        {
+            name: np.array(
+                [
+                    part.num_rows
+                    * num_open(spread(level)[name], part.num_units // part.num_rows)
+                ]
+            )
+            for name, part in prices.parts.items()
+        }
+    )[0]
+    level = costs.largest_density(prices, 0.6, spread)
+    assert spent(level) <= 0.6 * prices.dense
+    more = next(x for x in np.arange(level, 1, 1e-3) if spent(x) > spent(level))
+    assert spent(more) > 0.6 * prices.dense
+
+
+def test_the_shares_learn_and_their_prices_are_the_gradient(run):
+    experiment, before, after, metrics = run
+    old, new = (s["params"]["budget_shares"]["preferences"] for s in (before, after))
+    assert (old != new).all()
+    for name in experiment.prices.parts:
+        assert np.isfinite(metrics[f"shadow_price/{name}"])
+        assert metrics[f"shadow_price/{name}"] != 0
+
+
+def test_the_gradient_by_the_density_is_that_of_the_soft_mask():
+    """Of a loss that is linear in the mask, where the straight-through one is exact."""
+    from dynsparse import gates, ops
+
+    gate = gates.from_config(
+        dict(name="soft_topk", density=0.5, temperature=0.8, family="logistic"),
+        rngs=nnx.Rngs(0),
+    )
+    scores, weights = jax.random.normal(jax.random.key(0), (2, 10))
+
+    graphdef, arrays = nnx.split(gate)
+    arrays = nnx.to_pure_dict(arrays)
+
+    def loss(density):
+        gate = nnx.merge(graphdef, arrays)
+        gate.density[...] = density
+        return (weights * gate(scores).mask).sum()
+
+    soft = lambda k: (weights * ops.soft_topk_mask(scores, k, 0.8)).sum()
+    slope = (soft(5.02) - soft(4.98)) / 0.04 * 10
+    np.testing.assert_allclose(jax.grad(loss)(jnp.float32(0.5)), slope, rtol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("argument", "changes", "message"),
+    [
+        ("hard_topk,mixer,shared_budget", {}, "masks of HardTopk .* have no gradient"),
+        ("dense,mixer,shared_budget", {}, "masks of Dense .* have no gradient"),
+        (
+            "soft_topk,mixer",
+            dict(budget_sharing=dict(temperature=1.0), density_sampling=None),
+            "needs a density_sampling",
+        ),
+    ],
+)
+def test_what_cannot_share_is_named(argument, changes, message):
+    with pytest.raises(ValueError, match=f"budget_sharing: .*{message}"):
+        training.prepare(tiny.config(argument, **TINY, **changes))
+
+
+def test_the_temperature_is_positive():
+    with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
+        BudgetSharing(temperature=0.0)
