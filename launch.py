@@ -1,4 +1,4 @@
-"""Runs one experiment from a config, resumes it, or serves it; see --help.
+"""Runs one experiment from a config, resumes, serves or compares it; see --help.
 
 Imports no jax until a run starts.
 """
@@ -15,6 +15,9 @@ def main(argv: list[str]) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 a mistake in the command."""
     console = Console(highlight=False, soft_wrap=True)
     try:
+        if launching.asks_to_compare(argv):
+            console.print(reports.compare_runs(launching.parse_compare(argv)))
+            return 0
         if launching.asks_to_serve(argv):
             return serve(launching.parse_serve(argv), console)
         request = launching.parse(argv)

@@ -1,5 +1,6 @@
 """The command line and the folder of a run; imports no jax."""
 
+from dynsparse.launching.compare import asks_to_compare, parse_compare
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.request import Request, parse
 from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
@@ -9,10 +10,12 @@ __all__ = [
     "Request",
     "ServeRequest",
     "UserError",
+    "asks_to_compare",
     "asks_to_serve",
     "check_config",
     "claim",
     "finished",
     "parse",
+    "parse_compare",
     "parse_serve",
 ]

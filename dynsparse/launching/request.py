@@ -34,6 +34,11 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   serving.csv and serving.png there
   --load          constant, ramp, sine or spike; 1 is what the full model can serve
   --rungs         budgets, from --lowest to all of the dense MACs
+
+  python launch.py --compare RUN_DIR RUN_DIR ...
+
+  --compare       folders of finished runs: prints what their configs differ in, then
+                  their numbers
 """
 
 

@@ -1,23 +1,52 @@
 """Tables and figures from the files that runs wrote; imports no jax, runs nothing."""
 
+from dynsparse.reports.board import write_board
+from dynsparse.reports.chance import (
+    Difference,
+    Interval,
+    holm,
+    mean_interval,
+    paired_difference,
+)
+from dynsparse.reports.compare import compare_runs
+from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
 from dynsparse.reports.kept import draw_kept
-from dynsparse.reports.report import Report, Row, markdown_table, write_report
+from dynsparse.reports.markup import Row, latex_table, markdown_table
+from dynsparse.reports.origin import common_origin
+from dynsparse.reports.report import Report, write_report
 from dynsparse.reports.serving import draw_serving, read_serving, serving_table
+from dynsparse.reports.sweep_folder import read_sweep
 from dynsparse.reports.table import curve_table, run_summary
+from dynsparse.reports.tradeoff import area, common_range, pareto_front
 
 __all__ = [
+    "BASELINES",
     "FIELDS",
+    "Difference",
+    "Interval",
     "Report",
     "Row",
+    "area",
+    "common_origin",
+    "common_range",
+    "compare_methods",
+    "compare_runs",
     "curve_table",
     "draw_curve",
     "draw_kept",
     "draw_serving",
+    "holm",
+    "latex_table",
     "markdown_table",
+    "mean_interval",
+    "paired_difference",
+    "pareto_front",
     "read_curve",
     "read_serving",
+    "read_sweep",
     "run_summary",
     "serving_table",
+    "write_board",
     "write_report",
 ]

@@ -2,14 +2,16 @@
 
 import csv
 import dataclasses
-import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import matplotlib
 import matplotlib.figure
 
-Row = Mapping[str, Any]
+from dynsparse.reports.markup import Row, latex_table, markdown_table
+from dynsparse.reports.origin import Origin, origin_in_words
+from dynsparse.reports.whole import whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,16 +19,20 @@ class Report:
     """What an experiment says.
 
     Attributes:
-        rows: Of the csv: every row with the same columns.
-        columns: Those that the table of report.md shows.
+        rows: Of report.csv: every row with the same columns.
+        columns: Those that the tables of report.md and report.tex show.
         notes: Paragraphs below the table.
         figure: Draws on a new matplotlib figure, or None.
+        table: Rows that those tables show in place of `rows`, in words; empty for none.
+        measured: Rows of seeds.csv: what `rows` were computed from; empty for none.
     """
 
     rows: Sequence[Row]
     columns: Sequence[str]
     notes: Sequence[str] = ()
     figure: Callable[[Any], None] | None = None
+    table: Sequence[Row] = ()
+    measured: Sequence[Row] = ()
 
 
 def write_report(
@@ -36,9 +42,11 @@ def write_report(
     name: str,
     claim: str,
     command: str,
-    where: Row,
+    where: Origin,
 ):
-    """Writes NAME.csv, report.md and figure.png into `out`.
+    """Writes report.csv, report.tex, figure.png, figure.svg and, last, report.md.
+
+    Each is there whole or as it was before, whatever happens while it is written.
 
     Args:
         out: An existing folder.
@@ -48,37 +56,44 @@ def write_report(
         command: Makes the report again.
         where: Commit, device and versions that the numbers come from.
     """
-    with (out / f"{name}.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(report.rows[0]))
-        table.writeheader()
-        table.writerows(report.rows)
+    table = report.table or report.rows
+    _write_rows(out / "report.csv", report.rows)
+    if report.measured:
+        _write_rows(out / "seeds.csv", report.measured)
+    with whole(out / "report.tex") as file:
+        file.write_text(latex_table(table, report.columns))
     lines = [
         f"# {name}",
         claim,
         f"`{command}`",
-        f"`{json.dumps(where)}`",
-        markdown_table(report.rows, report.columns),
+        origin_in_words(where, _seeds(report)),
+        markdown_table(table, report.columns),
         *report.notes,
     ]
     if report.figure is not None:
-        figure = matplotlib.figure.Figure(figsize=(9, 5), dpi=130, layout="constrained")
-        report.figure(figure)
-        figure.savefig(out / "figure.png")
+        _draw(out, report.figure)
         lines.append(f"![{name}](figure.png)")
-    (out / "report.md").write_text("\n\n".join(lines) + "\n")
+    with whole(out / "report.md") as file:
+        file.write_text("\n\n".join(lines) + "\n")
 
 
-def markdown_table(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """`rows` as a table of `columns`; floats with four digits."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += [
-        "| " + " | ".join(_cell(row[column]) for column in columns) + " |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+def _write_rows(path: pathlib.Path, rows: Sequence[Row]):
+    with whole(path) as file, file.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _draw(out: pathlib.Path, draw: Callable[[Any], None]):
+    figure = matplotlib.figure.Figure(figsize=(9, 5), layout="constrained")
+    draw(figure)
+    with whole(out / "figure.png") as file:
+        figure.savefig(file, dpi=130)
+    same = matplotlib.rc_context({"svg.hashsalt": "dynsparse"})  # bytes each time
+    with whole(out / "figure.svg") as file, same:
+        figure.savefig(file, metadata={"Date": None})
+
+
+def _seeds(report: Report) -> list[int]:
+    rows = [*report.rows, *report.measured]
+    return sorted({row["seed"] for row in rows if row.get("seed") is not None})

@@ -41,7 +41,7 @@ def test_committed_results_come_from_this_form(name):
     folder = pathlib.Path("experiments/results") / name
     text = (folder / "report.md").read_text()
     assert alone.claim(importlib.import_module(f"experiments.{name}")) in text
-    with (folder / f"{name}.csv").open() as file:
+    with (folder / "report.csv").open() as file:
         assert list(csv.DictReader(file))
 
 
@@ -51,7 +51,7 @@ def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
     for part in ("they are.", "| square |", "| 9 |", "A note.", "![squares]", "commit"):
         assert part in report
     assert (tmp_path / "figure.png").stat().st_size > 1000
-    with (tmp_path / "squares.csv").open() as file:
+    with (tmp_path / "report.csv").open() as file:
         assert [row["square"] for row in csv.DictReader(file)] == ["1.0", "4.0", "9.0"]
 
 

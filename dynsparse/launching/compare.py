@@ -1,0 +1,56 @@
+"""From the command line to the finished runs that are to be compared."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from dynsparse.launching.errors import UserError
+
+_FLAG = "compare"
+
+
+def asks_to_compare(argv: Sequence[str]) -> bool:
+    """Whether a command line is one to compare with."""
+    return any(_flag(word) == _FLAG for word in argv[1:])
+
+
+def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
+    """Returns the folders of `--compare RUN RUN ...`.
+
+    Args:
+        argv: As in `sys.argv`.
+
+    Raises:
+        UserError: If there are fewer than two, one is not the folder of a finished run,
+            or there is another flag.
+    """
+    runs: list[pathlib.Path] = []
+    for word in argv[1:]:
+        if _flag(word) not in (_FLAG, None):
+            raise UserError(f"--compare takes folders of runs only, got {word!r}.")
+        name = word.partition("=")[2] if _flag(word) else word
+        runs += [pathlib.Path(name)] if name else []
+    if len(runs) < 2:
+        raise UserError(
+            f"--compare needs two folders of runs or more, got {len(runs)}."
+        )
+    for run in runs:
+        _require_finished(run)
+    return runs
+
+
+def _flag(word: str) -> str | None:
+    """The name of a flag, or None for what is no flag."""
+    return word.lstrip("-").partition("=")[0] if word.startswith("-") else None
+
+
+def _require_finished(run: pathlib.Path):
+    """Refuses a folder without the two files that a comparison reads."""
+    for name in ("config.json", "result.json"):
+        try:
+            json.loads((run / name).read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"--compare: {str(run)!r} is not the folder of a finished run: its "
+                f"{name} cannot be read ({type(error).__name__})."
+            ) from error

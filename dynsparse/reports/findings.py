@@ -1,0 +1,110 @@
+"""What a comparison of methods found, in words."""
+
+from collections.abc import Mapping, Sequence
+
+from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.equal_macs import Verdict
+from dynsparse.reports.markup import Row, markdown_table, with_half
+from dynsparse.reports.points import Point, by_method, curves
+from dynsparse.reports.tradeoff import REACH, area, common_range
+
+_WORDS = ("better", "worse", "undecided")
+_BEATS = (
+    "Beats the best baseline at equal MACs, where it saves some (places are MACs / "
+    "dense MACs):"
+)
+
+
+def findings(
+    points: Sequence[Point],
+    verdicts: Mapping[Point, Verdict],
+    baselines: Mapping[str, str],
+) -> list[str]:
+    """Returns the paragraphs below the table.
+
+    They say where each method beats the best baseline, which baseline is missing, the
+    areas under the curves, and how the table is to be read.
+
+    Args:
+        points: Of all methods.
+        verdicts: On the points that a baseline could be compared with.
+        baselines: Method to its name in words.
+    """
+    methods = by_method(points)
+    claims = [
+        _claim(method, found, verdicts)
+        for method, found in methods.items()
+        if method not in baselines
+    ]
+    missing = [
+        f"No {words} (`{name}`) in this sweep."
+        for name, words in baselines.items()
+        if name not in methods
+    ]
+    paragraphs = [_BEATS, "\n".join(claims)] if claims else []
+    paragraphs += [" ".join(missing)] if missing else []
+    return [*paragraphs, *_areas(methods), *_reading(points)]
+
+
+def _claim(
+    method: str, points: Sequence[Point], verdicts: Mapping[Point, Verdict]
+) -> str:
+    places: dict[str, list[str]] = {word: [] for word in _WORDS}
+    saving = [point for point in points if point.mean_macs < 1 - REACH]
+    for point in saving:
+        if point in verdicts:
+            places[verdicts[point].word].append(f"{point.mean_macs:.2f}")
+    judged = sum(map(len, places.values()))
+    if not judged:
+        return f"- {method}: no baseline at equal MACs, nothing to judge."
+    holds = "does not hold"
+    if places["better"]:
+        holds = "holds" if len(places["better"]) == judged else "holds in part"
+    parts = [f"{word} at {', '.join(at)}" for word, at in places.items() if at]
+    if judged < len(saving):
+        parts.append(f"{len(saving) - judged} without a baseline at equal MACs")
+    return f"- {method}: {holds} ({'; '.join(parts)})."
+
+
+def _areas(methods: Mapping[str, Sequence[Point]]) -> list[str]:
+    """The table of areas, of the methods with a curve in each of their seeds."""
+    found = {method: curves(points) for method, points in methods.items()}
+    found = {
+        method: seeds
+        for method, seeds in found.items()
+        if min(map(len, seeds.values())) > 1
+    }
+    over = common_range([curve for seeds in found.values() for curve in seeds.values()])
+    if over is None:
+        return ["No area under the curves: no range of MACs is common to them."]
+    rows: list[Row] = []
+    for method, seeds in found.items():
+        interval = mean_interval([100 * area(curve, *over) for curve in seeds.values()])
+        words = with_half(interval.mean, interval.half, ".2f")
+        rows.append({"method": method, "area (%)": words, "seeds": interval.number})
+    return [
+        f"Area under accuracy against FLOPs: the mean accuracy of the curve, linear "
+        f"between its points, from {over[0]:.3f} to {over[1]:.3f} of the dense FLOPs, "
+        f"which all of these reach.",
+        markdown_table(rows, ["method", "area (%)", "seeds"]),
+    ]
+
+
+def _reading(points: Sequence[Point]) -> list[str]:
+    sizes = sorted({len(point.accuracy) for point in points})
+    seeds = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    paragraphs = [
+        f"Mean ± half of Student's 95 % interval over {seeds} seeds a point; the "
+        f"difference is paired by seed with the best baseline, read between its points "
+        f"at the same MACs; p of the paired t test, corrected by Holm over the table, "
+        f"decided below 5 %. ★: on the Pareto front of mean accuracy and MACs."
+    ]
+    if sizes[0] == 1:
+        paragraphs.append("A point with one seed has no interval and decides nothing.")
+    smaller = sorted({point.method for point in points if point.smaller})
+    if smaller:
+        paragraphs.append(
+            f"{', '.join(smaller)}: a smaller dense network, billed and timed as a "
+            f"fraction of the largest one of the sweep, which ran in other processes."
+        )
+    return paragraphs

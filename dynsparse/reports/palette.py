@@ -1,0 +1,57 @@
+"""Colours and markers that survive colour blindness and a grey printer."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+OKABE_ITO: tuple[str, ...] = (  # Okabe and Ito, 2008; without black and pale yellow
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
+_MARKERS = "os^vDPh"  # seven to six colours: 42 strokes before one comes again
+_BASELINE_MARKERS = "<>dXp"
+_GREYS = ("0.0", "0.45", "0.3", "0.6")
+_DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stroke:
+    """How a method is drawn.
+
+    Attributes:
+        color: Of line, marker and interval.
+        marker: Differs between methods, for print in grey.
+        dashes: Of the line, as matplotlib takes them.
+    """
+
+    color: str
+    marker: str
+    dashes: object
+
+
+def strokes(methods: Sequence[str], baselines: Sequence[str]) -> dict[str, Stroke]:
+    """Returns a stroke per method: baselines grey and dashed, the others in colour.
+
+    Args:
+        methods: In the order of the legend.
+        baselines: Those of `methods` that the others are compared with.
+    """
+    greys = zip(
+        itertools.cycle(_GREYS),
+        itertools.cycle(_BASELINE_MARKERS),
+        itertools.cycle(_DASHES),
+        strict=False,
+    )
+    colours = zip(itertools.cycle(OKABE_ITO), itertools.cycle(_MARKERS), strict=False)
+    found = {}
+    for method in methods:
+        if method in baselines:
+            found[method] = Stroke(*next(greys))
+        else:
+            color, marker = next(colours)
+            found[method] = Stroke(color, marker, "solid")
+    return found

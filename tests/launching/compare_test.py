@@ -1,0 +1,60 @@
+"""`launch.py --compare`: what it prints and what it refuses."""
+
+import pytest
+
+import launch
+from tests.reports import fake_sweep
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name, steps in (("a", 2), ("b", 3)):
+        fake_sweep.write_run(
+            tmp_path / name, "soft_topk", seed=0, train=dict(num_steps=steps)
+        )
+    return [str(tmp_path / name) for name in "ab"]
+
+
+def test_differences_come_before_the_numbers(runs, capsys):
+    assert launch.main(["launch.py", "--compare", *runs]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("train.num_steps") < printed.index("acc %")
+    assert "gate.name" not in printed
+    assert printed.count("0.362") == 2
+
+
+def test_the_first_folder_may_follow_an_equals_sign(runs, capsys):
+    assert launch.main(["launch.py", f"--compare={runs[0]}", runs[1]]) == 0
+    assert "train.num_steps" in capsys.readouterr().out
+
+
+def without_a_result(folder):
+    (folder / "b/result.json").unlink()
+    return [folder / "a", folder / "b"]
+
+
+def with_half_a_result(folder):
+    (folder / "b/result.json").write_text('{"curve": [')
+    return [folder / "a", folder / "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda folder: [folder / "a"], "two folders of runs or more, got 1"),
+        (
+            lambda folder: [folder / "a", folder / "none"],
+            "not the folder of a",
+        ),
+        (lambda folder: [folder / "a", "--seed=3"], "only, got '--seed=3'"),
+        (without_a_result, "its result.json cannot be read"),
+        (with_half_a_result, "its result.json cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(runs, tmp_path, arguments, message, capsys):
+    words = [str(word) for word in arguments(tmp_path)]
+    assert launch.main(["launch.py", "--compare", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error

@@ -1,0 +1,193 @@
+"""The comparison of methods: its table, recomputed, and what its notes say."""
+
+import csv
+import math
+import statistics
+
+import matplotlib.colors
+import matplotlib.figure
+import numpy as np
+import pytest
+from scipy import stats
+
+from dynsparse import reports
+from tests.reports import fake_sweep
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    fake_sweep.write_sweep(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(sweep):
+    return reports.compare_methods(reports.read_sweep(sweep))
+
+
+def from_files(sweep, method, density, field):
+    """By seed, straight from the curve.csv of the runs."""
+    found = []
+    for seed in (0, 1, 2):
+        with (sweep / method / "any" / str(seed) / "curve.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        (row,) = (row for row in rows if float(row["density"]) == density)
+        found.append(float(row[field]))
+    return found
+
+
+def place(report, method, density):
+    """The row of report.csv and that of the table."""
+    macs = 0.15 + 0.85 * density
+    (index,) = (
+        i
+        for i, row in enumerate(report.rows)
+        if row["method"] == method and abs(row["macs_mean"] - macs) < 1e-6
+    )
+    return report.rows[index], report.table[index]
+
+
+@pytest.mark.parametrize("density", fake_sweep.POINTS)
+@pytest.mark.parametrize("method", ["soft_topk", "gumbel_sigmoid", "random_topk"])
+def test_numbers_equal_a_recomputation_from_the_files_of_the_runs(
+    sweep, report, method, density
+):
+    row, shown = place(report, method, density)
+    accuracy = from_files(sweep, method, density, "accuracy")
+    half = stats.t.ppf(0.975, 2) * stats.sem(accuracy)
+    np.testing.assert_allclose(row["accuracy_mean"], statistics.mean(accuracy))
+    np.testing.assert_allclose(row["accuracy_half"], half)
+    assert shown["accuracy (%)"] == f"{100 * np.mean(accuracy):.2f} ± {100 * half:.2f}"
+    time = from_files(sweep, method, density, "latency_ms")
+    dense = from_files(sweep, method, density, "latency_dense_ms")
+    np.testing.assert_allclose(
+        row["time_mean"], np.mean(np.divide(time, dense)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("density", [0.75, 0.5, 0.25])
+def test_differences_are_the_paired_t_test_at_equal_macs(sweep, report, density):
+    row, _ = place(report, "soft_topk", density)
+    mine, other = (
+        from_files(sweep, method, density, "accuracy")
+        for method in ("soft_topk", "random_topk")
+    )
+    assert row["baseline"] == "random_topk"
+    np.testing.assert_allclose(row["difference_mean"], np.subtract(mine, other).mean())
+    np.testing.assert_allclose(row["p"], stats.ttest_rel(mine, other).pvalue, rtol=1e-9)
+
+
+def test_p_is_corrected_over_the_whole_table(report):
+    tested = [row for row in report.rows if row["p"] is not None]
+    assert len(tested) == 8
+    expected = reports.holm([row["p"] for row in tested])
+    assert [row["p_holm"] for row in tested] == expected
+
+
+def test_at_full_cost_the_best_baseline_is_the_better_one(sweep, report):
+    row, _ = place(report, "soft_topk", 1.0)
+    dense, random = (
+        statistics.mean(from_files(sweep, method, 1.0, "accuracy"))
+        for method in ("dense", "random_topk")
+    )
+    assert row["baseline"] == ("dense" if dense > random else "random_topk")
+
+
+def test_notes_say_what_holds_what_is_missing_and_the_areas(sweep, report):
+    text = "\n".join(report.notes)
+    assert "- soft_topk: holds" in text
+    assert "No static pruning (`static`) in this sweep." in text
+    assert "No narrower dense network (`narrower`) in this sweep." in text
+    assert "random gates" not in text
+    areas = []
+    for seed in (0, 1, 2):
+        rows = reports.read_curve(sweep / "soft_topk/any" / str(seed))[::-1]
+        costs, values = ([row[n] for row in rows] for n in ("budget", "accuracy"))
+        areas.append(np.trapezoid(values, costs) / (costs[-1] - costs[0]))
+    assert f"| soft_topk | {100 * np.mean(areas):.2f} ± " in text
+
+
+def test_a_method_that_is_worse_does_not_hold(sweep):
+    names = dict(soft_topk="the better one", dense="dense network")
+    found = reports.compare_methods(reports.read_sweep(sweep), baselines=names)
+    (line,) = (n for n in found.notes if "- random_topk" in n)
+    assert "- random_topk: does not hold (worse at" in line
+
+
+def test_one_seed_has_no_interval_and_decides_nothing(sweep):
+    rows = [row for row in reports.read_sweep(sweep) if row["seed"] == 0]
+    found = reports.compare_methods(rows)
+    assert all(math.isnan(row["accuracy_half"]) for row in found.rows)
+    assert not any("±" in row["accuracy (%)"] for row in found.table)
+    text = "\n".join(found.notes)
+    assert "- soft_topk: does not hold (undecided at" in text
+    assert "decides nothing" in text
+
+
+def narrow(seed, budget):
+    """As a dense run of a narrower network reports itself: all of its own MACs."""
+    used = budget * fake_sweep.DENSE
+    costs = dict(macs_mean=used, macs_p95=used, macs_dense=used, flops_mean=2 * used)
+    row = fake_sweep.points("dense", seed)[0] | costs
+    place = dict(method="narrower", setting=f"{budget}", seed=seed, trial=f"n{budget}")
+    times = dict(latency_ms=10.0 * budget, latency_dense_ms=10.0 * budget)
+    return place | row | times | dict(budget=1.0, accuracy=0.8 + 0.1 * budget)
+
+
+def test_a_narrower_network_is_billed_as_a_fraction_of_the_full_one(sweep):
+    rows = reports.read_sweep(sweep)
+    rows += [narrow(seed, b) for seed in (0, 1, 2) for b in (0.25, 0.8)]
+    found = reports.compare_methods(rows)
+    costs = [row for row in found.rows if row["method"] == "narrower"]
+    for name in ("macs_mean", "time_mean"):
+        np.testing.assert_allclose([row[name] for row in costs], [0.8, 0.25])
+    row, _ = place(found, "soft_topk", 0.25)  # read between 0.25 and 0.8
+    assert row["baseline"] == "narrower"
+    macs = row["macs_mean"]
+    np.testing.assert_allclose(
+        row["accuracy_mean"] - row["difference_mean"], 0.8 + 0.1 * macs
+    )
+    assert "smaller dense network" in "\n".join(found.notes)
+
+
+def test_two_trials_that_cannot_be_told_apart_are_named(sweep):
+    rows = reports.read_sweep(sweep)
+    again = [row | dict(trial="elsewhere") for row in rows[:1]]
+    with pytest.raises(ValueError, match="two trials of dense, any have seed 0"):
+        reports.compare_methods(rows + again)
+
+
+def test_no_finished_trial_is_an_error():
+    with pytest.raises(ValueError, match="at least one finished trial"):
+        reports.compare_methods([])
+
+
+def test_a_run_that_is_not_finished_is_left_out(tmp_path):
+    fake_sweep.write_sweep(tmp_path, methods=["dense"])
+    (tmp_path / "dense/any/1/result.json").unlink()
+    assert [row["seed"] for row in reports.read_sweep(tmp_path)] == [0, 2]
+
+
+def test_every_seed_of_every_point_is_drawn(report):
+    figure = matplotlib.figure.Figure(layout="constrained")
+    report.figure(figure)
+    left, right = figure.axes
+    for axes, shown in ((left, 1), (right, 2)):  # the diagonal of time = MACs
+        small = [line for line in axes.lines if line.get_markersize() < 4]
+        assert sum(len(line.get_xdata()) for line in small) == 3 * len(report.rows)
+        assert len(axes.lines) - len(small) == 4 + shown - 1
+
+
+def test_methods_differ_in_grey_and_baselines_have_no_colour(report):
+    figure = matplotlib.figure.Figure(layout="constrained")
+    report.figure(figure)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    named = [lines[name] for name in fake_sweep.ACCURACY]
+    assert len({line.get_marker() for line in named}) == len(named)
+    colours = [
+        matplotlib.colors.to_rgb(lines[n].get_color())
+        for n in lines
+        if n in ("dense", "random_topk")
+    ]
+    assert all(len(set(colour)) == 1 for colour in colours)
