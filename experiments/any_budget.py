@@ -27,12 +27,11 @@ ALLOWED = 0.005  # of accuracy
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, by the number of pairs
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per run."""
     for seed in SEEDS:
-        add(trained_at=None, seed=seed)
-        for density in DENSITIES:
-            add(trained_at=density, seed=seed)
+        for density in (None, *DENSITIES):
+            add(trained_at=density, seed=seed, small=size == "small")
 
 
 def measure(
@@ -127,4 +126,4 @@ def _draw(figure, results: Sequence[Row]):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))
