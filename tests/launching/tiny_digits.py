@@ -10,11 +10,12 @@ from tests.training import tiny
 def sweep(add, size):
     """One tiny run, long enough to be stopped."""
     del size
-    changes = {"train.num_steps": 300, "train.log_every": 1}
-    changes |= {"train.eval_every": 300, "train.checkpoint_every": 100}
+    changes = {"train.num_steps": 200, "train.log_every": 1}
+    changes |= {"train.eval_every": 200, "train.checkpoint_every": 100}
+    changes |= {"evaluation.densities": (0.5,), "evaluation.budgets": ()}
     add(
-        config="configs/cluttered_digits.py:soft_topk",
-        method="soft_topk",
+        config="configs/cluttered_digits.py:random_topk",
+        method="random_topk",
         setting="tiny",
         seed=1,
         overrides=tiny.SMALL | changes,

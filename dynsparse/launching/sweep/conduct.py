@@ -67,9 +67,10 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
         if stop.times:
             console.print(f"stopped; go on with  {request.command}")
             return 130
-        _report(request, trials, board.complaints, console)
         for name, complaint in board.complaints.items():
             console.print(f"failed  {name}: {complaint}; see {workdir / name}/log.txt")
+        if len(board.complaints) < len(trials):
+            _report(request, trials, board.complaints, console)
         return 1 if board.complaints else 0
 
 
