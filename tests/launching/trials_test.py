@@ -120,13 +120,10 @@ def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
 
 def test_jobs_share_the_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
     assert slots.environments(1) == [{}]
     two, four = slots.environments(2), slots.environments(4)
     assert [each["OMP_NUM_THREADS"] for each in two] == ["2", "2"]
-    assert "XLA_FLAGS" not in two[0]
     assert four[3]["NPROC"] == "1"
-    assert four[3]["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
 
 
 def test_jobs_take_turns_on_the_gpus(monkeypatch):

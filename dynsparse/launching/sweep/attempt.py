@@ -112,7 +112,11 @@ class Attempt:
 
 
 def stop_with_launcher():
-    """Stops this process, gently, when the one that started it is gone."""
+    """Stops this process, gently, when the one that started it is gone.
+
+    SIGUSR2, by which Slurm announces the end of a job, is for that one alone.
+    """
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch():

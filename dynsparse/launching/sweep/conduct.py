@@ -14,6 +14,7 @@ from dynsparse.launching.sweep.folder import check_sweep, claim_sweep
 from dynsparse.launching.sweep.pool import Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import environments
+from dynsparse.launching.sweep.slurm import run_on_slurm
 from dynsparse.launching.sweep.stop import Stop
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
@@ -55,15 +56,19 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
         done = {t.name for t in trials if finished(workdir / t.name) is not None}
         console.print(f"go on with  {request.command}")
         with Board(console, trials, done, jobs=request.jobs) as board:
-            pool = Pool(
-                workdir,
-                request.command,
-                slots=environments(request.jobs),
-                limit=request.limit,
-                board=board,
-                stop=stop,
-            )
-            pool.run([trial for trial in trials if trial.name not in done])
+            left = [trial for trial in trials if trial.name not in done]
+            if request.slurm is not None:
+                run_on_slurm(request, left, board, stop)
+            else:
+                pool = Pool(
+                    workdir,
+                    request.command,
+                    slots=environments(request.jobs),
+                    limit=request.limit,
+                    board=board,
+                    stop=stop,
+                )
+                pool.run(left)
         if stop.times:
             console.print(f"stopped; go on with  {request.command}")
             return 130

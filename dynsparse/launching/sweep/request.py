@@ -79,7 +79,8 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     if size not in SIZES:
         raise UserError(f"--sweep: unknown size {size!r}; accepted: {', '.join(SIZES)}")
     experiment = Experiment.load(path)
-    jobs = values.jobs or (1 if experiment.alone else max(1, len(devices())))
+    most = _ARRAY if values.slurm else max(1, len(devices()))
+    jobs = values.jobs or (1 if experiment.alone else most)
     if experiment.alone and jobs > 1:
         raise UserError(
             f"--jobs={jobs}: {experiment.path} measures times, so its trials run alone "
@@ -106,4 +107,5 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     )
 
 
-_ONCE = {"dry_run", "report_only"}
+_ONCE = {"dry_run", "report_only"}  # flags that a command to go on does not have
+_ARRAY = 256  # jobs that run at once on a cluster, where none are asked for
