@@ -144,10 +144,10 @@ def test_a_preempted_run_is_requeued_and_resumes_from_its_checkpoint(cluster, tm
     until(size)
     (job,) = squeue(cluster, "%i")
     subprocess.run(("scancel", "--signal=USR2", job), env=cluster, check=True)
-    until(lambda: squeue(cluster, "%T") != ["RUNNING"])
+    until(lambda: squeue(cluster, "%T") == ["PENDING"])
     # A job that was requeued waits for two minutes, unless it is told to begin.
     begin = ("scontrol", "update", f"JobId={job}", "StartTime=now")
-    subprocess.run(begin, env=cluster)
+    until(lambda: subprocess.run(begin, env=cluster).returncode == 0)
     process.communicate(timeout=300)
     assert process.returncode == 0
     (log,) = tmp_path.glob("random_topk/tiny/1-*/log.txt")
