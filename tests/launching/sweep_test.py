@@ -4,19 +4,23 @@ import contextlib
 import csv
 import errno
 import fcntl
+import io
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from rich.console import Console
 
 import launch
 from dynsparse.launching import sweep
 from dynsparse.launching.sweep import conclude
+from dynsparse.launching.sweep.board import Board
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
@@ -158,7 +162,8 @@ def result(toys, trial, **changes):
 
 
 def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypatch):
-    def write(*_, **__):
+    def write(out, *_, **__):
+        (out / "report.md").write_text("# to")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     toys.plan(dict(does="returns"))
@@ -233,6 +238,28 @@ def test_a_folder_of_something_else_is_refused(name, content, message, toys, cap
     (toys.folder / name).write_text(json.dumps(content))
     assert toys.run() == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_terminal_has_a_table_of_what_runs_and_what_failed(toys):
+    toys.plan(*(dict(does=name) for name in ("one", "two", "three", "four")))
+    trials = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
+    console = Console(force_terminal=True, width=100, file=io.StringIO(), no_color=True)
+    with Board(console, trials, {trials[0].name}, jobs=2) as board:
+        board.started(trials[1])
+        board.started(trials[2])
+        board.finished(trials[2])
+        board.started(trials[3])
+        board.failed(trials[3], "it would not")
+        assert board.left() is not None
+    shown = console.file.getvalue().rpartition("trial  ")[2]
+    for words in (
+        "two-.* running",
+        "three-.* finished",
+        "four-.* failed .* it would not",
+    ):
+        assert re.search(words, shown)
+    assert "does=one" not in shown
+    assert "2 of 4 finished, 1 failed" in shown
 
 
 def test_the_launcher_imports_no_jax(toys):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dynsparse.launching.sweep.trial import Trial
 
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
+_LEAST_SPACE = 2**16  # bytes without which no trial can go on
 _LAST = 4096  # bytes of a log that hold its last line
 
 
@@ -101,8 +103,12 @@ class Attempt:
 
     @property
     def found_no_space(self) -> bool:
-        """Whether it ended since the disk is full."""
-        return self._process.poll() == FULL_DISK
+        """Whether it ended since the disk is full, as far as can be told.
+
+        A library may hide what it met: a disk that is full now was full then.
+        """
+        full = shutil.disk_usage(self._folder).free < _LEAST_SPACE
+        return full or self._process.poll() == FULL_DISK
 
     def _last_line(self) -> str:
         with (self._folder / "log.txt").open("rb") as log:
