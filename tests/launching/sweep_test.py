@@ -102,6 +102,7 @@ def test_no_trial_stops_the_others(toys, capsys):
     toys.plan(dict(does="returns"), dict(does="dies once"), dict(does="new"))
     assert toys.run() == 0  # what is finished is skipped
     assert toys.calls()[5:] == ["new 0"]
+    assert capsys.readouterr().out.count("started ") == 1
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
