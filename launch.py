@@ -1,14 +1,16 @@
-"""Runs one experiment from a config, resumes, serves or compares it; see --help.
+"""Runs one config, resumes it, serves or compares it, or sweeps; see --help.
 
 Imports no jax until a run starts.
 """
 
+import errno
 import sys
 
 from absl import logging
 from rich.console import Console
 
 from dynsparse import launching, reports
+from dynsparse.launching import sweep
 
 
 def main(argv: list[str]) -> int:
@@ -20,6 +22,10 @@ def main(argv: list[str]) -> int:
             return 0
         if launching.asks_to_serve(argv):
             return serve(launching.parse_serve(argv), console)
+        if sweep.asks_to_sweep(argv):
+            return sweep.conduct(sweep.parse_sweep(argv), console)
+        if sweep.asks_for_trial(argv):
+            return trial(argv, console)
         request = launching.parse(argv)
         if request is None:
             return 0
@@ -33,6 +39,11 @@ def main(argv: list[str]) -> int:
     except FloatingPointError as error:
         sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
+        return sweep.FULL_DISK
     if result is None:
         return 130
     console.print(reports.run_summary(result, request.workdir))
@@ -58,6 +69,18 @@ def run(request: launching.Request, console: Console) -> dict | None:
         except (training.Interrupted, KeyboardInterrupt) as stopped:
             console.print(f"{stopped or 'stopped'}; resume with  {request.command}")
             return None
+
+
+def trial(argv: list[str], console: Console) -> int:
+    """Runs one trial of a sweep, in the process that its launcher made for it."""
+    sweep.stop_with_launcher()
+    found, request, folder = sweep.read_trial(argv)
+    if launching.finished(folder) is not None:
+        return 0
+    if request is None:
+        sweep.measure(found, folder)
+        return 0
+    return 0 if run(request, console) else sweep.STOPPED
 
 
 def serve(request: launching.ServeRequest, console: Console) -> int:

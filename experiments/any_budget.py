@@ -33,12 +33,13 @@ ALLOWED = 0.005  # of accuracy
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, by the number of pairs
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per run."""
     for network, seeds in SEEDS.items():
         for seed in seeds:
             for density in (None, *DENSITIES[network]):
-                add(network=network, trained_at=density, seed=seed)
+                trial = dict(network=network, trained_at=density, seed=seed)
+                add(**trial, small=size == "small")
 
 
 def measure(
@@ -155,4 +156,4 @@ def _draw(figure, results: Sequence[Row]):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

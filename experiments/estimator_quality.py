@@ -22,8 +22,6 @@ Relaxed masks (concrete, soft Gumbel-softmax) are biased here by what evaluating
 hard ones leaves; so is perturbed top-k, a mean of masks, unless the loss is linear.
 """
 
-import functools
-import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -32,14 +30,50 @@ import numpy as np
 
 from dynsparse.reports import Report, Row
 from experiments.alone import run_alone
+from experiments.enumerated import LOSSES, SCORES, K, losses, true_gradients
 
-SCORES = np.array([0.8, -0.4, 0.3, -1.1], np.float32)
-K = 2  # units that a subset opens
-LOSSES = ("linear", "quadratic", "network")
 NONE, LINEAR, QUADRATIC, EVERY = range(4)  # how many of them an estimator is exact on
 ROUNDING = 1e-6  # of float32: no standard error is below this share of the truth
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^vD<>pPXh"
+NAMES = dict(  # of `estimators`, for those who do not import jax
+    bernoulli=(
+        "straight-through",
+        "Gumbel-sigmoid, T=1",
+        "Gumbel-sigmoid, T=0.3",
+        "binary concrete, T=1",
+        "hard concrete",
+        "deterministic sigmoid",
+        "semantic hashing",
+        "ReinMax per unit",
+        "REINFORCE, 2 samples",
+        "REINFORCE, 4 samples",
+        "DisARM",
+    ),
+    subset=(
+        "SIMPLE",
+        "REINFORCE, 2 samples",
+        "I-MLE, step 1",
+        "I-MLE, step 10",
+        "Gumbel top-k, soft top-k",
+        "Gumbel top-k, relaxed subset",
+        "perturbed top-k",
+        "systematic rounding",
+    ),
+    categorical=(
+        "hard Gumbel-softmax, T=1",
+        "hard Gumbel-softmax, T=0.3",
+        "soft Gumbel-softmax, T=1",
+        "soft Gumbel-softmax, T=0.3",
+        "ReinMax",
+        "REINFORCE, 2 samples",
+    ),
+)
+FEW = {  # in the small sweep: one per kind
+    "bernoulli": ("straight-through", "hard concrete", "ReinMax per unit", "DisARM"),
+    "subset": ("SIMPLE", "I-MLE, step 1", "systematic rounding"),
+    "categorical": ("ReinMax",),
+}
 
 
 class Estimator(NamedTuple):
@@ -138,70 +172,12 @@ def estimators() -> dict[str, dict[str, Estimator]]:
     )
 
 
-def losses() -> dict[str, Callable[[Any], Any]]:
-    """Losses of masks, over their last axis, with fixed coefficients."""
-    import jax.numpy as jnp
-
-    normal, n = np.random.default_rng(0).normal, len(SCORES)
-    slope, matrix = normal(size=n), normal(size=(n, 3))
-    hidden, readout = normal(size=(n, 8)), normal(size=8)
-    return dict(
-        linear=lambda masks: masks @ slope,
-        quadratic=lambda masks: jnp.square(masks @ matrix).sum(-1),
-        network=lambda masks: jnp.tanh(2 * (masks @ hidden) - 1) @ readout,
-    )
-
-
-def outcomes(distribution: str, scores: Any) -> tuple[Any, Any]:
-    """All masks of a distribution, in rows that may repeat, and their probabilities."""
-    import jax
-    import jax.numpy as jnp
-
-    from dynsparse import ops
-
-    n = len(scores)
-    masks = np.array(list(itertools.product((0.0, 1.0), repeat=n)))
-    if distribution in ("bernoulli", "probit"):
-        link = dict(bernoulli=jax.nn.sigmoid, probit=jax.scipy.stats.norm.cdf)
-        opened = link[distribution](scores)[None]
-        return masks, jnp.where(masks == 1, opened, 1 - opened).prod(-1)
-    if distribution == "plackett_luce":  # one unit after the other, without those taken
-        orders = np.array(list(itertools.permutations(range(n), K)))
-        taken = jax.nn.softmax(scores)[orders]
-        left = 1 - (jnp.cumsum(taken, -1) - taken)
-        return np.eye(n)[orders].sum(1), (taken / left).prod(-1)
-    if distribution == "systematic":  # orders of the units, intervals of the uniform
-        orders = np.array(list(itertools.permutations(range(n))))
-        steps = ops.soft_topk_mask(scores, K)[orders]
-        ends = steps.cumsum(-1)
-        cuts = jnp.sort(jnp.pad(ends % 1, ((0, 0), (1, 1)), constant_values=(0, 1)))
-        middle = (cuts[:, 1:, None] + cuts[:, :-1, None]) / 2
-        passed = lambda sums: jnp.floor(sums[:, None] - middle)
-        opened = passed(ends) - passed(ends - steps)
-        masks = jnp.take_along_axis(opened, orders.argsort(-1)[:, None], -1)
-        return masks.reshape(-1, n), jnp.diff(cuts).reshape(-1) / len(orders)
-    masks = masks[masks.sum(-1) == (1 if distribution == "categorical" else K)]
-    return masks, jax.nn.softmax(masks @ scores)
-
-
-@functools.cache
-def true_gradients(distribution: str) -> np.ndarray:
-    """Gradients of the expected losses at `SCORES`, a row per loss, in float64."""
-    import jax
-
-    def expected(scores):
-        masks, probabilities = outcomes(distribution, scores)
-        return [probabilities @ loss(masks) for loss in losses().values()]
-
-    with jax.enable_x64(True):
-        return np.array(jax.jit(jax.jacobian(expected))(SCORES.astype(float)))
-
-
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per estimator."""
-    for group, members in estimators().items():
-        for name in members:
-            add(group=group, estimator=name, draws=200_000, seed=0)
+    draws = dict(small=20_000, full=200_000)[size]
+    for group, names in dict(small=FEW, full=NAMES)[size].items():
+        for name in names:
+            add(group=group, estimator=name, draws=draws, seed=0)
 
 
 def measure(*, group: str, estimator: str, draws: int, seed: int) -> list[Row]:
@@ -253,7 +229,7 @@ def _compare(estimates, truth):
 
 def report(results: Sequence[Row]) -> Report:
     """The table by group and loss, least biased first; whether the claim holds."""
-    groups = list(estimators())
+    groups = list(NAMES)
     place = lambda row: (groups.index(row["group"]), LOSSES.index(row["loss"]))
     rows = sorted(results, key=lambda row: (*place(row), row["relative_bias"]))
     named = lambda row: f"{row['estimator']} ({row['group']}, {row['loss']})"
@@ -277,11 +253,11 @@ def report(results: Sequence[Row]) -> Report:
 def _draw(figure, rows, place):
     """Bias against deviation; what is below the axes lies on their edges."""
     figure.set_size_inches(12, 9)
-    panels = figure.subplots(len(estimators()), len(LOSSES), sharex=True, sharey=True)
+    panels = figure.subplots(len(NAMES), len(LOSSES), sharex=True, sharey=True)
     ends = np.array([1e-2, 10])
     for row in rows:
         name, panel = row["estimator"], panels[place(row)]
-        index = list(estimators()[row["group"]]).index(name)
+        index = NAMES[row["group"]].index(name)
         style = dict(marker=MARKERS[index], color=COLOURS[index % len(COLOURS)], ls="")
         style |= dict(fillstyle="full" if row["unbiased"] else "none", clip_on=False)
         x, y = max(row["relative_deviation"], ends[0]), max(row["relative_bias"], 1e-4)
@@ -297,4 +273,4 @@ def _draw(figure, rows, place):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

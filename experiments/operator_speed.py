@@ -14,7 +14,6 @@ in float64; `difference` is to our operator that computes the same, that of the 
 relative to its largest entry. OTT, with its default tolerance, has temperature epsilon
 / 2, which goes down a grid until value or gradient is not finite or a sum is off by 1 %
 of k: as it comes, with a ridge in the solver of its implicit gradient, and unrolled.
-
 Peers, where installed: ott-jax 0.6.0, jaxopt 0.8.5, entmax 1.3 on torch 2.13.0.
 """
 
@@ -33,15 +32,17 @@ import numpy as np
 from dynsparse.reports import Report, Row
 from experiments.alone import run_alone
 
-TRIAL = ("operator", "n", "batch")
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
 ERRORS = ("miss", "difference", "gradient_difference", "nan_rate")
-COLUMNS = (*TRIAL, *TIMES, *ERRORS, "temperature", "note")
+COLUMNS = ("operator", "n", "batch", *TIMES, *ERRORS, "temperature", "note")
 PARTS = ("forward", "both")
 TARGETS = ((1024, 32), (32768, 8))  # n and batch
 REFERENCES = ("jax.lax.top_k", "logistic")  # in both panels of the figure
+ALONE = True
 PEERS = ("ott-jax", "jaxopt", "entmax")
 OTT_TEMPERATURES = (0.25, 0.15, 0.1, 0.075, 0.05, 0.025, 0.01)
+FAMILIES = ("logistic", "laplace", "gaussian", "capped", "power_3_2", "power_4_3")
+FAMILIES += ("capped_exponential", "smoothstep")  # as ops.FAMILIES, without jax
 SORTED = ("jax.lax.top_k", "jnp.sort")  # values, not a mask
 TABLES, LARGEST_TABLE = ("k_subset", "soft_sort", "neural_sort"), 2**24  # n k entries
 SLOW, TOO_LONG = 1, 20  # seconds of a call: timed once; nothing harder is tried
@@ -58,11 +59,12 @@ class Operator(NamedTuple):
     temperatures: Sequence[float] = (0.1,)  # the last that works, of easy to hard
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per n and batch, and one for the hard inputs."""
+    only = REFERENCES if size == "small" else None
     for n, batch in (*TARGETS, (64, 2**12), (1024, 2**8), (2**20, 1)):
-        add(inputs="normal", n=n, batch=batch)
-    add(inputs="hard", n=64, batch=1)
+        add(inputs="normal", n=n, batch=batch, only=only)
+    add(inputs="hard", n=64, batch=1, only=only)
 
 
 def measure(*, inputs: str, n: int, batch: int, repeats: int = 7, only=None):
@@ -101,11 +103,9 @@ def report(results: Sequence[Row]) -> Report:
 
 
 def _verdicts(rows, n, batch) -> Iterator[str]:
-    from dynsparse import ops
-
     at = {r["operator"]: r for r in rows if (r["n"], r["batch"]) == (n, batch)}
     word = lambda met: "met" if met else "missed"
-    ratios = {name: at[name]["both_ratio"] for name in ops.FAMILIES if name in at}
+    ratios = {name: at[name]["both_ratio"] for name in FAMILIES if name in at}
     listed = ", ".join(f"{name} {r:.2f} ({word(r <= 3)})" for name, r in ratios.items())
     yield f"n = {n}, batch {batch}, at most 3 times jax.lax.top_k: {listed or '-'}."
     peers = [r for r in at.values() if "ott" in r["package"] and r["both_ms"]]
@@ -136,7 +136,7 @@ def _operators() -> Iterator[tuple[str, Operator]]:
     yield "jax.lax.top_k", Operator(lambda s, k, t: jax.lax.top_k(s, k)[0], "jax")
     yield "jnp.sort", Operator(lambda s, k, t: jax.numpy.sort(s, -1), "jax")
     yield "k softmax, clipped", Operator(softmax, "jax")
-    for family in ops.FAMILIES:
+    for family in FAMILIES:
         yield family, Operator(functools.partial(soft, family=family))
     for family in ("laplace", "capped"):
         by_sort = functools.partial(soft, family=family, solver="sort")
@@ -297,4 +297,4 @@ def _draw(figure, rows):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

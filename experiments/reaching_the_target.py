@@ -24,12 +24,14 @@ PRICES = (0.0, 1.0, 5.0)
 WEIGHT = 10.0  # of the squared distance, in the arm without a controller
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per run."""
-    for target in TARGETS:
+    small = size == "small"
+    for target in TARGETS[:2] if small else TARGETS:
+        options = dict(target=target, seed=0, small=small)
         for price in PRICES:
-            add(arm="pi_controller", target=target, initial=price, seed=0)
-        add(arm="mac_target", target=target, initial=None, seed=0)
+            add(arm="pi_controller", initial=price, **options)
+        add(arm="mac_target", initial=None, **options)
 
 
 def measure(
@@ -106,4 +108,4 @@ def _draw(figure, results: Sequence[Row]):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

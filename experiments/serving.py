@@ -24,6 +24,7 @@ from typing import Any
 from dynsparse.reports import Report, Row
 from experiments.alone import run_alone
 
+ALONE = True
 RUN = pathlib.Path("runs/serving")
 SECONDS = 24.0  # of each replay; its middle third is the spike, or the competition
 SIZE = 64
@@ -44,11 +45,10 @@ FIELDS = (
 )
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per load."""
-    add(load="none")
-    add(load="spike")
-    add(load="competition")
+    for load in ("none", "spike", "competition"):
+        add(load=load, small=size == "small")
 
 
 def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
@@ -271,4 +271,4 @@ def _draw(figure, results: Sequence[Row]):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

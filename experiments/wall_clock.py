@@ -38,14 +38,19 @@ FIELDS = (
     "memory_ratio",
 )
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
+ALONE = True
 STREAM = 8  # inputs of a measurement at least, so that an eighth of them can be open
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
 GATES = dict.fromkeys(gated.NAMES, SOFT_TOPK) | dict(blocks=GUMBEL, exits=GUMBEL)
 
 
-def sweep(add):
+def sweep(add, size):
     """One call of `add` per network and batch size."""
+    if size == "small":
+        for granularity in gated.NAMES[:8]:
+            add(granularity=granularity, batch=64, small=True)
+        return
     for batch in (64, 1):
         for granularity in gated.NAMES:
             add(granularity=granularity, batch=batch)
@@ -193,4 +198,4 @@ def _draw(figure, results: Sequence[Row]):
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

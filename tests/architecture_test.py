@@ -17,6 +17,7 @@ FILES = sorted(
 # What each part may import of the library, beside itself.
 ALLOWED = {
     "lookup": set(),
+    "provenance": set(),
     "ops": set(),
     "gates": {"ops", "lookup"},
     "layers": {"ops", "gates", "lookup"},
@@ -33,10 +34,11 @@ ALLOWED = {
         "budgets",
         "data",
         "reports",
+        "provenance",
     },
     "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports"},
     "reports": set(),
-    "launching": set(),
+    "launching": {"reports", "provenance"},
 }
 
 
@@ -117,6 +119,7 @@ def test_configs_import_only_ml_collections(path):
         "launch",
         "dynsparse",
         "dynsparse.launching",
+        "dynsparse.launching.sweep",
         "dynsparse.reports",
         "dynsparse.serving.load",
         "experiments.wall_clock",

@@ -39,6 +39,24 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
   --compare       folders of finished runs: prints what their configs differ in, then
                   their numbers
+
+  python launch.py --sweep=experiments/NAME.py[:SIZE] [--workdir=DIR] [--jobs=N]
+                   [--limit=SECONDS] [--dry_run] [--report_only] [--slurm=PARTITION]
+
+  --sweep         an experiment: runs its trials, each in a process of its own, and
+                  writes report.md, report.csv and figures. SIZE is small, which takes
+                  minutes and claims nothing, or full. The same command goes on where it
+                  stopped: finished trials are skipped, others resumed
+  --workdir       folder of the sweep; runs/NAME-SIZE by default
+  --jobs          trials at the same time: on the CPU they share the cores, and with
+                  GPUs each sees one; as many as there are GPUs by default, or 1
+  --limit         seconds after which a trial counts as hung and is killed; a trial that
+                  dies is tried once more
+  --dry_run       prints the trials
+  --report_only   writes the report of the trials that are finished
+  --slurm         runs the trials as an array of jobs there (pip install submitit);
+                  --jobs bounds how many run at once, and sbatch's own variables, such
+                  as SBATCH_GRES=gpu:1, say what else a job gets
 """
 
 

@@ -17,7 +17,7 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
     Raises:
         UserError: With the first differences.
     """
-    recorded = _read(workdir / "config.json")
+    recorded = read_json(workdir / "config.json")
     if recorded is None or recorded == config:
         return
     old, new = dict(_flat(recorded)), dict(_flat(config))
@@ -33,11 +33,22 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
 def claim(workdir: pathlib.Path, config: Mapping[str, Any]) -> Iterator[None]:
     """Holds `workdir` for this process and records `config` in it.
 
-    The hold ends with the process, however it ends.
-
     Raises:
         UserError: If another process holds it, it holds a run of another config, or it
             cannot be written.
+    """
+    with hold(workdir):
+        check_config(workdir, config)
+        write_json(workdir / "config.json", config)
+        yield
+
+
+@contextlib.contextmanager
+def hold(workdir: pathlib.Path) -> Iterator[None]:
+    """Makes `workdir` and holds it for this process, however that ends.
+
+    Raises:
+        UserError: If another process holds it, or it cannot be written.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -49,23 +60,27 @@ def claim(workdir: pathlib.Path, config: Mapping[str, Any]) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f"{workdir} is in use by another process.") from error
-        check_config(workdir, config)
-        temporary = workdir / ".config.json"
-        temporary.write_text(json.dumps(config, indent=2) + "\n")
-        os.replace(temporary, workdir / "config.json")
         yield
 
 
 def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
     """Returns the content of `workdir`/result.json, or None."""
-    return _read(workdir / "result.json")
+    return read_json(workdir / "result.json")
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of a file, or None if there is no such file."""
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def write_json(path: pathlib.Path, content: Mapping[str, Any]):
+    """Writes a file that is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, path)
 
 
 _ABSENT = object()
-
-
-def _read(path: pathlib.Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,10 +14,10 @@ import numpy as np
 
 from dynsparse import reports
 from dynsparse.data import Split
+from dynsparse.provenance import provenance
 from dynsparse.training.curve import Point, trace_curve
 from dynsparse.training.diagnostics import GateHealth, complaints
 from dynsparse.training.experiment import Experiment
-from dynsparse.training.provenance import provenance
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
 

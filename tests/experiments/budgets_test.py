@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import any_budget, reaching_the_target
-from experiments.alone import trials_of
+from tests.experiments.trials import trials_of
 
 
 @pytest.mark.parametrize("trial", trials_of(reaching_the_target)[::3][:2])
 def test_reaching_the_target_measures_what_was_spent(trial):
-    row = reaching_the_target.measure(**trial, small=True)
+    row = reaching_the_target.measure(**trial | dict(small=True))
     np.testing.assert_allclose(row["error"], row["spent"] / row["target"] - 1)
     assert 0 < row["spent"] <= 1.1
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from dynsparse import ops
-from experiments import alone, estimator_quality
-from experiments.estimator_quality import LOSSES, SCORES, K, losses, outcomes
+from experiments import enumerated, estimator_quality
+from experiments.enumerated import LOSSES, SCORES, K, losses, outcomes
+from tests.experiments.trials import trials_of
 
 DRAWS = 30_000
-TRIALS = [{**t, "draws": DRAWS} for t in alone.trials_of(estimator_quality)]
+TRIALS = [{**t, "draws": DRAWS} for t in trials_of(estimator_quality)]
 SAMPLERS = dict(  # hard masks, by something else than what the truths are made from
     bernoulli=ops.bernoulli_straight_through,
     probit=lambda key, scores: (ops.semantic_hash(key, scores) > 0.5).astype(float),
@@ -37,6 +38,14 @@ def test_a_bias_shows_exactly_where_theory_has_one(trial):
         assert row["unbiased"] == (row["largest_z"] <= 4), row
 
 
+def test_the_names_are_those_of_the_estimators():
+    groups = estimator_quality.estimators()
+    names = {group: tuple(members) for group, members in groups.items()}
+    assert names == estimator_quality.NAMES
+    for group, few in estimator_quality.FEW.items():
+        assert set(few) <= set(names[group])
+
+
 def test_every_distribution_is_that_of_an_estimator():
     groups = estimator_quality.estimators().values()
     used = {estimator.distribution for group in groups for estimator in group.values()}
@@ -55,7 +64,7 @@ def test_truth_is_the_finite_difference_of_the_expected_loss(distribution):
         above = [expected(SCORES.astype(float) + row) for row in step]
         below = [expected(SCORES.astype(float) - row) for row in step]
     slopes = (np.array(above) - np.array(below)).T / 2e-5
-    truth = estimator_quality.true_gradients(distribution)
+    truth = enumerated.true_gradients(distribution)
     np.testing.assert_allclose(slopes, truth, rtol=1e-6, atol=1e-8)
     assert (np.linalg.norm(truth, axis=1) > 0.05).all()  # zeros would agree too
 

@@ -5,6 +5,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
+from dynsparse import ops
 from experiments import operator_speed
 from experiments.operator_speed import Operator
 
@@ -124,8 +125,12 @@ def test_the_figure_has_the_references_in_both_panels():
     assert right == {"jax.lax.top_k", "logistic", "jnp.sort"}
 
 
+def test_the_families_are_all_of_the_library():
+    assert tuple(ops.FAMILIES) == operator_speed.FAMILIES
+
+
 def test_the_sweep_holds_the_targets():
     trials = []
-    operator_speed.sweep(lambda **trial: trials.append(trial))
+    operator_speed.sweep(lambda **trial: trials.append(trial), "full")
     shapes = {(t["n"], t["batch"]) for t in trials if t["inputs"] == "normal"}
     assert shapes > set(operator_speed.TARGETS)

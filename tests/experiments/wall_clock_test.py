@@ -52,7 +52,7 @@ def test_break_even_is_where_the_time_crosses_the_dense_one(points, density):
 
 def test_the_sweep_holds_every_granularity_and_batch():
     trials = []
-    wall_clock.sweep(lambda **trial: trials.append(trial))
+    wall_clock.sweep(lambda **trial: trials.append(trial), "full")
     assert {(t["granularity"], t["batch"]) for t in trials} == {
         (name, batch) for name in gated.NAMES for batch in (1, 64)
     }

@@ -5,18 +5,21 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 from typing import Any
-
-import jax
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def provenance() -> dict[str, Any]:
-    """Returns commit, device, cores, Python and the versions of the packages."""
+    """Returns commit, device, cores, Python and the versions of the packages.
+
+    The device is None in a process that never imported jax: none was used.
+    """
+    jax = sys.modules.get("jax")
     return dict(
         commit=_commit(),
-        device=jax.devices()[0].device_kind,
+        device=None if jax is None else jax.devices()[0].device_kind,
         processor=platform.machine(),
         cores=os.cpu_count(),
         python=platform.python_version(),
@@ -26,7 +29,7 @@ def provenance() -> dict[str, Any]:
 
 def _commit() -> str:
     """Returns the commit of the checkout, `+` if it was changed, or "unknown"."""
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[1]
     try:
         run = lambda *words: subprocess.run(
             ("git", "-C", str(root), *words), capture_output=True, text=True, check=True

@@ -1,0 +1,103 @@
+"""The report of a sweep, from the results that its trials left."""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.request import SweepRequest
+from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.workdir import finished
+from dynsparse.reports import write_report
+
+_WHERE = ("commit", "device", "processor", "cores", "python", "packages")
+
+
+def conclude(
+    request: SweepRequest, trials: Sequence[Trial], complaints: Mapping[str, str]
+) -> pathlib.Path:
+    """Writes the report of the trials that are finished.
+
+    It names those that are missing, and says whether commits or devices differ. Its
+    files appear one by one, each whole.
+
+    Args:
+        request: The sweep.
+        trials: All of it.
+        complaints: Why trials failed, by name.
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        UserError: If no trial is finished, or the experiment cannot report on those
+            that are.
+    """
+    workdir, experiment = request.workdir, request.experiment
+    results = {trial.name: finished(workdir / trial.name) for trial in trials}
+    done = {name: result for name, result in results.items() if result is not None}
+    if not done:
+        raise UserError(f"no report: no trial of {workdir} is finished")
+    rows = [t.rows(done[t.name]) for t in trials if t.name in done]
+    missing = [name for name in results if name not in done]
+    notes = _differences(list(done.values()))
+    notes += _missing(missing, results, complaints)
+    with tempfile.TemporaryDirectory(dir=workdir, prefix=".report-") as folder:
+        try:
+            report = experiment.module.report([row for part in rows for row in part])
+            write_report(
+                pathlib.Path(folder),
+                dataclasses.replace(report, notes=[*report.notes, *notes]),
+                name=experiment.name,
+                claim=experiment.claim,
+                command=request.recorded,
+                where=_where(list(done.values())),
+            )
+        except Exception as error:
+            if not missing or isinstance(error, OSError):
+                raise
+            raise UserError(
+                f"no report: that of {experiment.path} needs more than the "
+                f"{len(done)} of {len(results)} trials that are finished "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        for file in pathlib.Path(folder).iterdir():
+            os.replace(file, workdir / file.name)
+    return workdir / "report.md"
+
+
+def _where(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the results come from; every value, where there are several."""
+    found = {}
+    for key in _WHERE:
+        values = []
+        for result in results:
+            if result[key] not in values:
+                values.append(result[key])
+        found[key] = values[0] if len(values) == 1 else values
+    return found
+
+
+def _differences(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    notes = []
+    for key in ("commit", "device"):
+        counts = collections.Counter(str(result[key]) for result in results)
+        if len(counts) > 1:
+            listed = ", ".join(f"{value} ({n} trials)" for value, n in counts.items())
+            notes.append(f"The trials differ in their {key}: {listed}.")
+    return notes
+
+
+def _missing(
+    missing: Sequence[str], every: Mapping[str, Any], complaints: Mapping[str, str]
+) -> list[str]:
+    if not missing:
+        return []
+    lines = [f"Missing: {len(missing)} of {len(every)} trials."]
+    for name in missing:
+        lines.append(f"- `{name}`: {complaints.get(name, 'not finished')}")
+    return [lines[0], "\n".join(lines[1:])]

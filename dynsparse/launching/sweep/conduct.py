@@ -1,0 +1,103 @@
+"""A sweep from its request to its report."""
+
+import errno
+import shlex
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.board import Board
+from dynsparse.launching.sweep.conclude import conclude
+from dynsparse.launching.sweep.folder import check_sweep, claim_sweep
+from dynsparse.launching.sweep.pool import Pool
+from dynsparse.launching.sweep.request import SweepRequest
+from dynsparse.launching.sweep.slots import environments
+from dynsparse.launching.sweep.slurm import run_on_slurm
+from dynsparse.launching.sweep.stop import Stop
+from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.workdir import finished
+
+
+def conduct(request: SweepRequest, console: Console) -> int:
+    """Runs what is not finished of a sweep, and writes its report.
+
+    Args:
+        request: The sweep.
+        console: Shows what happens.
+
+    Returns:
+        The exit status: 0 done, 1 where a trial failed, 130 interrupted.
+
+    Raises:
+        UserError: If the folder is in use or holds something else, the disk is full, or
+            nothing can be reported.
+    """
+    trials = request.experiment.trials(request.size)
+    check_sweep(request)
+    if request.dry_run:
+        return _list(request, trials, console)
+    try:
+        if request.report_only:
+            return _report(request, trials, {}, console)
+        return _run(request, trials, console)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(
+            f"no space left on the device of {request.workdir}; nothing that was "
+            f"finished is lost: free some, then  {request.command}"
+        ) from error
+
+
+def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> int:
+    with claim_sweep(request) as workdir, Stop() as stop:
+        done = {t.name for t in trials if finished(workdir / t.name) is not None}
+        console.print(f"go on with  {request.command}")
+        with Board(console, trials, done, jobs=request.jobs) as board:
+            left = [trial for trial in trials if trial.name not in done]
+            if request.slurm is not None:
+                run_on_slurm(request, left, board, stop)
+            else:
+                pool = Pool(
+                    workdir,
+                    request.command,
+                    slots=environments(request.jobs),
+                    limit=request.limit,
+                    board=board,
+                    stop=stop,
+                )
+                pool.run(left)
+        if stop.times:
+            console.print(f"stopped; go on with  {request.command}")
+            return 130
+        for name, complaint in board.complaints.items():
+            console.print(f"failed  {name}: {complaint}; see {workdir / name}/log.txt")
+        if len(board.complaints) < len(trials):
+            _report(request, trials, board.complaints, console)
+        return 1 if board.complaints else 0
+
+
+def _report(
+    request: SweepRequest,
+    trials: Sequence[Trial],
+    complaints: dict[str, str],
+    console: Console,
+) -> int:
+    console.print(f"wrote {conclude(request, trials, complaints)}")
+    if not request.experiment.measured:
+        board = [sys.executable, "-m", "tensorboard.main"]
+        board += ["--logdir", str(request.workdir)]
+        console.print(f"explore  {shlex.join(board)}")
+    return 0
+
+
+def _list(request: SweepRequest, trials: Sequence[Trial], console: Console) -> int:
+    """Prints the trials, their settings and which of them are finished."""
+    for trial in trials:
+        done = finished(request.workdir / trial.name) is not None
+        settings = ", ".join(f"{key}={value}" for key, value in trial.asked.items())
+        console.print(f"{'finished' if done else 'to run':8}  {trial.name}  {settings}")
+    console.print(f"{len(trials)} trials in {request.workdir}")
+    return 0

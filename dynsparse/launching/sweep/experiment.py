@@ -1,0 +1,108 @@
+"""An experiment: a file with a claim, a sweep and a report.
+
+It imports no jax when it is imported and holds
+
+- its docstring: the question, the command, `Claim: ...` and what would refute it;
+- `sweep(add, size)`: one call of `add` per trial, where size is "small" (proves the
+  pipeline in minutes) or "full" (for the claim);
+- `measure(**trial)`, where a trial is something else than a training run: returns one
+  row or a list of rows, plain values, of what `add(**trial)` was called with. Without
+  it, trials train: `add(config="configs/cluttered_digits.py:soft_topk",
+  method="soft_topk", setting="budget .5", seed=0, overrides={"train.num_steps": 100})`;
+- `report(rows)`: from the rows of all trials to a `reports.Report`;
+- `ALONE = True`, where trials are timed: they run one at a time.
+"""
+
+import dataclasses
+import pathlib
+import re
+import types
+from typing import Any
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.source import load, shown
+from dynsparse.launching.sweep.trial import Trial, make_trial
+
+SIZES = ("small", "full")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """An experiment file, loaded.
+
+    Attributes:
+        module: In the form above.
+        path: Of its file, relative to the checkout where it lies there.
+    """
+
+    module: types.ModuleType
+    path: str
+
+    @classmethod
+    def load(cls, path: str) -> "Experiment":
+        """Loads an experiment file.
+
+        Raises:
+            UserError: If there is no such file, or it lacks a part of the form.
+        """
+        module = load(path)
+        missing = [name for name in ("sweep", "report") if not hasattr(module, name)]
+        if missing:
+            raise UserError(f"{path} is no experiment: it has no {missing[0]}()")
+        return cls(module, shown(module))
+
+    @property
+    def name(self) -> str:
+        """Of the report and its files."""
+        return pathlib.Path(self.path).stem
+
+    @property
+    def measured(self) -> bool:
+        """Whether its trials are measured; they train otherwise."""
+        return hasattr(self.module, "measure")
+
+    @property
+    def alone(self) -> bool:
+        """Whether its trials are timed, and so run one at a time."""
+        return getattr(self.module, "ALONE", False)
+
+    @property
+    def claim(self) -> str:
+        """What it set out to show, and what would refute it, on one line.
+
+        Raises:
+            UserError: If the docstring states no claim.
+        """
+        found = re.search(r"Claim: (.*?)\n\n", f"{self.module.__doc__}\n\n", re.S)
+        if found is None:
+            raise UserError(f"the docstring of {self.path} states no claim.")
+        return " ".join(found[1].split())
+
+    def asked(self, size: str) -> list[dict[str, Any]]:
+        """The calls of `add`, in their order.
+
+        Args:
+            size: One of `SIZES`.
+        """
+        calls: list[dict[str, Any]] = []
+        self.module.sweep(lambda **trial: calls.append(trial), size)
+        return calls
+
+    def trials(self, size: str) -> list[Trial]:
+        """The trials of a sweep, resolved.
+
+        Args:
+            size: One of `SIZES`.
+
+        Raises:
+            UserError: If there are none, one is there twice, or one is not accepted.
+        """
+        trials: dict[str, Trial] = {}
+        for asked in self.asked(size):
+            trial = make_trial(self.path, asked, measured=self.measured)
+            if trial.name in trials:
+                raise UserError(f"{self.path} adds the trial {trial.name} twice")
+            trials[trial.name] = trial
+        if not trials:
+            raise UserError(f"{self.path} adds no trials at size {size!r}")
+        return list(trials.values())

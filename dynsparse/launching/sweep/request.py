@@ -1,0 +1,111 @@
+"""From the command line to a checked request for a sweep."""
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.experiment import SIZES, Experiment
+from dynsparse.launching.sweep.slots import devices
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepRequest:
+    """A sweep, as asked for.
+
+    Attributes:
+        experiment: What it asks.
+        size: One of `SIZES`.
+        workdir: Folder of the sweep; it may not exist yet.
+        command: Goes on with the sweep.
+        jobs: Trials that run at the same time.
+        limit: Seconds that a trial may take; None for as long as it wants.
+        dry_run: Whether to print the trials only.
+        report_only: Whether to write the report of what is finished only.
+        slurm: Partition of the Slurm cluster that runs the trials; None for this
+            machine.
+    """
+
+    experiment: Experiment
+    size: str
+    workdir: pathlib.Path
+    command: str
+    jobs: int = 1
+    limit: float | None = None
+    dry_run: bool = False
+    report_only: bool = False
+    slurm: str | None = None
+
+    @property
+    def recorded(self) -> str:
+        """The command that a report states."""
+        sweep = f"{self.experiment.path}:{self.size}"
+        return f"python launch.py --sweep={sweep} --workdir=DIR"
+
+
+def asks_to_sweep(argv: Sequence[str]) -> bool:
+    """Whether a command line is one to sweep with."""
+    return any(word.lstrip("-").startswith("sweep") for word in argv[1:])
+
+
+def parse_sweep(argv: Sequence[str]) -> SweepRequest:
+    """Reads the command line.
+
+    Args:
+        argv: As in `sys.argv`.
+
+    Raises:
+        UserError: If a flag, a file or a value is not accepted.
+    """
+    values = flags.FlagValues()
+    for name in ("sweep", "workdir", "slurm"):
+        flags.DEFINE_string(name, None, "", flag_values=values)
+    for name in ("dry_run", "report_only"):
+        flags.DEFINE_bool(name, False, "", flag_values=values)
+    flags.DEFINE_integer("jobs", None, "", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("limit", None, "", lower_bound=1.0, flag_values=values)
+    try:
+        rest = values(list(argv))[1:]
+    except flags.Error as error:
+        raise UserError(error) from error
+    if rest:
+        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+    path, _, size = (values.sweep or "").partition(":")
+    size = size or "small"
+    if size not in SIZES:
+        raise UserError(f"--sweep: unknown size {size!r}; accepted: {', '.join(SIZES)}")
+    experiment = Experiment.load(path)
+    most = _ARRAY if values.slurm else max(1, len(devices()))
+    jobs = values.jobs or (1 if experiment.alone else most)
+    if experiment.alone and jobs > 1:
+        raise UserError(
+            f"--jobs={jobs}: {experiment.path} measures times, so its trials run alone "
+            "(ALONE = True there); accepted: 1"
+        )
+    if values.slurm and not values.limit:
+        raise UserError("--slurm needs --limit, the seconds that a trial may take")
+    default = pathlib.Path("runs", f"{experiment.name}-{size}")
+    workdir = pathlib.Path(values.workdir or default)
+    words = [w for w in argv if w.lstrip("-").partition("=")[0] not in _ONCE]
+    command = shlex.join([sys.executable, *words])
+    if not values.workdir:
+        command += f" --workdir={shlex.quote(str(workdir))}"
+    return SweepRequest(
+        experiment,
+        size,
+        workdir,
+        command,
+        jobs,
+        values.limit,
+        values.dry_run,
+        values.report_only,
+        values.slurm,
+    )
+
+
+_ONCE = {"dry_run", "report_only"}  # flags that a command to go on does not have
+_ARRAY = 256  # jobs that run at once on a cluster, where none are asked for

@@ -1,0 +1,56 @@
+"""Where trials run: a share of the processors each, or a GPU.
+
+On the CPU, N jobs get 1/N of the cores each: XLA sizes its pool by NPROC, and OpenMP
+and OpenBLAS theirs by variables of their own. (With jaxlib 0.10.2, a matrix product on
+two cores took 1.9 processor seconds a second as it comes, also under XLA_FLAGS=
+--xla_cpu_multi_thread_eigen=false, and 1.0 under NPROC=1.) A single job runs uncapped,
+as without a launcher.
+
+With GPUs, each job sees one of them (CUDA_VISIBLE_DEVICES), in turn; jobs that share
+one share its memory too. CUDA_VISIBLE_DEVICES of the launcher limits the choice.
+"""
+
+import math
+import os
+import shutil
+import subprocess
+
+_GPU_MEMORY = 0.9  # of a GPU, for all the jobs on it
+
+
+def devices() -> list[str]:
+    """The GPUs that jax would use here, by index; none on a machine without."""
+    if os.environ.get("JAX_PLATFORMS", "") == "cpu" or not shutil.which("nvidia-smi"):
+        return []
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip()]
+    listed = subprocess.run(
+        ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader"),
+        capture_output=True,
+        text=True,
+    )
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def environments(jobs: int) -> list[dict[str, str]]:
+    """What each of `jobs` processes has in its environment beside the launcher's."""
+    if gpus := devices():
+        share = math.ceil(jobs / len(gpus))
+        memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_GPU_MEMORY / share:.3f}"}
+        return [
+            {"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]}
+            | (memory if share > 1 else {})
+            for job in range(jobs)
+        ]
+    if jobs == 1:
+        return [{}]
+    threads = max(1, _cores() // jobs)
+    caps = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return [dict.fromkeys(caps, str(threads))] * jobs
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,162 @@
+"""The same trials as an array of Slurm jobs, through submitit.
+
+Each job runs one trial as it would run here, by a pool of its own. What survives of a
+job that is preempted, requeued or cancelled is what its trial left in its folder, so
+the folder of the sweep lies where every node sees it.
+"""
+
+import math
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.board import Board
+from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
+from dynsparse.launching.sweep.request import SweepRequest
+from dynsparse.launching.sweep.source import ROOT
+from dynsparse.launching.sweep.stop import Stop
+from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.workdir import finished
+
+_MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the end
+_PAUSE = 2.0  # seconds between two looks at the queue
+_REQUEUES = 1000  # of a job, more than a trial ever needs
+
+_Jobs = dict[str, tuple[Trial, Any]]  # by name, with submitit's job
+
+
+class Job:
+    """What a job runs: one trial, in a pool of one slot.
+
+    Args:
+        workdir: Folder of the sweep.
+        command: Goes on with the sweep.
+        limit: Seconds that an attempt may take.
+    """
+
+    def __init__(self, workdir: pathlib.Path, command: str, limit: float | None):
+        self._options = (workdir, command, limit)
+        self._pool: Pool | None = None
+
+    def __call__(self, trial: Trial) -> str:
+        """Returns why the trial failed; nothing if it did not."""
+        workdir, command, limit = self._options
+        board = Board(Console(), [trial], set(), jobs=1)
+        with Stop() as stop:
+            self._pool = Pool(
+                workdir, command, slots=[{}], limit=limit, board=board, stop=stop
+            )
+            self._pool.run([trial])
+            if stop.times and finished(workdir / trial.name) is None:
+                while True:  # a job that returned would not be requeued
+                    signal.pause()
+        return board.complaints.get(trial.name, "")
+
+    def checkpoint(self, trial: Trial) -> Any:
+        """Stops the trial where it can resume; returns what a new job runs."""
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
+
+        if self._pool is not None:
+            self._pool.end()
+        return DelayedSubmission(Job(*self._options), trial)
+
+
+def run_on_slurm(
+    request: SweepRequest, trials: Sequence[Trial], board: Board, stop: Stop
+):
+    """Submits `trials` and waits for them; cancels the jobs when a stop is asked for.
+
+    Raises:
+        UserError: If submitit or Slurm is missing, or Slurm takes no such jobs.
+    """
+    if not trials:
+        return
+    workdir = request.workdir.resolve()
+    for trial in trials:
+        trial.write(workdir, request.command)
+    jobs = _submit(request, workdir, trials)
+    running: set[str] = set()
+    try:
+        while jobs and not stop.times:
+            _look(workdir, jobs, running, board)
+            board.refresh()
+            time.sleep(_PAUSE)
+    finally:
+        for trial, job in jobs.values():
+            job.cancel(check=False)
+            if trial.name in running:
+                board.stopped(trial, finished(workdir / trial.name) is not None)
+
+
+def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
+    """Takes the jobs that have ended out of `jobs`, and tells the board."""
+    states = _queue()
+    if states is None:
+        return
+    for name, (trial, job) in list(jobs.items()):
+        state = states.get(job.job_id)
+        if name not in running and state in ("RUNNING", None):
+            running.add(name)
+            board.started(trial)
+        if state is not None:
+            continue
+        del jobs[name]
+        if finished(workdir / name) is not None:
+            board.finished(trial)
+        else:
+            board.failed(trial, _complaint(job))
+
+
+def _submit(
+    request: SweepRequest, workdir: pathlib.Path, trials: Sequence[Trial]
+) -> _Jobs:
+    try:
+        import submitit  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise UserError("--slurm needs submitit: pip install submitit") from error
+    if not shutil.which("sbatch"):
+        raise UserError("--slurm: this machine has no sbatch; is Slurm installed?")
+    paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    executor = submitit.SlurmExecutor(
+        folder=workdir / ".slurm", max_num_timeout=_REQUEUES
+    )
+    seconds = ATTEMPTS * (request.limit or 0) + _MARGIN
+    executor.update_parameters(
+        job_name=request.experiment.name,
+        partition=request.slurm,
+        time=math.ceil(seconds / 60),
+        array_parallelism=request.jobs,
+        additional_parameters=dict(requeue=True),
+    )
+    job = Job(workdir, request.command, request.limit)
+    try:
+        submitted = executor.map_array(job, trials)
+    except submitit.core.utils.FailedJobError as error:
+        raise UserError(f"--slurm: {str(error).strip().splitlines()[-1]}") from error
+    return {t.name: (t, job) for t, job in zip(trials, submitted, strict=True)}
+
+
+def _queue() -> dict[str, str] | None:
+    """The state of each job that has not ended; None where Slurm does not answer."""
+    asked = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
+    listed = subprocess.run(asked, capture_output=True, text=True)
+    if listed.returncode:
+        return None
+    pairs = (line.split() for line in listed.stdout.splitlines())
+    return {number: state for number, state in pairs}
+
+
+def _complaint(job: Any) -> str:
+    """Why a job ended without a result, on one line."""
+    if job.paths.result_pickle.exists() and job.exception() is None:
+        return job.result()
+    return f"its job ended without a result; see {job.paths.stderr}"

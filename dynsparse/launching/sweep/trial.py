@@ -1,0 +1,164 @@
+"""One trial of a sweep: what it runs, its name, and its rows."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from dynsparse.launching.errors import UserError
+from dynsparse.launching.request import Request
+from dynsparse.launching.sweep.resolve import resolve
+from dynsparse.launching.sweep.source import load
+from dynsparse.launching.workdir import claim, read_json, write_json
+from dynsparse.provenance import provenance
+
+_REQUIRED = {"config", "method", "seed"}
+_OPTIONAL = {"setting": "default", "overrides": {}}
+_LONGEST = 80  # characters of a level of a name
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One trial, resolved.
+
+    Attributes:
+        name: Its folder, relative to that of the sweep: method/setting/seed, or the
+            values that it was added with, and a hash of what it runs.
+        experiment: File of the experiment.
+        asked: What `add` was called with, plain values.
+        config: Complete config of a trial that trains; None for one that is measured.
+    """
+
+    name: str
+    experiment: str
+    asked: Mapping[str, Any]
+    config: Mapping[str, Any] | None
+
+    def rows(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of a finished trial.
+
+        Args:
+            result: The content of its result.json.
+
+        Returns:
+            Those that were measured; or the points of the curve, without what is nested
+            or missing there, each after the trial's `method`, `setting`, `seed` and
+            `trial`.
+        """
+        if self.config is None:
+            return result["rows"]
+        front = {key: self.asked[key] for key in ("method", "setting", "seed")}
+        plain = lambda point: {
+            key: value
+            for key, value in point.items()
+            if isinstance(value, bool | int | float | str)
+        }
+        return [front | dict(trial=self.name) | plain(p) for p in result["curve"]]
+
+    def write(self, sweep: pathlib.Path, command: str) -> pathlib.Path:
+        """Writes trial.json, for the process that runs it.
+
+        Args:
+            sweep: Folder of the sweep.
+            command: Goes on with the sweep.
+
+        Returns:
+            The folder of the trial.
+        """
+        folder = sweep / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        content = dataclasses.asdict(self) | dict(command=command)
+        write_json(folder / "trial.json", content)
+        return folder
+
+
+def make_trial(experiment: str, asked: Mapping[str, Any], *, measured: bool) -> Trial:
+    """Checks and resolves what `add` was called with.
+
+    Args:
+        experiment: File of the experiment.
+        asked: Keyword values of the call.
+        measured: Whether the experiment has `measure`; its trials train otherwise.
+
+    Raises:
+        UserError: If a key or a value is not accepted.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(asked))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"add({_call(asked)}): not plain values: {error}") from error
+    if measured:
+        name = ",".join(f"{key}={value}" for key, value in plain.items())
+        return Trial(f"{_level(name)}-{_hash(plain)}", experiment, plain, None)
+    if plain.keys() - _OPTIONAL.keys() - _REQUIRED or _REQUIRED - plain.keys():
+        raise UserError(
+            f"add({_call(asked)}): a trial that trains has config, method and seed, "
+            f"may have setting and overrides, and nothing else; got {', '.join(plain)}"
+        )
+    plain |= {key: _OPTIONAL[key] for key in _OPTIONAL.keys() - plain.keys()}
+    try:
+        config = resolve(plain["config"], plain["overrides"], plain["seed"])
+    except UserError as error:
+        raise UserError(f"add({_call(asked)}): {error}") from error
+    levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]
+    return Trial(f"{'/'.join(levels)}-{_hash(config)}", experiment, plain, config)
+
+
+def asks_for_trial(argv: list[str]) -> bool:
+    """Whether a command line is that of the process of one trial."""
+    return len(argv) == 2 and argv[1].startswith("--trial=")
+
+
+def read_trial(argv: list[str]) -> tuple[Trial, Request | None, pathlib.Path]:
+    """Reads what a process of a sweep is to run.
+
+    Args:
+        argv: As in `sys.argv`: launch.py --trial=FOLDER.
+
+    Returns:
+        The trial, the request for its run if it trains, and its folder.
+
+    Raises:
+        UserError: If the folder is not that of a trial.
+    """
+    folder = pathlib.Path(argv[1].partition("=")[2])
+    content = read_json(folder / "trial.json")
+    if content is None:
+        raise UserError(f"--trial: {str(folder)!r} is not the folder of a trial")
+    command = content.pop("command")
+    trial = Trial(**content)
+    if trial.config is None:
+        return trial, None, folder
+    return trial, Request(ConfigDict(trial.config).lock(), folder, command), folder
+
+
+def measure(trial: Trial, folder: pathlib.Path):
+    """Calls `measure` of the experiment and writes result.json.
+
+    Raises:
+        UserError: If another process holds the folder.
+    """
+    with claim(folder, trial.asked):
+        measured = load(trial.experiment).measure(**trial.asked)
+        rows = measured if isinstance(measured, list) else [measured]
+        write_json(folder / "result.json", dict(rows=rows, **provenance()))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _level(text: str) -> str:
+    """A name that every file system and TensorBoard take."""
+    name = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text)[:_LONGEST]
+    return f"_{name}" if name.startswith((".", "-")) or not name else name
+
+
+def _call(asked: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in asked.items())

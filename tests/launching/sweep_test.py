@@ -1,0 +1,274 @@
+"""A sweep from its command to its report: it survives its trials, and stops."""
+
+import contextlib
+import csv
+import errno
+import fcntl
+import io
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.console import Console
+
+import launch
+from dynsparse.launching import sweep
+from dynsparse.launching.sweep import conclude
+from dynsparse.launching.sweep.board import Board
+
+ROOT = pathlib.Path(launch.__file__).parent
+TOYS = "--sweep=tests/launching/toys.py"
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    """Runs a sweep of toys in `folder`; the calls so far are in `calls()`."""
+
+    class Toys:
+        folder = tmp_path / "sweep"
+
+        def plan(self, *trials):
+            monkeypatch.setenv("TOYS", json.dumps(trials))
+
+        def run(self, *flags):
+            command = ["launch.py", TOYS, f"--workdir={self.folder}", *flags]
+            return launch.main(command)
+
+        def start(self):
+            return subprocess.Popen(
+                [sys.executable, "launch.py", TOYS, f"--workdir={self.folder}"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+
+        def calls(self):
+            file = tmp_path / "calls"
+            return file.read_text().splitlines() if file.exists() else []
+
+        def rows(self):
+            with (self.folder / "toys.csv").open() as file:
+                return list(csv.DictReader(file))
+
+        def folder_of(self, does):
+            return next(self.folder.glob(f"does={does.replace(' ', '_')}*"))
+
+    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    return Toys()
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        return status.split()[0] != "Z"  # nobody waits for orphans in a container
+    return False
+
+
+def test_no_trial_stops_the_others(toys, capsys):
+    toys.plan(
+        dict(does="raises", number=7), dict(does="dies once"), dict(does="returns")
+    )
+    assert toys.run("--jobs=2") == 1
+    assert sorted(toys.calls()) == sorted(
+        ["raises 7", "dies once 0", "returns 0", "raises 7", "dies once 0"]
+    )
+    assert [row["does"] for row in toys.rows()] == ["dies once", "returns"]
+    assert {row["threads"] for row in toys.rows()} == {str(max(1, os.cpu_count() // 2))}
+    report = (toys.folder / "report.md").read_text()
+    assert "2 did." in report
+    assert "Missing: 1 of 3 trials." in report
+    printed = capsys.readouterr().out
+    for line in (report, printed):
+        assert "is not to its liking" in line
+    assert "killed by SIGKILL" in printed
+    log = (toys.folder_of("raises") / "log.txt").read_text()
+    assert log.count("Traceback") == 2
+
+    toys.plan(dict(does="returns"), dict(does="dies once"), dict(does="new"))
+    assert toys.run() == 0  # what is finished is skipped
+    assert toys.calls()[5:] == ["new 0"]
+    assert capsys.readouterr().out.count("started ") == 1
+    assert "Missing" not in (toys.folder / "report.md").read_text()
+
+
+def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
+    toys.plan(dict(does="hangs once"))
+    assert toys.run("--limit=6") == 0
+    assert toys.calls() == ["hangs once 0"] * 2
+    until(lambda: not alive(int((tmp_path / "child").read_text())), 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
+    toys.plan(dict(does="sleeps"))
+    process = toys.start()
+    until(lambda: (tmp_path / "pid").exists())
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "stopped; go on with" in printed.splitlines()[-1]
+    assert not alive(int((tmp_path / "pid").read_text()))
+    if number == signal.SIGINT:  # the printed command is the one
+        assert TOYS in printed.splitlines()[-1]
+        assert toys.run() == 0
+        assert len(toys.rows()) == 1
+
+
+def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
+    toys.plan(dict(does="sleeps"))
+    process = toys.start()
+    until(lambda: (tmp_path / "pid").exists())
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
+
+
+def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
+    toys.plan(dict(does="fills the disk"), dict(does="returns"))
+    assert toys.run() == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no space left on the device" in error
+    assert toys.calls() == ["fills the disk 0"]  # the others wait for space
+    assert not list(toys.folder.glob("*/result.json"))
+
+
+def result(toys, trial, **changes):
+    """Leaves the result of a trial that was never run."""
+    (made,) = (
+        found
+        for found in sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
+        if found.asked == trial
+    )
+    (toys.folder / made.name).mkdir(parents=True)
+    where = dict(commit="abc", device="cpu", processor="x", cores=2, python="3")
+    where |= dict(packages={}) | changes
+    content = dict(rows=[dict(trial)], **where)
+    (toys.folder / made.name / "result.json").write_text(json.dumps(content))
+
+
+def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypatch):
+    def write(out, *_, **__):
+        (out / "report.md").write_text("# to")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    toys.plan(dict(does="returns"))
+    result(toys, dict(does="returns"))
+    assert toys.run("--report_only") == 0
+    before = (toys.folder / "report.md").read_text()
+    monkeypatch.setattr(conclude, "write_report", write)
+    assert toys.run("--report_only") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no space left on the device" in error
+    assert (toys.folder / "report.md").read_text() == before
+
+
+def test_a_report_says_what_is_missing_and_what_differs(toys):
+    toys.plan(dict(does="one"), dict(does="two"), dict(does="three"))
+    result(toys, dict(does="one"))
+    result(toys, dict(does="two"), commit="def", device="gpu")
+    assert toys.run("--report_only") == 0
+    report = (toys.folder / "report.md").read_text()
+    assert "differ in their commit: abc (1 trials), def (1 trials)." in report
+    assert "differ in their device" in report
+    assert "Missing: 1 of 3 trials.\n\n- `does=three-" in report
+    assert '"commit": ["abc", "def"]' in report
+    assert "`python launch.py --sweep=tests/launching/toys.py:small " in report
+    assert toys.calls() == []
+
+
+def test_a_report_of_nothing_is_refused(toys, capsys):
+    toys.plan(dict(does="one"))
+    assert toys.run("--report_only") == 2
+    assert "is finished" in capsys.readouterr().err
+
+
+def test_a_dry_run_lists_the_trials_and_runs_none(toys, capsys):
+    toys.plan(dict(does="one"), dict(does="two", number=3))
+    result(toys, dict(does="one"))
+    assert toys.run("--dry_run") == 0
+    one, two, total = capsys.readouterr().out.splitlines()
+    assert one.startswith("finished  does=one-")
+    assert two.startswith("to run    does=two,number=3-")
+    assert "does=two, number=3" in two
+    assert total.startswith("2 trials")
+    assert toys.calls() == []
+
+
+def test_a_folder_in_use_is_refused(toys, capsys):
+    toys.plan(dict(does="one"))
+    toys.folder.mkdir()
+    with (toys.folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert toys.run() == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "is in use by another process" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", {}, "holds a run, not a sweep"),
+        (
+            "sweep.json",
+            dict(experiment="experiments/other.py", size="small"),
+            "holds a sweep of experiments/other.py:small, not tests/launching/toys.py",
+        ),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(name, content, message, toys, capsys):
+    toys.plan(dict(does="one"))
+    toys.folder.mkdir()
+    (toys.folder / name).write_text(json.dumps(content))
+    assert toys.run() == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_terminal_has_a_table_of_what_runs_and_what_failed(toys):
+    toys.plan(*(dict(does=name) for name in ("one", "two", "three", "four")))
+    trials = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
+    console = Console(force_terminal=True, width=100, file=io.StringIO(), no_color=True)
+    with Board(console, trials, {trials[0].name}, jobs=2) as board:
+        board.started(trials[1])
+        board.started(trials[2])
+        board.finished(trials[2])
+        board.started(trials[3])
+        board.failed(trials[3], "it would not")
+        assert board.left() is not None
+    shown = console.file.getvalue().rpartition("trial  ")[2]
+    for words in (
+        "two-.* running",
+        "three-.* finished",
+        "four-.* failed .* it would not",
+    ):
+        assert re.search(words, shown)
+    assert "does=one" not in shown
+    assert "2 of 4 finished, 1 failed" in shown
+
+
+def test_the_launcher_imports_no_jax(toys):
+    toys.plan(dict(does="returns"))
+    code = (
+        "import sys, launch;"
+        f"status = launch.main(['launch.py', {TOYS!r}, '--workdir={toys.folder}']);"
+        "sys.exit(status or 'jax' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    assert len(toys.rows()) == 1

@@ -1,0 +1,151 @@
+"""What a sweep runs: names of trials, their configs, their devices; and mistakes."""
+
+import os
+import pathlib
+
+import pytest
+
+import launch
+from dynsparse.launching import UserError, sweep
+from dynsparse.launching.sweep import slots
+from dynsparse.launching.sweep.trial import make_trial
+from tests.training import tiny
+
+ROOT = pathlib.Path(launch.__file__).parent
+TRAINS = dict(
+    config="configs/cluttered_digits.py:soft_topk",
+    method="soft_topk",
+    setting="budget .5",
+    seed=3,
+    overrides={"train.num_steps": 100},
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def trial(**changes):
+    return make_trial("experiments/x.py", TRAINS | changes, measured=False)
+
+
+def test_a_trial_has_the_config_of_a_run():
+    config = trial(overrides=tiny.SMALL).config
+    assert config["data"]["num_train"] == 128
+    assert config["gate"]["name"] == "soft_topk"
+    assert config["seed"] == 3
+
+
+def test_a_name_is_readable_stable_and_that_of_its_config():
+    name = trial().name
+    assert name.startswith("soft_topk/budget_.5/3-")
+    assert trial(overrides={"train.num_steps": 100, "seed": 9}).name == name
+    assert trial(config="configs/cluttered_digits.py").name == name  # the default
+    others = [trial(overrides={}), trial(seed=4), trial(setting="other")]
+    assert len({name, *(other.name for other in others)}) == 4
+
+
+def test_names_never_leave_the_folder_of_the_sweep():
+    made = trial(method="../..", setting="a/b", seed=0)
+    assert made.name.startswith("_../a_b/0-") or made.name.startswith("_.._../a_b/0-")
+    assert pathlib.PurePath(made.name).parts[0] not in ("..", ".")
+    measured = make_trial("x.py", dict(path="/a b/c" * 50), measured=True)
+    assert len(pathlib.PurePath(measured.name).parts) == 1
+    assert len(measured.name) < 100
+
+
+def test_rows_of_a_run_are_its_curve_without_what_is_nested():
+    point = dict(density=0.5, accuracy=0.9, layers=dict(a=1), recovery=None)
+    made = trial()
+    assert made.rows(dict(curve=[point])) == [
+        dict(
+            method="soft_topk",
+            setting="budget .5",
+            seed=3,
+            trial=made.name,
+            density=0.5,
+            accuracy=0.9,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(colour="red"), "and nothing else; got config, method, setting"),
+        (
+            dict(config="configs/nothing.py"),
+            "no such Python file: 'configs/nothing.py'",
+        ),
+        (dict(config=f"{TRAINS['config']}x"), "unknown method 'soft_topkx'; accepted"),
+        (dict(overrides={"model.widht": 1}), "widht"),
+        (dict(overrides={"model.width": "wide"}), "wide"),
+        (dict(setting={1, 2}), "not plain values"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
+    with pytest.raises(UserError, match=r"^add\(config='configs") as caught:
+        trial(**changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--sweep=experiments/nothing.py"], "no such Python file"),
+        (["--sweep=experiments/wall_clock.py:huge"], "accepted: small, full"),
+        (["--sweep=experiments/wall_clock.py", "--jobs=2"], "measures times, so its"),
+        (["--sweep=experiments/readme.py"], "is no experiment: it has no sweep()"),
+        (["--sweep=experiments/any_budget.py", "--slurm=long"], "needs --limit"),
+        (["--sweep=experiments/any_budget.py", "--jobs=0"], "--jobs=0"),
+        (["--sweep=experiments/any_budget.py", "--colour=red"], "colour"),
+        (["--sweep=experiments/any_budget.py", "now"], "unexpected argument 'now'"),
+        (["--trial=nowhere"], "is not the folder of a trial"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(flags, message, capsys):
+    assert launch.main(["launch.py", *flags]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
+    request = sweep.parse_sweep(["launch.py", "--sweep=experiments/any_budget.py"])
+    assert request.workdir == pathlib.Path("runs/any_budget-small")
+    assert request.command.endswith("--workdir=runs/any_budget-small")
+
+
+def test_jobs_share_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
+    assert slots.environments(1) == [{}]
+    two, four = slots.environments(2), slots.environments(4)
+    assert [each["OMP_NUM_THREADS"] for each in two] == ["2", "2"]
+    assert four[3]["NPROC"] == "1"
+
+
+def test_jobs_take_turns_on_the_gpus(monkeypatch):
+    monkeypatch.setattr(slots, "devices", lambda: ["0", "3"])
+    found = slots.environments(3)
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in found] == ["0", "3", "0"]
+    assert {each["XLA_PYTHON_CLIENT_MEM_FRACTION"] for each in found} == {"0.450"}
+    assert slots.environments(2)[1] == {"CUDA_VISIBLE_DEVICES": "3"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [(None, ["0", "1"]), ("1", ["1"]), ("", [])]
+)
+def test_gpus_are_those_that_are_listed_and_visible(
+    given, found, tmp_path, monkeypatch
+):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    assert slots.devices() == found
