@@ -119,7 +119,7 @@ def test_trials_run_as_jobs_and_none_stops_the_others(cluster, tmp_path):
     assert process.returncode == 1
     assert "failed    does=raises,number=4" in printed
     assert "is not to its liking" in printed
-    with (tmp_path / "sweep/toys.csv").open() as file:
+    with (tmp_path / "sweep/report.csv").open() as file:
         assert [row["does"] for row in csv.DictReader(file)] == ["returns", "new"]
     calls = (tmp_path / "calls").read_text().splitlines()
     assert sorted(calls) == ["new 0", "raises 4", "raises 4", "returns 0"]

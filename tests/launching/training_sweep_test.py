@@ -51,7 +51,7 @@ def test_a_stopped_run_resumes_from_its_checkpoint(swept):
 
 def test_rows_are_the_curve_of_the_run(swept):
     (run,) = swept.glob("random_topk/tiny/1-*")
-    with (swept / "tiny_digits.csv").open() as file:
+    with (swept / "report.csv").open() as file:
         rows = list(csv.DictReader(file))
     curve = reports.read_curve(run)
     assert len(rows) == len(curve)
@@ -59,4 +59,5 @@ def test_rows_are_the_curve_of_the_run(swept):
         assert row["trial"] == f"random_topk/tiny/{run.name}"
         assert {key: float(row[key]) for key in point} == point
     report = (swept / "report.md").read_text()
-    assert '"device": "cpu"' in report
+    assert "on cpu (" in report
+    assert list((swept / "_summary").glob("random_topk@kflops/events*"))

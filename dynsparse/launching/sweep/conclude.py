@@ -12,15 +12,13 @@ from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
-from dynsparse.reports import write_report
-
-_WHERE = ("commit", "device", "processor", "cores", "python", "packages")
+from dynsparse.reports import common_origin, write_board, write_report
 
 
 def conclude(
     request: SweepRequest, trials: Sequence[Trial], complaints: Mapping[str, str]
 ) -> pathlib.Path:
-    """Writes the report of the trials that are finished.
+    """Writes the report of the trials that are finished, to TensorBoard too.
 
     It names those that are missing, and says whether commits or devices differ. Its
     files appear one by one, each whole.
@@ -42,20 +40,20 @@ def conclude(
     done = {name: result for name, result in results.items() if result is not None}
     if not done:
         raise UserError(f"no report: no trial of {workdir} is finished")
-    rows = [t.rows(done[t.name]) for t in trials if t.name in done]
+    rows = [row for t in trials if t.name in done for row in t.rows(done[t.name])]
     missing = [name for name in results if name not in done]
     notes = _differences(list(done.values()))
     notes += _missing(missing, results, complaints)
     with tempfile.TemporaryDirectory(dir=workdir, prefix=".report-") as folder:
         try:
-            report = experiment.module.report([row for part in rows for row in part])
+            report = experiment.module.report(rows)
             write_report(
                 pathlib.Path(folder),
                 dataclasses.replace(report, notes=[*report.notes, *notes]),
                 name=experiment.name,
                 claim=experiment.claim,
                 command=request.recorded,
-                where=_where(list(done.values())),
+                where=common_origin(list(done.values())),
             )
         except Exception as error:
             if not missing or isinstance(error, OSError):
@@ -67,19 +65,9 @@ def conclude(
             ) from error
         for file in pathlib.Path(folder).iterdir():
             os.replace(file, workdir / file.name)
+    if not experiment.measured:
+        write_board(workdir, rows)
     return workdir / "report.md"
-
-
-def _where(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where the results come from; every value, where there are several."""
-    found = {}
-    for key in _WHERE:
-        values = []
-        for result in results:
-            if result[key] not in values:
-                values.append(result[key])
-        found[key] = values[0] if len(values) == 1 else values
-    return found
 
 
 def _differences(results: Sequence[Mapping[str, Any]]) -> list[str]:
