@@ -218,17 +218,20 @@ def report(results: Sequence[Row]) -> Report:
         if (row["load"], row["phase"]) == ("spike", "during")
     ]
     slowest, fastest = rungs[-1]["idle_ms"], rungs[0]["idle_ms"]
+    percent = lambda share: "-" if share is None else f"{share:.1%}"  # no requests: -
+    back = after["top_after_s"]
     notes = [
         f"The top rung takes {slowest:.1f} ms for a request of {SIZE}, "
         f"{slowest / fastest:.1f} times as long as the lowest.",
-        f"Spike, controller: {during['in_time']:.1%} in time during it, "
-        f"{after['in_time']:.1%} from 2 s after it; accuracy {during['accuracy']:.1%} "
-        f"during it, {before['accuracy']:.1%} before; top rung back after "
-        f"{after['top_after_s']:.2f} s. During it by policy: "
-        + ", ".join(f"{policy} {share:.1%}" for policy, share in pinned)
+        f"Spike, controller: {percent(during['in_time'])} in time during it, "
+        f"{percent(after['in_time'])} from 2 s after it; accuracy "
+        f"{percent(during['accuracy'])} during it, {percent(before['accuracy'])} "
+        f"before; top rung back after {'-' if back is None else f'{back:.2f}'} s. "
+        "During it by policy: "
+        + ", ".join(f"{policy} {percent(share)}" for policy, share in pinned)
         + ".",
-        f"Competition, controller: {burdened['in_time']:.1%} in time from 1 s after it "
-        "began.",
+        f"Competition, controller: {percent(burdened['in_time'])} in time from 1 s "
+        "after it began.",
         "Shares of the requests that arrived in a phase; a refused request is not in "
         "time. after_1_s: from one second into the middle third to its end; after_2_s: "
         "from two seconds after it. budget: mean MACs over dense of what was answered.",
@@ -256,7 +259,7 @@ def _draw(figure, results: Sequence[Row]):
             color = ("#56B4E9", "#D55E00", "#009E73")[index]
             ax.bar(
                 places,
-                [100 * row["in_time"] for row in chosen],
+                [100 * (row["in_time"] or 0) for row in chosen],
                 width=0.25,
                 color=color,
                 label=phase.replace("after_2_s", "from 2 s after"),

@@ -108,7 +108,7 @@ def test_no_trial_stops_the_others(toys, capsys):
 
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
     toys.plan(dict(does="hangs once"))
-    assert toys.run("--limit=6") == 0
+    assert toys.run("--limit=12") == 0
     assert toys.calls() == ["hangs once 0"] * 2
     until(lambda: not alive(int((tmp_path / "child").read_text())), 5)
 
