@@ -13,13 +13,12 @@ on cluttered digits; the same steps for every model, which are three passes each
 that of any budget; the accuracy is that of compact execution over the test pictures.
 """
 
-import math
 import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import Difference, Report, Row, paired_difference
 from experiments.alone import run_alone
 from experiments.trained import train
 
@@ -30,7 +29,6 @@ DENSITIES = dict(
 SEEDS = dict(conv_vit=(0,), resnet=(0,))  # more of them make an interval
 FEWER = dict(resnet={"train.num_steps": 400, "data.num_test": 4_000})
 ALLOWED = 0.005  # of accuracy
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, by the number of pairs
 
 
 def sweep(add, size):
@@ -79,26 +77,21 @@ def measure(
     ]
 
 
-def differences(results: Sequence[Row]) -> dict[float, tuple[float, float]]:
-    """Mean of the paired differences by density, and half their 95 % interval.
-
-    The interval is Student's over seeds; half its width is nan for a single seed.
+def differences(results: Sequence[Row]) -> dict[float, Difference]:
+    """The paired differences of accuracy over the seeds, by density.
 
     Args:
         results: Of one network.
     """
     found = {}
     for density in sorted({row["density"] for row in results}):
-        by_seed: dict[int, dict[str, float]] = {}
+        by_model: dict[str, dict[int, float]] = {}
         for row in results:
             if row["density"] == density:
-                by_seed.setdefault(row["seed"], {})[row["model"]] = row["accuracy"]
-        gaps = [pair["any budget"] - pair["one density"] for pair in by_seed.values()]
-        half = math.nan
-        if len(gaps) > 1:
-            error = statistics.stdev(gaps) / math.sqrt(len(gaps))
-            half = T_95[len(gaps)] * error
-        found[density] = (statistics.mean(gaps), half)
+                by_model.setdefault(row["model"], {})[row["seed"]] = row["accuracy"]
+        found[density] = paired_difference(
+            by_model["any budget"], by_model["one density"]
+        )
     return found
 
 
@@ -108,12 +101,12 @@ def report(results: Sequence[Row]) -> Report:
     for network in _networks(results):
         chosen = [row for row in results if row["network"] == network]
         lines = [f"{network}, any budget less one density, in points of accuracy:\n"]
-        for density, (mean, half) in differences(chosen).items():
-            interval = "one seed" if math.isnan(half) else f"± {100 * half:.2f}"
-            verdict = "within" if mean >= -ALLOWED else "NOT within"
+        for density, gap in differences(chosen).items():
+            interval = f"± {100 * gap.half:.2f}" if gap.number > 1 else "one seed"
+            verdict = "within" if gap.mean >= -ALLOWED else "NOT within"
             lines.append(
-                f"- density {density:g}: {100 * mean:+.2f} ({interval}), {verdict} the "
-                "half point"
+                f"- density {density:g}: {100 * gap.mean:+.2f} ({interval}), {verdict} "
+                "the half point"
             )
         notes.append("\n".join(lines))
     return Report(

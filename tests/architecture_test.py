@@ -18,6 +18,8 @@ FILES = sorted(
 ALLOWED = {
     "lookup": set(),
     "provenance": set(),
+    "stop_signal": set(),
+    "whole": set(),
     "ops": set(),
     "gates": {"ops", "lookup"},
     "layers": {"ops", "gates", "lookup"},
@@ -35,10 +37,12 @@ ALLOWED = {
         "data",
         "reports",
         "provenance",
+        "stop_signal",
+        "whole",
     },
-    "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports"},
-    "reports": set(),
-    "launching": {"reports", "provenance"},
+    "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports", "whole"},
+    "reports": {"whole"},
+    "launching": {"reports", "provenance", "stop_signal", "whole"},
 }
 
 

@@ -6,15 +6,11 @@ weighs each layer by its MACs.
 
 from ml_collections import ConfigDict
 
+from configs.budgets import sandwich
+
 
 def get_config() -> ConfigDict:
     """The sections that this way of meeting a budget sets."""
-    return ConfigDict(
-        dict(
-            penalties=dict(),
-            density_sampling=dict(name="sandwich", low=0.1, high=1.0, draws=1),
-            distillation=dict(weight=0.5, temperature=1.0),
-            budget_sharing=dict(temperature=1.0),
-            budget_constraint=None,
-        )
-    )
+    config = sandwich.get_config()
+    config.budget_sharing = ConfigDict(dict(temperature=1.0))  # of the shares
+    return config

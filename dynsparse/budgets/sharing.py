@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -53,8 +54,8 @@ class BudgetSharing:
                 )
         if not gates:
             raise ValueError("budget_sharing: the model has no gate.")
-        shares = BudgetShares(costs=costs, temperature=self.temperature)
-        setattr(model, "budget_shares", shares)  # noqa: B010  (a model knows nothing)
+        sharing: Any = model  # which knows nothing of it
+        sharing.budget_shares = BudgetShares(costs=costs, temperature=self.temperature)
 
 
 class BudgetShares(nnx.Module):

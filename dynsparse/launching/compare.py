@@ -4,6 +4,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from dynsparse.launching.command_line import asks, flag_of
 from dynsparse.launching.errors import UserError
 
 _FLAG = "compare"
@@ -11,7 +12,7 @@ _FLAG = "compare"
 
 def asks_to_compare(argv: Sequence[str]) -> bool:
     """Whether a command line is one to compare with."""
-    return any(_flag(word) == _FLAG for word in argv[1:])
+    return asks(argv, _FLAG)
 
 
 def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
@@ -26,9 +27,9 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
     """
     runs: list[pathlib.Path] = []
     for word in argv[1:]:
-        if _flag(word) not in (_FLAG, None):
+        if flag_of(word) not in (_FLAG, None):
             raise UserError(f"--compare takes folders of runs only, got {word!r}.")
-        name = word.partition("=")[2] if _flag(word) else word
+        name = word.partition("=")[2] if flag_of(word) else word
         runs += [pathlib.Path(name)] if name else []
     if len(runs) < 2:
         raise UserError(
@@ -37,11 +38,6 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
     for run in runs:
         _require_finished(run)
     return runs
-
-
-def _flag(word: str) -> str | None:
-    """The name of a flag, or None for what is no flag."""
-    return word.lstrip("-").partition("=")[0] if word.startswith("-") else None
 
 
 def _require_finished(run: pathlib.Path):

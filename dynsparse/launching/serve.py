@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from dynsparse.launching.command_line import asks, read
 from dynsparse.launching.errors import UserError
 
 LOADS = ("constant", "ramp", "sine", "spike")
@@ -36,7 +37,7 @@ class ServeRequest:
 
 def asks_to_serve(argv: Sequence[str]) -> bool:
     """Whether a command line is one to serve with."""
-    return any(word.lstrip("-").startswith("serve") for word in argv[1:])
+    return asks(argv, "serve")
 
 
 def parse_serve(argv: Sequence[str]) -> ServeRequest:
@@ -62,12 +63,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         ("seed", 0, 0),
     ):
         flags.DEFINE_integer(name, default, "", lower_bound=lowest, flag_values=values)
-    try:
-        rest = values(list(argv))[1:]
-    except flags.Error as error:
-        raise UserError(error) from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+    read(values, argv)
     run = pathlib.Path(values.serve)
     for name in ("config.json", "checkpoints"):
         if not (run / name).exists():

@@ -3,12 +3,12 @@
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynsparse.launching.errors import UserError
+from dynsparse.whole import write_json
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
@@ -71,13 +71,6 @@ def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
 def read_json(path: pathlib.Path) -> dict[str, Any] | None:
     """Returns the content of a file, or None if there is no such file."""
     return json.loads(path.read_text()) if path.is_file() else None
-
-
-def write_json(path: pathlib.Path, content: Mapping[str, Any]):
-    """Writes a file that is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 _ABSENT = object()

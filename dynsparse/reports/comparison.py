@@ -6,6 +6,7 @@ from typing import Any
 
 from dynsparse.reports.chance import mean_interval
 from dynsparse.reports.comparison_figure import draw_comparison
+from dynsparse.reports.curve import FIELDS
 from dynsparse.reports.equal_macs import Verdict, judge
 from dynsparse.reports.findings import findings
 from dynsparse.reports.markup import Row, with_half
@@ -30,20 +31,7 @@ _COLUMNS = (
     "p (Holm)",
     "Pareto",
 )
-_MEASURED = (
-    "method",
-    "setting",
-    "seed",
-    "density",
-    "budget",
-    "flops_mean",
-    "macs_mean",
-    "macs_p95",
-    "macs_dense",
-    "accuracy",
-    "latency_ms",
-    "latency_dense_ms",
-)
+_MEASURED = ("method", "setting", "seed", *FIELDS)
 
 
 def compare_methods(

@@ -11,7 +11,7 @@ import matplotlib.figure
 
 from dynsparse.reports.markup import Row, latex_table, markdown_table
 from dynsparse.reports.origin import Origin, origin_in_words
-from dynsparse.reports.whole import whole
+from dynsparse.whole import whole
 
 
 @dataclasses.dataclass(frozen=True)

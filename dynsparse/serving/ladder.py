@@ -1,8 +1,6 @@
 """The compiled ladder: compact execution of one model at several budgets."""
 
 import dataclasses
-import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +21,7 @@ from dynsparse.costs import (
     run_gates,
 )
 from dynsparse.gates.base import evaluating
+from dynsparse.whole import write_json
 
 Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
 
@@ -173,9 +172,7 @@ class Ladder:
 
     def save(self, path: pathlib.Path):
         """Writes the table as JSON: the file is there whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(self.table(), indent=2) + "\n")
-        os.replace(temporary, path)
+        write_json(path, self.table())
 
 
 def _densities(

@@ -1,8 +1,6 @@
 """What a run leaves: curve, pictures, TensorBoard summary and, last, result.json."""
 
 import csv
-import json
-import os
 import pathlib
 import time
 from collections.abc import Mapping
@@ -20,6 +18,7 @@ from dynsparse.training.diagnostics import GateHealth, complaints
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
+from dynsparse.whole import write_json
 
 
 def finish(
@@ -63,13 +62,6 @@ def finish(
     result["evaluation_seconds"] = time.monotonic() - started
     write_json(workdir / "result.json", result)
     return result
-
-
-def write_json(path: pathlib.Path, content: Mapping[str, Any]):
-    """Writes a file that is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 def _decided(experiment: Experiment, points: list[Point]) -> dict[str, GateHealth]:

@@ -15,9 +15,10 @@ import pathlib
 import jax
 import numpy as np
 
+from dynsparse.stop_signal import StopSignal
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.experiment import Experiment
-from dynsparse.training.interrupt import Interrupted, StopSignal
+from dynsparse.training.interrupt import Interrupted
 from dynsparse.training.optimizer import learning_rate_schedule
 from dynsparse.training.progress import ProgressReport
 from dynsparse.training.step import State, compile_step
@@ -53,7 +54,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
         with (
             Writer(workdir, start) as writer,
             ProgressReport(start, plan.num_steps) as progress,
-            StopSignal() as stop,
+            StopSignal(only_first=True) as stop,
         ):
             if start:
                 progress.say(f"resumed from step {start}")
@@ -63,7 +64,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                 last = step == plan.num_steps
                 losses[step] = metrics["loss"]
                 log = step % plan.log_every == 0 or last
-                save = step % plan.checkpoint_every == 0 or last or stop.asked
+                save = step % plan.checkpoint_every == 0 or last or stop.times
                 if log or save:
                     _require_finite(losses)
                     losses.clear()
@@ -78,7 +79,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                     progress.say(f"step {step}: validation {validated}")
                 if save:
                     checkpoints.save(state)
-                if stop.asked and save and not last:
+                if stop.times and save and not last:
                     raise Interrupted(step)
     return state
 

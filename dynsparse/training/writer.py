@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from dynsparse.whole import whole
+
 
 class Writer:
     """Appends metrics to the folder of a run.
@@ -29,9 +31,8 @@ class Writer:
         kept = [
             line for line in _whole_lines(path) if json.loads(line)["step"] <= start
         ]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(kept))
-        os.replace(temporary, path)
+        with whole(path) as file:
+            file.write_text("".join(kept))
         self._file = path.open("a")
         self._board = SummaryWriter(
             str(workdir), filename_suffix=_unique(), purge_step=start + 1

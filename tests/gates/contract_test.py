@@ -128,7 +128,8 @@ def compiled(name, *, evaluation=False):
 @functools.cache
 def slopes(name):
     """Gradients by one row of scores of `WEIGHTS @ mask` and `WEIGHTS @ open_prob`."""
-    by = lambda part: jax.grad(lambda s: WEIGHTS @ getattr(compiled(name)(s), part))
+    decide = compiled(name)  # built here: not inside of a trace that it would outlive
+    by = lambda part: jax.grad(lambda s: WEIGHTS @ getattr(decide(s), part))
     return jax.jit(
         lambda scores: GateOutput(by("mask")(scores), by("open_prob")(scores))
     )

@@ -50,10 +50,13 @@ def free_port():
 
 
 def until(condition, seconds=90):
+    """Whether it holds before so many seconds are over."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        if time.monotonic() > end:
+            return False
         time.sleep(0.2)
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def cluster(tmp_path_factory):
         sinfo = lambda: subprocess.run(
             ("sinfo", "-h", "-o", "%T"), env=environment, capture_output=True
         )
-        until(lambda: sinfo().stdout.strip() == b"idle", 30)
+        assert until(lambda: sinfo().stdout.strip() == b"idle", 30)
         yield environment
 
 
@@ -128,12 +131,12 @@ def test_trials_run_as_jobs_and_none_stops_the_others(cluster, tmp_path):
 def test_a_stopped_launcher_cancels_its_jobs(cluster, tmp_path):
     variables = dict(TOYS='[{"does": "sleeps"}]', TOYS_NOTES=str(tmp_path))
     process = start(cluster, "toys", tmp_path / "sweep", **variables)
-    until(lambda: (tmp_path / "pid").exists())
+    assert until(lambda: (tmp_path / "pid").exists())
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "go on with" in printed.splitlines()[-1]
-    until(lambda: not squeue(cluster, "%i"))
+    assert until(lambda: not squeue(cluster, "%i"))
     assert not pathlib.Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 
@@ -141,13 +144,13 @@ def test_a_preempted_run_is_requeued_and_resumes_from_its_checkpoint(cluster, tm
     quick = dict(JAX_DISABLE_MOST_OPTIMIZATIONS="1")
     process = start(cluster, "tiny_digits", tmp_path, **quick)
     size = lambda: sum(p.stat().st_size for p in tmp_path.glob("*/*/*/metrics.jsonl"))
-    until(size)
+    assert until(size)
     (job,) = squeue(cluster, "%i")
     subprocess.run(("scancel", "--signal=USR2", job), env=cluster, check=True)
-    until(lambda: squeue(cluster, "%T") == ["PENDING"])
+    assert until(lambda: squeue(cluster, "%T") == ["PENDING"])
     # A job that was requeued waits for two minutes, unless it is told to begin.
     begin = ("scontrol", "update", f"JobId={job}", "StartTime=now")
-    until(lambda: subprocess.run(begin, env=cluster).returncode == 0)
+    assert until(lambda: subprocess.run(begin, env=cluster).returncode == 0)
     process.communicate(timeout=300)
     assert process.returncode == 0
     (log,) = tmp_path.glob("random_topk/tiny/1-*/log.txt")

@@ -65,10 +65,13 @@ def toys(tmp_path, monkeypatch):
 
 
 def until(condition, seconds=60):
+    """Whether it holds before so many seconds are over."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        if time.monotonic() > end:
+            return False
         time.sleep(0.05)
+    return True
 
 
 def alive(pid):
@@ -110,14 +113,14 @@ def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tm
     toys.plan(dict(does="hangs once"))
     assert toys.run("--limit=12") == 0
     assert toys.calls() == ["hangs once 0"] * 2
-    until(lambda: not alive(int((tmp_path / "child").read_text())), 5)
+    assert until(lambda: not alive(int((tmp_path / "child").read_text())), 5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
     toys.plan(dict(does="sleeps"))
     process = toys.start()
-    until(lambda: (tmp_path / "pid").exists())
+    assert until(lambda: (tmp_path / "pid").exists())
     process.send_signal(number)
     printed, _ = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -132,10 +135,10 @@ def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
 def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
     toys.plan(dict(does="sleeps"))
     process = toys.start()
-    until(lambda: (tmp_path / "pid").exists())
+    assert until(lambda: (tmp_path / "pid").exists())
     process.kill()
     process.communicate()
-    until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
+    assert until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
 
 
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):

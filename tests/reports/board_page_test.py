@@ -12,7 +12,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from dynsparse import reports
 from tests.reports import fake_sweep
 
 BROWSER = next(
@@ -25,13 +24,7 @@ BROWSER = next(
 def address(tmp_path):
     """A TensorBoard over the summary of a sweep; it chooses a free port."""
     sweep = tmp_path / "sweep"
-    fake_sweep.write_sweep(sweep)
-    rows = reports.read_sweep(sweep)
-    report = reports.compare_methods(rows)
-    reports.write_report(
-        sweep, report, name="n", claim="c", command="d", where=fake_sweep.PLACE
-    )
-    reports.write_board(sweep, rows)
+    fake_sweep.write_summary(sweep)
     log = tmp_path / "log"
     command = [
         sys.executable,

@@ -5,6 +5,7 @@ import json
 import random
 import zlib
 
+from dynsparse import reports
 from dynsparse.reports import FIELDS
 
 DENSE = 4_000_000
@@ -26,6 +27,16 @@ def write_sweep(folder, *, methods=tuple(ACCURACY), seeds=(0, 1, 2)):
     for method in methods:
         for seed in seeds:
             write_run(folder / method / "any" / str(seed), method, seed)
+
+
+def write_summary(folder):
+    """A whole sweep with its report and its summary; returns the rows."""
+    write_sweep(folder)
+    rows = reports.read_sweep(folder)
+    report = reports.compare_methods(rows)
+    reports.write_report(folder, report, name="n", claim="c", command="d", where=PLACE)
+    reports.write_board(folder, rows)
+    return rows
 
 
 def write_run(run, method, seed, **changes):

@@ -7,7 +7,7 @@ import pytest
 
 from dynsparse import reports
 from dynsparse.reports.markup import escape
-from dynsparse.reports.whole import whole
+from dynsparse.whole import whole
 from tests.reports import fake_sweep
 
 REPORT = reports.Report(

@@ -39,3 +39,22 @@ class Penalty(abc.ABC):
     @abc.abstractmethod
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The penalty without its weight."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TargetPenalty(Penalty):
+    """A penalty on the distance from a target.
+
+    Attributes:
+        target: In [0, 1]; each says of what.
+        weight: Multiplies the penalty, >= 0.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    target: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.check("target", 0 <= self.target <= 1, "in [0, 1]")

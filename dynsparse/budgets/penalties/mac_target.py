@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.budgets.penalties.base import Penalty
+from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.usage import Usage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MacTarget(Penalty):
+class MacTarget(TargetPenalty):
     r"""Squared distance of the network's expected MACs from a target.
 
     $(C - t)^2$, plus the mean over the layers of
@@ -31,12 +31,10 @@ class MacTarget(Penalty):
         ValueError: If a value is out of range.
     """
 
-    target: float
     bounds_until: float
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("target", 0 <= self.target <= 1, "in [0, 1]")
         self.check("bounds_until", 0 <= self.bounds_until <= 1, "in [0, 1]")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:

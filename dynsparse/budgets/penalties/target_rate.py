@@ -5,12 +5,12 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.budgets.penalties.base import Penalty
+from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.usage import Usage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TargetRate(Penalty):
+class TargetRate(TargetPenalty):
     r"""Squared distance of each layer's expected density from a target, summed.
 
     $\sum_l (\bar p_l - t)^2$ with the mean over the batch before the square
@@ -23,12 +23,6 @@ class TargetRate(Penalty):
     Raises:
         ValueError: If a value is out of range.
     """
-
-    target: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check("target", 0 <= self.target <= 1, "in [0, 1]")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The sum of the squares."""

@@ -5,12 +5,12 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.budgets.penalties.base import Penalty
+from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.usage import Usage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UsageL1(Penalty):
+class UsageL1(TargetPenalty):
     r"""Distance of the expected MACs from a target, $|C - t|$.
 
     With target 0 a price per MAC. The absolute value has a kink at the target, around
@@ -23,12 +23,6 @@ class UsageL1(Penalty):
     Raises:
         ValueError: If a value is out of range.
     """
-
-    target: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check("target", 0 <= self.target <= 1, "in [0, 1]")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The distance."""

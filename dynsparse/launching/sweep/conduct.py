@@ -15,9 +15,9 @@ from dynsparse.launching.sweep.pool import Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import environments
 from dynsparse.launching.sweep.slurm import run_on_slurm
-from dynsparse.launching.sweep.stop import Stop
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
+from dynsparse.stop_signal import StopSignal
 
 
 def conduct(request: SweepRequest, console: Console) -> int:
@@ -52,7 +52,7 @@ def conduct(request: SweepRequest, console: Console) -> int:
 
 
 def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> int:
-    with claim_sweep(request) as workdir, Stop() as stop:
+    with claim_sweep(request) as workdir, StopSignal(only_first=False) as stop:
         done = {t.name for t in trials if finished(workdir / t.name) is not None}
         console.print(f"go on with  {request.command}")
         with Board(console, trials, done, jobs=request.jobs) as board:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
-from dynsparse.launching.workdir import hold, read_json, write_json
+from dynsparse.launching.workdir import hold, read_json
+from dynsparse.whole import write_json
 
 
 def check_sweep(request: SweepRequest):

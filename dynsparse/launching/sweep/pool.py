@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from dynsparse.launching.sweep.attempt import Attempt
 from dynsparse.launching.sweep.board import Board
-from dynsparse.launching.sweep.stop import Stop
 from dynsparse.launching.sweep.trial import Trial
+from dynsparse.stop_signal import StopSignal
 
 ATTEMPTS = 2
 _GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
@@ -42,7 +42,7 @@ class Pool:
         slots: Sequence[Mapping[str, str]],
         limit: float | None,
         board: Board,
-        stop: Stop,
+        stop: StopSignal,
     ):
         self._workdir = workdir
         self._command = command

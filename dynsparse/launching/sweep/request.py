@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from dynsparse.launching.command_line import asks, flag_of, read
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.experiment import SIZES, Experiment
 from dynsparse.launching.sweep.slots import devices
@@ -49,7 +50,7 @@ class SweepRequest:
 
 def asks_to_sweep(argv: Sequence[str]) -> bool:
     """Whether a command line is one to sweep with."""
-    return any(word.lstrip("-").startswith("sweep") for word in argv[1:])
+    return asks(argv, "sweep")
 
 
 def parse_sweep(argv: Sequence[str]) -> SweepRequest:
@@ -68,12 +69,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         flags.DEFINE_bool(name, False, "", flag_values=values)
     flags.DEFINE_integer("jobs", None, "", lower_bound=1, flag_values=values)
     flags.DEFINE_float("limit", None, "", lower_bound=1.0, flag_values=values)
-    try:
-        rest = values(list(argv))[1:]
-    except flags.Error as error:
-        raise UserError(error) from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+    read(values, argv)
     path, _, size = (values.sweep or "").partition(":")
     size = size or "small"
     if size not in SIZES:
@@ -90,7 +86,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
     default = pathlib.Path("runs", f"{experiment.name}-{size}")
     workdir = pathlib.Path(values.workdir or default)
-    words = [w for w in argv if w.lstrip("-").partition("=")[0] not in _ONCE]
+    words = [w for w in argv if flag_of(w) not in _ONCE]
     command = shlex.join([sys.executable, *words])
     if not values.workdir:
         command += f" --workdir={shlex.quote(str(workdir))}"

@@ -22,9 +22,9 @@ from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.source import ROOT
-from dynsparse.launching.sweep.stop import Stop
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
+from dynsparse.stop_signal import StopSignal
 
 _MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the end
 _PAUSE = 2.0  # seconds between two looks at the queue
@@ -50,7 +50,7 @@ class Job:
         """Returns why the trial failed; nothing if it did not."""
         workdir, command, limit = self._options
         board = Board(Console(), [trial], set(), jobs=1)
-        with Stop() as stop:
+        with StopSignal(only_first=False) as stop:
             self._pool = Pool(
                 workdir, command, slots=[{}], limit=limit, board=board, stop=stop
             )
@@ -70,7 +70,7 @@ class Job:
 
 
 def run_on_slurm(
-    request: SweepRequest, trials: Sequence[Trial], board: Board, stop: Stop
+    request: SweepRequest, trials: Sequence[Trial], board: Board, stop: StopSignal
 ):
     """Submits `trials` and waits for them; cancels the jobs when a stop is asked for.
 

@@ -14,8 +14,9 @@ from dynsparse.launching.errors import UserError
 from dynsparse.launching.request import Request
 from dynsparse.launching.sweep.resolve import resolve
 from dynsparse.launching.sweep.source import load
-from dynsparse.launching.workdir import claim, read_json, write_json
+from dynsparse.launching.workdir import claim, read_json
 from dynsparse.provenance import provenance
+from dynsparse.whole import write_json
 
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}

@@ -1,9 +1,11 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import json
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -21,3 +23,14 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, content: Any):
+    """Writes plain values as JSON, whole or not at all.
+
+    Args:
+        path: To be written; its folder exists.
+        content: What JSON can hold.
+    """
+    with whole(path) as file:
+        file.write_text(json.dumps(content, indent=2) + "\n")
