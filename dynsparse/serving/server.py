@@ -11,6 +11,8 @@ from dynsparse.serving.deadline import Deadline
 from dynsparse.serving.ladder import Batch
 from dynsparse.serving.runtime import Answer, Runtime
 
+_CLOSED = "the server is closed"
+
 
 class Refused(Exception):
     """A request that is not answered; its text says why."""
@@ -59,8 +61,8 @@ class Server:
     def __enter__(self) -> "Server":
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, error, *_):
+        self.close(answer=error is None)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -83,7 +85,7 @@ class Server:
         with self._changed:
             self._deadline.arrived(now)
             if not self._open:
-                request.future.set_exception(Refused("the server is closed"))
+                request.future.set_exception(Refused(_CLOSED))
             elif len(self._waiting) >= self._limit:
                 reason = f"the queue is full ({self._limit} requests)"
                 request.future.set_exception(Refused(reason))
@@ -92,11 +94,17 @@ class Server:
                 self._changed.notify()
         return request.future
 
-    def close(self):
-        """Answers what waits, then stops."""
+    def close(self, *, answer: bool = True):
+        """Answers what waits, or refuses it, then stops."""
         with self._changed:
             self._open = False
+            dropped = [] if answer else list(self._waiting)
+            if not answer:
+                self._waiting.clear()
             self._changed.notify()
+        for request in dropped:
+            if request.future.set_running_or_notify_cancel():
+                request.future.set_exception(Refused(_CLOSED))
         self._worker.join()
 
     def _work(self):
