@@ -1,0 +1,31 @@
+"""The comparison of gates asks for what it says."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import cluttered_digits
+from dynsparse import models
+from dynsparse.launching import sweep
+from experiments import gate_comparison
+
+
+@pytest.mark.parametrize("budget", gate_comparison.NARROWER)
+def test_the_narrower_networks_cost_what_the_budget_allows(budget):
+    config = cluttered_digits.get_config("dense").to_dict()["model"]
+    found = models.narrower(
+        config,
+        budget,
+        example=jax.ShapeDtypeStruct((1, 28, 28, 1), np.float32),
+        image_shape=(28, 28, 1),
+        num_classes=10,
+    )
+    assert found == config | gate_comparison.NARROWER[budget]
+
+
+def test_a_small_sweep_is_small():
+    experiment = sweep.Experiment.load("experiments/gate_comparison.py")
+    trials = experiment.trials("small")
+    assert len({trial.asked["method"] for trial in trials}) <= 8
+    assert len({trial.asked["seed"] for trial in trials}) == 3
+    assert len({trial.name for trial in trials}) == len(trials)
