@@ -50,8 +50,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(request: launching.Request, console: Console) -> dict | None:
-    """Trains and evaluates; returns the result, or None if it was interrupted."""
+def run(request: launching.Request, console: Console, examine=None) -> dict | None:
+    """Trains and evaluates; returns the result, or None if it was interrupted.
+
+    What `examine` returns of the trained state becomes a part of the result.
+    """
     logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
     from dynsparse import training
 
@@ -64,7 +67,12 @@ def run(request: launching.Request, console: Console) -> dict | None:
         try:
             state = training.train(experiment, request.workdir)
             return training.finish(
-                experiment, state, request.workdir, request.plain_config, request.title
+                experiment,
+                state,
+                request.workdir,
+                request.plain_config,
+                request.title,
+                examine,
             )
         except (training.Interrupted, KeyboardInterrupt) as stopped:
             console.print(f"{stopped or 'stopped'}; resume with  {request.command}")
@@ -80,7 +88,8 @@ def trial(argv: list[str], console: Console) -> int:
     if request is None:
         sweep.measure(found, folder)
         return 0
-    return 0 if run(request, console) else sweep.STOPPED
+    examine = sweep.examiner(found)
+    return 0 if run(request, console, examine) else sweep.STOPPED
 
 
 def serve(request: launching.ServeRequest, console: Console) -> int:

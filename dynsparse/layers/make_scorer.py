@@ -15,6 +15,7 @@ from dynsparse.layers.scorers import (
 )
 from dynsparse.layers.simple_scorers import (
     ConfidenceScorer,
+    EvenlySpacedScorer,
     MagnitudeScorer,
     StaticScorer,
 )
@@ -33,8 +34,9 @@ def make_scorer(
     Args:
         config: `name` and its keys. "linear": a linear map. "mlp": a network with
             `hidden` units. "any_budget": the same, told the density. "static": learned
-            scores that do not look at the input. "magnitude": norms of units that have
-            features of their own. "confidence", for exits: `threshold` and `sharpness`.
+            scores that do not look at the input. "evenly_spaced": fixed ones.
+            "magnitude": norms of units that have features of their own. "confidence",
+            for exits: `threshold` and `sharpness`.
         layer: The class of the gated layer.
         width: Features of the layer's input; of fields, the number of codes.
         num_units: Units that the layer's gate decides over.
@@ -85,6 +87,13 @@ def _static(axis: str, *, width: int, num_units: int, rngs: nnx.Rngs) -> nnx.Mod
     return StaticScorer(num_units=num_units, by_row=axis == "rows", rngs=rngs)
 
 
+def _evenly_spaced(
+    axis: str, *, width: int, num_units: int, rngs: nnx.Rngs
+) -> nnx.Module:
+    del width, rngs
+    return EvenlySpacedScorer(num_units=num_units, by_row=axis == "rows")
+
+
 def _magnitude(axis: str, **sizes: Any) -> nnx.Module:
     del axis, sizes
     return MagnitudeScorer()
@@ -104,6 +113,7 @@ _SCORERS: dict[str, tuple[set[str], set[str], Callable[..., nnx.Module]]] = dict
     mlp=({"hidden"}, _ANY_AXIS, _network),
     any_budget=({"hidden"}, _ANY_AXIS, _any_budget),
     static=(set(), _ANY_AXIS, _static),
+    evenly_spaced=(set(), _ANY_AXIS, _evenly_spaced),
     magnitude=(set(), {"units"}, _magnitude),
     confidence=({"threshold", "sharpness"}, {"answer"}, _confidence),
 )

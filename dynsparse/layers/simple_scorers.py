@@ -24,11 +24,37 @@ class StaticScorer(nnx.Module):
 
     def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example of [batch, ...]."""
-        scores = self.scores[...]
-        if jnp.issubdtype(features.dtype, jnp.floating):
-            scores = scores.astype(features.dtype)
-        lead = features.shape[: -1 if self.by_row else 1]
-        return jnp.broadcast_to(scores, (*lead, *scores.shape))
+        return _for_all(self.scores[...], features, self.by_row)
+
+
+class EvenlySpacedScorer(nnx.Module):
+    """Opens units that lie evenly along their axis: structure, as a control.
+
+    The scores of units 0, 1, 2... are the fractional parts of their multiples of the
+    golden ratio, which are spread out however many of them are chosen (the three-gap
+    theorem: any k largest leave gaps of at most three lengths).
+
+    Args:
+        num_units: Scores.
+        by_row: Whether each row of features decides, rather than each example.
+    """
+
+    def __init__(self, *, num_units: int, by_row: bool = False):
+        self.num_units, self.by_row = num_units, by_row
+
+    def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
+        """Returns the same scores for every example of [batch, ...]."""
+        multiples = jnp.arange(1, self.num_units + 1) * ((1 + 5**0.5) / 2)
+        return _for_all(multiples % 1, features, self.by_row)
+
+
+def _for_all(
+    scores: Float[Array, "n"], features: Array, by_row: bool
+) -> Float[Array, "batch *rows n"]:
+    if jnp.issubdtype(features.dtype, jnp.floating):
+        scores = scores.astype(features.dtype)
+    lead = features.shape[: -1 if by_row else 1]
+    return jnp.broadcast_to(scores, (*lead, *scores.shape))
 
 
 class MagnitudeScorer(nnx.Module):

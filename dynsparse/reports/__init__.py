@@ -1,5 +1,6 @@
 """Tables and figures from the files that runs wrote; imports no jax, runs nothing."""
 
+from dynsparse.reports.areas import areas
 from dynsparse.reports.board import write_board
 from dynsparse.reports.chance import (
     Difference,
@@ -11,9 +12,13 @@ from dynsparse.reports.chance import (
 from dynsparse.reports.compare import compare_runs
 from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
+from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import draw_kept
 from dynsparse.reports.markup import Row, latex_table, markdown_table
 from dynsparse.reports.origin import common_origin
+from dynsparse.reports.over_seeds import means_in_words, over_seeds
+from dynsparse.reports.palette import strokes
+from dynsparse.reports.points import read_points
 from dynsparse.reports.report import Report, write_report
 from dynsparse.reports.serving import draw_serving, read_serving, serving_table
 from dynsparse.reports.sweep_folder import read_sweep
@@ -28,8 +33,10 @@ __all__ = [
     "Report",
     "Row",
     "area",
+    "areas",
     "common_origin",
     "common_range",
+    "compare_in_groups",
     "compare_methods",
     "compare_runs",
     "curve_table",
@@ -40,13 +47,17 @@ __all__ = [
     "latex_table",
     "markdown_table",
     "mean_interval",
+    "means_in_words",
+    "over_seeds",
     "paired_difference",
     "pareto_front",
     "read_curve",
+    "read_points",
     "read_serving",
     "read_sweep",
     "run_summary",
     "serving_table",
+    "strokes",
     "write_board",
     "write_report",
 ]

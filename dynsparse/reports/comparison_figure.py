@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from matplotlib.figure import Figure
+
 from dynsparse.reports.chance import mean_interval
 from dynsparse.reports.palette import Stroke, strokes
 from dynsparse.reports.points import BySeed, Point, by_method
@@ -13,12 +15,13 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
     """Draws means as lines, intervals as bands, and every seed as a small marker.
 
     Args:
-        figure: A new matplotlib figure with a constrained layout.
+        figure: A new matplotlib figure with a constrained layout, or a part of one.
         points: Of all methods.
         baselines: Methods to draw in grey.
     """
     methods = by_method(points)
-    figure.set_size_inches(11, 5.4)
+    if isinstance(figure, Figure):  # and no part of one
+        figure.set_size_inches(11, 5.4)
     left, right = figure.subplots(1, 2, gridspec_kw=dict(wspace=0.06))
     right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs")
     styles = strokes(list(methods), [name for name in methods if name in baselines])

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.areas import areas
 from dynsparse.reports.equal_macs import Verdict
-from dynsparse.reports.markup import Row, markdown_table, with_half
-from dynsparse.reports.points import Point, by_method, curves
-from dynsparse.reports.tradeoff import REACH, area, common_range
+from dynsparse.reports.points import Point, by_method
+from dynsparse.reports.tradeoff import REACH
 
 _WORDS = ("better", "worse", "undecided")
 _BEATS = (
@@ -43,7 +42,7 @@ def findings(
     ]
     paragraphs = [_BEATS, "\n".join(claims)] if claims else []
     paragraphs += [" ".join(missing)] if missing else []
-    return [*paragraphs, *_areas(methods), *_reading(points)]
+    return [*paragraphs, *areas(points), *_reading(points)]
 
 
 def _claim(
@@ -64,30 +63,6 @@ def _claim(
     if judged < len(saving):
         parts.append(f"{len(saving) - judged} without a baseline at equal MACs")
     return f"- {method}: {holds} ({'; '.join(parts)})."
-
-
-def _areas(methods: Mapping[str, Sequence[Point]]) -> list[str]:
-    """The table of areas, of the methods with a curve in each of their seeds."""
-    found = {method: curves(points) for method, points in methods.items()}
-    found = {
-        method: seeds
-        for method, seeds in found.items()
-        if min(map(len, seeds.values())) > 1
-    }
-    over = common_range([curve for seeds in found.values() for curve in seeds.values()])
-    if over is None:
-        return ["No area under the curves: no range of MACs is common to them."]
-    rows: list[Row] = []
-    for method, seeds in found.items():
-        interval = mean_interval([100 * area(curve, *over) for curve in seeds.values()])
-        words = with_half(interval.mean, interval.half, ".2f")
-        rows.append({"method": method, "area (%)": words, "seeds": interval.number})
-    return [
-        f"Area under accuracy against FLOPs: the mean accuracy of the curve, linear "
-        f"between its points, from {over[0]:.3f} to {over[1]:.3f} of the dense FLOPs, "
-        f"which all of these reach.",
-        markdown_table(rows, ["method", "area (%)", "seeds"]),
-    ]
 
 
 def _reading(points: Sequence[Point]) -> list[str]:

@@ -3,11 +3,12 @@
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from dynsparse.reports.tradeoff import Curve, curve_through
 
 BySeed = Mapping[int, float]
+Cost = Literal["macs", "time"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def read_points(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
     return sorted(points, key=lambda p: (methods.index(p.method), -p.mean_macs))
 
 
-def curves(points: Sequence[Point]) -> dict[int, Curve]:
+def curves(points: Sequence[Point], cost: Cost = "macs") -> dict[int, Curve]:
     """Returns the curve of each seed through the points of one method.
 
     The settings of a method are points of one curve, as those of a penalised gate with
@@ -90,8 +91,9 @@ def curves(points: Sequence[Point]) -> dict[int, Curve]:
     """
     by_seed: dict[int, list[tuple[float, float]]] = {}
     for point in points:
+        costs = point.macs if cost == "macs" else point.time
         for seed, accuracy in point.accuracy.items():
-            by_seed.setdefault(seed, []).append((point.macs[seed], accuracy))
+            by_seed.setdefault(seed, []).append((costs[seed], accuracy))
     return {seed: curve_through(found) for seed, found in sorted(by_seed.items())}
 
 

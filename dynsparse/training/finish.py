@@ -3,7 +3,7 @@
 import csv
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,6 +20,8 @@ from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
 from dynsparse.whole import write_json
 
+Examine = Callable[[Experiment, State, list[Point]], list[dict[str, Any]]]
+
 
 def finish(
     experiment: Experiment,
@@ -27,6 +29,7 @@ def finish(
     workdir: pathlib.Path,
     config: Mapping[str, Any],
     title: str,
+    examine: Examine | None = None,
 ) -> dict[str, Any]:
     """Evaluates the trained `state` on the test split and writes everything.
 
@@ -36,6 +39,7 @@ def finish(
         workdir: Folder of the run.
         config: Plain values of the whole config.
         title: Of figures and tables.
+        examine: Looks further: returns rows of plain values, which the result keeps.
 
     Returns:
         The content of result.json.
@@ -58,6 +62,8 @@ def finish(
         curve=[point.report() for point in points],
         warnings=complaints(_decided(experiment, points)),
     )
+    if examine is not None:
+        result["examined"] = examine(experiment, state, points)
     _write_board(workdir, int(state["step"]), config, points, figures)
     result["evaluation_seconds"] = time.monotonic() - started
     write_json(workdir / "result.json", result)

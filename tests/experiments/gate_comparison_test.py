@@ -7,10 +7,10 @@ import pytest
 from configs import cluttered_digits
 from dynsparse import models
 from dynsparse.launching import sweep
-from experiments import gate_comparison
+from experiments import digits
 
 
-@pytest.mark.parametrize("budget", gate_comparison.NARROWER)
+@pytest.mark.parametrize("budget", digits.NARROWER)
 def test_the_narrower_networks_cost_what_the_budget_allows(budget):
     config = cluttered_digits.get_config("dense").to_dict()["model"]
     found = models.narrower(
@@ -20,7 +20,7 @@ def test_the_narrower_networks_cost_what_the_budget_allows(budget):
         image_shape=(28, 28, 1),
         num_classes=10,
     )
-    assert found == config | gate_comparison.NARROWER[budget]
+    assert found == config | digits.NARROWER[budget]
 
 
 def test_a_small_sweep_is_small():

@@ -137,6 +137,14 @@ def test_jobs_take_turns_on_the_gpus(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "found"), [(None, ["0", "1"]), ("1", ["1"]), ("", [])]
 )
+def test_trials_share_what_they_compile_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/mine")
+    assert slots.compiled_once(tmp_path) == {}
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    found = slots.compiled_once(tmp_path)
+    assert found["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / ".compiled")
+
+
 def test_gpus_are_those_that_are_listed_and_visible(
     given, found, tmp_path, monkeypatch
 ):

@@ -231,6 +231,17 @@ def test_static_scores_do_not_look_at_the_input():
     np.testing.assert_array_equal(gradient.scores[...], 5 * (np.arange(TOKENS) == 2))
 
 
+@pytest.mark.parametrize("k", range(1, TOKENS))
+def test_evenly_spaced_units_leave_gaps_of_at_most_three_lengths(k):
+    shape = dict(width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0))
+    scorer = make_scorer(dict(name="evenly_spaced"), GatedTokens, **shape)
+    scores = np.asarray(scorer(X))
+    assert (scores == scores[:1]).all()
+    chosen = np.sort(np.argsort(scores[0])[-k:])
+    assert len(set(np.diff(chosen))) <= 3
+    assert not jax.tree.leaves(nnx.state(scorer, nnx.Param))
+
+
 def test_magnitudes_are_norms_that_teach_nothing():
     shape = dict(width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0))
     scorer = make_scorer(dict(name="magnitude"), GatedTokens, **shape)

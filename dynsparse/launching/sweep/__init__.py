@@ -7,6 +7,7 @@ from dynsparse.launching.sweep.request import SweepRequest, asks_to_sweep, parse
 from dynsparse.launching.sweep.trial import (
     Trial,
     asks_for_trial,
+    examiner,
     measure,
     read_trial,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "asks_for_trial",
     "asks_to_sweep",
     "conduct",
+    "examiner",
     "measure",
     "parse_sweep",
     "read_trial",

@@ -40,7 +40,8 @@ def conclude(
     done = {name: result for name, result in results.items() if result is not None}
     if not done:
         raise UserError(f"no report: no trial of {workdir} is finished")
-    rows = [row for t in trials if t.name in done for row in t.rows(done[t.name])]
+    whole = [trial for trial in trials if trial.name in done]
+    rows = [row for trial in whole for row in trial.rows(done[trial.name])]
     missing = [name for name in results if name not in done]
     notes = _differences(list(done.values()))
     notes += _missing(missing, results, complaints)
@@ -66,7 +67,8 @@ def conclude(
         for file in pathlib.Path(folder).iterdir():
             os.replace(file, workdir / file.name)
     if not experiment.measured:
-        write_board(workdir, rows)
+        points = [p for trial in whole for p in trial.points(done[trial.name])]
+        write_board(workdir, points)
     return workdir / "report.md"
 
 

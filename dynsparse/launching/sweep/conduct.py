@@ -1,6 +1,7 @@
 """A sweep from its request to its report."""
 
 import errno
+import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dynsparse.launching.sweep.conclude import conclude
 from dynsparse.launching.sweep.folder import check_sweep, claim_sweep
 from dynsparse.launching.sweep.pool import Pool
 from dynsparse.launching.sweep.request import SweepRequest
-from dynsparse.launching.sweep.slots import environments
+from dynsparse.launching.sweep.slots import compiled_once, environments
 from dynsparse.launching.sweep.slurm import run_on_slurm
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
@@ -63,7 +64,7 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
                 pool = Pool(
                     workdir,
                     request.command,
-                    slots=environments(request.jobs),
+                    slots=_slots(request, workdir),
                     limit=request.limit,
                     board=board,
                     stop=stop,
@@ -77,6 +78,12 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
         if len(board.complaints) < len(trials):
             _report(request, trials, board.complaints, console)
         return 1 if board.complaints else 0
+
+
+def _slots(request: SweepRequest, workdir: pathlib.Path) -> list[dict[str, str]]:
+    """Trials that measure compile what they measure; those that train need not."""
+    shared = {} if request.experiment.measured else compiled_once(workdir)
+    return [slot | shared for slot in environments(request.jobs)]
 
 
 def _report(

@@ -9,6 +9,9 @@ It imports no jax when it is imported and holds
   row or a list of rows, plain values, of what `add(**trial)` was called with. Without
   it, trials train: `add(config="configs/cluttered_digits.py:soft_topk",
   method="soft_topk", setting="budget .5", seed=0, overrides={"train.num_steps": 100})`;
+- `examine(experiment, state, points)`, where the curve of a run does not say what the
+  report needs: returns a list of rows, plain values, of what was trained
+  (`training.Experiment`, its last state, and the points of its curve);
 - `report(rows)`: from the rows of all trials to a `reports.Report`;
 - `ALONE = True`, where trials are timed: they run one at a time.
 """

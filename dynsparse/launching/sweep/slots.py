@@ -12,6 +12,7 @@ one share its memory too. CUDA_VISIBLE_DEVICES of the launcher limits the choice
 
 import math
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -47,6 +48,23 @@ def environments(jobs: int) -> list[dict[str, str]]:
     threads = max(1, _cores() // jobs)
     caps = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return [dict.fromkeys(caps, str(threads))] * jobs
+
+
+def compiled_once(sweep: pathlib.Path) -> dict[str, str]:
+    """The environment in which processes share what they compile, in a folder.
+
+    Seeds run the same programs: the first compiles them, the others load them. A cache
+    that the user has chosen stays.
+
+    Args:
+        sweep: Folder of the sweep.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return {}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(sweep.resolve() / ".compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
 
 
 def _cores() -> int:

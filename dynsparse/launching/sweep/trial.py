@@ -5,7 +5,7 @@ import hashlib
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -47,19 +47,34 @@ class Trial:
             result: The content of its result.json.
 
         Returns:
-            Those that were measured; or the points of the curve, without what is nested
-            or missing there, each after the trial's `method`, `setting`, `seed` and
-            `trial`.
+            Those that were measured; or what was examined of a run; or else its points.
         """
         if self.config is None:
             return result["rows"]
-        front = {key: self.asked[key] for key in ("method", "setting", "seed")}
+        if "examined" in result:
+            return [self._front() | row for row in result["examined"]]
+        return self.points(result)
+
+    def points(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The points of the curve of a finished run.
+
+        Args:
+            result: The content of its result.json.
+
+        Returns:
+            A row for each, without what is nested or missing there, after the trial's
+            `method`, `setting`, `seed` and `trial`.
+        """
         plain = lambda point: {
             key: value
             for key, value in point.items()
             if isinstance(value, bool | int | float | str)
         }
-        return [front | dict(trial=self.name) | plain(p) for p in result["curve"]]
+        return [self._front() | plain(point) for point in result["curve"]]
+
+    def _front(self) -> dict[str, Any]:
+        front = {key: self.asked[key] for key in ("method", "setting", "seed")}
+        return front | dict(trial=self.name)
 
     def write(self, sweep: pathlib.Path, command: str) -> pathlib.Path:
         """Writes trial.json, for the process that runs it.
@@ -136,6 +151,11 @@ def read_trial(argv: list[str]) -> tuple[Trial, Request | None, pathlib.Path]:
     if trial.config is None:
         return trial, None, folder
     return trial, Request(ConfigDict(trial.config).lock(), folder, command), folder
+
+
+def examiner(trial: Trial) -> Callable[..., list[dict[str, Any]]] | None:
+    """The `examine` of the experiment of a trial, if it has one."""
+    return getattr(load(trial.experiment), "examine", None)
 
 
 def measure(trial: Trial, folder: pathlib.Path):

@@ -1,0 +1,54 @@
+"""Any numbers of an experiment: means over the seeds, with their intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.markup import Row, with_half
+
+
+def over_seeds(
+    rows: Sequence[Row], by: Sequence[str], of: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns a row per combination of the values of `by`, in their order.
+
+    Args:
+        rows: One per seed and combination.
+        by: Columns that say what was measured.
+        of: Columns of numbers.
+
+    Returns:
+        Rows with `by`, `seeds`, and NAME_mean and NAME_half for each of `of`.
+    """
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in by), []).append(row)
+    means: list[dict[str, Any]] = []
+    for values, some in found.items():
+        mean: dict[str, Any] = dict(zip(by, values, strict=True), seeds=len(some))
+        for name in of:
+            interval = mean_interval([row[name] for row in some])
+            mean |= {f"{name}_mean": interval.mean, f"{name}_half": interval.half}
+        means.append(mean)
+    return means
+
+
+def means_in_words(
+    means: Sequence[Row], by: Sequence[str], of: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Returns those rows for a table: "mean ± half".
+
+    Args:
+        means: As `over_seeds` returns them.
+        by: As there.
+        of: Columns of numbers, and how each is written, such as ".3f".
+    """
+    cell = lambda row, name, form: with_half(
+        row[f"{name}_mean"], row[f"{name}_half"], form
+    )
+    return [
+        {key: row[key] for key in by}
+        | {name: cell(row, name, form) for name, form in of.items()}
+        | dict(seeds=row["seeds"])
+        for row in means
+    ]

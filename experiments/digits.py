@@ -1,0 +1,68 @@
+"""What experiments on cluttered digits share: trials, and how small ones differ."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from dynsparse.reports import Row
+
+SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))
+NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which needs jax
+    0.25: dict(width=21, mlp_width=64),
+    0.35: dict(width=24, mlp_width=72),
+    0.55: dict(width=33, mlp_width=96),
+    0.75: dict(width=39, mlp_width=120),
+}
+_QUICK = {
+    "train.num_steps": 60,
+    "train.eval_every": 60,
+    "data.num_train": 4_000,
+    "data.num_validation": 300,
+    "data.num_test": 1_000,
+    "evaluation.latency_repeats": 5,
+}
+_PROVES = "A small sweep: it proves the pipeline and makes no claim."
+
+Add = Callable[..., None]
+
+
+def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
+    """Returns what adds a training run on cluttered digits to a sweep.
+
+    Args:
+        add: Of the sweep.
+        size: Of the sweep; in a small one runs are short.
+        base: Values by dotted key, for every run.
+
+    Returns:
+        `run(method, argument, setting, seed, **changes)`: `argument` is that of
+        configs/cluttered_digits.py, changes are by section and key, joined by `__`.
+    """
+
+    def run(method: str, argument: str, setting: str, seed: int, **changes: Any):
+        quick = _QUICK if size == "small" else {}
+        dotted = {key.replace("__", "."): value for key, value in changes.items()}
+        add(
+            config=f"configs/cluttered_digits.py:{argument}",
+            method=method,
+            setting=setting,
+            seed=seed,
+            overrides={**quick, **base, **dotted},
+        )
+
+    return run
+
+
+def narrower(budget: float) -> dict[str, int]:
+    """Changes that make the dense network of `digits` cost a budget."""
+    return {f"model__{key}": value for key, value in NARROWER[budget].items()}
+
+
+def pi_controller(target: float) -> dict[str, float]:
+    """Changes that hold a gate of a varying count at a target for its MACs."""
+    return dict(budget_constraint__target=target)
+
+
+def caution(rows: Collection[Row]) -> list[str]:
+    """What the number of seeds keeps a report from saying: a note, or none."""
+    seeds = {row["seed"] for row in rows}
+    return [] if len(seeds) >= len(SEEDS["full"]) else [_PROVES]

@@ -1,0 +1,50 @@
+"""Which unit to skip?
+
+    python launch.py --sweep=experiments/granularity.py:full --workdir=DIR
+
+Claim: where the object fills a part of the picture, leaving out tokens is worth more
+accuracy than leaving out blocks, heads or neurons, at equal MACs and at equal
+milliseconds (Rao et al., 2021, arXiv:2106.02034, report it for tokens against narrower
+networks). What would refute it: another unit with a higher area under either curve,
+outside both intervals.
+
+The same network, `conv_vit` on cluttered digits, with soft top-k gates over one kind of
+unit, one any-budget model per unit and seed; times are those of batches of 64 in
+compact execution over those of the dense network in the same process.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from dynsparse.reports import Report, Row, areas, compare_methods, read_points
+from experiments.alone import run_alone
+from experiments.digits import SEEDS, caution, digits, narrower
+
+UNITS = dict(
+    small=("tokens", "bypass", "blocks", "neurons"),
+    full=("tokens", "bypass", "blocks", "heads", "neurons", "width"),
+)
+BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
+DENSITIES = dict(small=(0.35, 0.7, 1.0), full=(0.2, 0.35, 0.5, 0.75, 1.0))
+
+
+def sweep(add, size):
+    """One run per unit and seed, and the dense networks."""
+    asked = {"evaluation.densities": DENSITIES[size], "evaluation.budgets": ()}
+    run = digits(add, size, asked)
+    for seed in SEEDS[size]:
+        run("dense", "dense", "whole", seed)
+        for budget in BUDGETS[size]:
+            run("narrower", "dense", f"budget {budget:g}", seed, **narrower(budget))
+        for unit in UNITS[size]:
+            run(unit, "soft_topk", "any budget", seed, model__granularity=unit)
+
+
+def report(rows: Sequence[Row]) -> Report:
+    """The units side by side, by MACs and by time."""
+    by_time = areas(read_points(rows), "time")
+    return compare_methods(rows, notes=[*caution(rows), *by_time])
+
+
+if __name__ == "__main__":
+    sys.exit(run_alone(sys.modules["__main__"]))

@@ -1,0 +1,47 @@
+"""Which tokens to keep: those that a gate learned, or those that are easy to name?
+
+    python launch.py --sweep=experiments/token_choice.py:full --workdir=DIR
+
+Claim: learned tokens are more accurate at equal MACs than random ones, those of the
+largest features, evenly spaced ones and the same ones for every input (Rao et al.,
+2021, arXiv:2106.02034, for random tokens, attention and structure). What would refute
+it: a budget at which the paired difference from the best of these is not above 0.
+
+Tokens of `conv_vit` on cluttered digits, one any-budget model per way and seed.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from dynsparse.reports import BASELINES, Report, Row, compare_methods
+from experiments.alone import run_alone
+from experiments.digits import SEEDS, caution, digits, narrower
+
+BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
+CONTROLS = ("random_topk", "magnitude", "evenly_spaced", "static")
+NAMES = {
+    "magnitude": "tokens of the largest features",
+    "evenly_spaced": "evenly spaced tokens",
+}
+
+
+def sweep(add, size):
+    """One run per way to choose and seed."""
+    budgets = BUDGETS[size]
+    run = digits(add, size, {"evaluation.densities": (), "evaluation.budgets": budgets})
+    for seed in SEEDS[size]:
+        run("dense", "dense", "whole", seed)
+        for method in ("soft_topk", *CONTROLS):
+            run(method, method, "any budget", seed)
+        for budget in budgets:
+            run("narrower", "dense", f"budget {budget:g}", seed, **narrower(budget))
+
+
+def report(rows: Sequence[Row]) -> Report:
+    """Learned tokens beside every control."""
+    named = {**BASELINES, **NAMES}
+    return compare_methods(rows, baselines=named, notes=caution(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(run_alone(sys.modules["__main__"]))
