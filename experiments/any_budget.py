@@ -1,6 +1,6 @@
 """Is one model for any budget worth as much as one model per budget?
 
-    python -m experiments.any_budget --out DIR
+    python launch.py --sweep=experiments/any_budget.py:full --workdir=DIR
 
 Claim: a model that trains at the largest, the smallest and a random density in every
 step (the sandwich rule with in-place distillation: Yu and Huang, 2019,
@@ -13,93 +13,71 @@ on cluttered digits; the same steps for every model, which are three passes each
 that of any budget; the accuracy is that of compact execution over the test pictures.
 """
 
-import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Difference, Report, Row, paired_difference
+from dynsparse.reports import (
+    Difference,
+    Report,
+    Row,
+    means_in_words,
+    over_seeds,
+    paired_difference,
+    strokes,
+)
 from experiments.alone import run_alone
-from experiments.trained import train
+from experiments.digits import caution, digits
 
 DENSITIES = dict(
-    conv_vit=(0.125, 0.25, 0.5, 0.75, 1.0),
-    resnet=(0.25, 0.5, 1.0),
+    small=dict(conv_vit=(0.35, 0.7)),
+    full=dict(conv_vit=(0.125, 0.25, 0.5, 0.75, 1.0), resnet=(0.25, 0.5, 1.0)),
 )
-SEEDS = dict(conv_vit=(0,), resnet=(0,))  # more of them make an interval
-FEWER = dict(resnet={"train.num_steps": 400, "data.num_test": 4_000})
+SEEDS = dict(
+    small=dict(conv_vit=range(3)),
+    full=dict(conv_vit=range(5), resnet=range(1)),
+)
+FEWER = dict(resnet=dict(train__num_steps=400, data__num_test=4_000))
+MODELS = ("any budget", "one density")
 ALLOWED = 0.005  # of accuracy
+OF = dict(budget=".3f", accuracy=".4f")
 
 
 def sweep(add, size):
-    """One call of `add` per run."""
-    for network, seeds in SEEDS.items():
-        for seed in seeds:
-            for density in (None, *DENSITIES[network]):
-                trial = dict(network=network, trained_at=density, seed=seed)
-                add(**trial, small=size == "small")
+    """One run for any budget and one per density, of each network and seed."""
+    run = digits(add, size, {"evaluation.budgets": ()})
+    for network, densities in DENSITIES[size].items():
+        fewer = FEWER.get(network, {})
+        for seed in SEEDS[size][network]:
+            run(
+                f"{network} any budget",
+                f"soft_topk,{network},sandwich",
+                "all",
+                seed,
+                evaluation__densities=densities,
+                **fewer,
+            )
+            for density in densities:
+                run(
+                    f"{network} one density",
+                    f"soft_topk,{network},one_density",
+                    f"density {density:g}",
+                    seed,
+                    evaluation__densities=(density,),
+                    density_sampling__low=density,
+                    density_sampling__high=density,
+                    **fewer,
+                )
 
 
-def measure(
-    *, network: str, trained_at: float | None, seed: int, small: bool = False
-) -> list[dict[str, Any]]:
-    """Trains one run.
-
-    Args:
-        network: File of configs/models.
-        trained_at: The one density of the run; None for random ones.
-        seed: Of the run.
-        small: Whether the run is one to test with.
-
-    Returns:
-        A row per density: budget and accuracy there.
-    """
-    changes: dict[str, Any] = {"seed": seed, "evaluation.budgets": ()}
-    wanted = DENSITIES[network] if trained_at is None else (trained_at,)
-    changes["evaluation.densities"] = wanted
-    changes |= FEWER.get(network, {})
-    argument = f"soft_topk,{network},sandwich"
-    if trained_at is not None:
-        argument = f"soft_topk,{network},one_density"
-        changes["density_sampling.low"] = changes["density_sampling.high"] = trained_at
-    _, points = train(argument, changes, small=small)
-    asked = sorted(wanted, reverse=True)
-    return [
-        dict(
-            network=network,
-            model="any budget" if trained_at is None else "one density",
-            density=density,
-            seed=seed,
-            budget=point.bill.budget,
-            accuracy=point.answers.accuracy,
-        )
-        for density, point in zip(asked, points, strict=True)
-    ]
-
-
-def differences(results: Sequence[Row]) -> dict[float, Difference]:
-    """The paired differences of accuracy over the seeds, by density.
-
-    Args:
-        results: Of one network.
-    """
-    found = {}
-    for density in sorted({row["density"] for row in results}):
-        by_model: dict[str, dict[int, float]] = {}
-        for row in results:
-            if row["density"] == density:
-                by_model.setdefault(row["model"], {})[row["seed"]] = row["accuracy"]
-        found[density] = paired_difference(
-            by_model["any budget"], by_model["one density"]
-        )
-    return found
-
-
-def report(results: Sequence[Row]) -> Report:
+def report(rows: Sequence[Row]) -> Report:
     """Both curves of each network, and the paired differences."""
-    notes = []
-    for network in _networks(results):
-        chosen = [row for row in results if row["network"] == network]
+    measured = [_named(row) for row in rows]
+    by = ("network", "model", "density")
+    means = over_seeds(measured, by, list(OF))
+    notes = caution(rows)
+    for network in dict.fromkeys(row["network"] for row in measured):
+        chosen = [row for row in measured if row["network"] == network]
         lines = [f"{network}, any budget less one density, in points of accuracy:\n"]
         for density, gap in differences(chosen).items():
             interval = f"± {100 * gap.half:.2f}" if gap.number > 1 else "one seed"
@@ -110,42 +88,58 @@ def report(results: Sequence[Row]) -> Report:
             )
         notes.append("\n".join(lines))
     return Report(
-        rows=results,
-        columns=list(results[0]),
+        rows=means,
+        columns=[*by, *OF, "seeds"],
+        table=means_in_words(means, by, OF),
+        measured=measured,
         notes=notes,
-        figure=lambda figure: _draw(figure, results),
+        figure=lambda figure: _draw(figure, means),
     )
 
 
-def _networks(results: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(row["network"] for row in results))
+def differences(measured: Sequence[Row]) -> dict[float, Difference]:
+    """The paired differences of accuracy over the seeds, by density.
+
+    Args:
+        measured: `model`, `density`, `seed` and `accuracy`, of one network.
+    """
+    found = {}
+    for density in sorted({row["density"] for row in measured}):
+        by_model: dict[str, dict[int, float]] = {model: {} for model in MODELS}
+        for row in measured:
+            if row["density"] == density:
+                by_model[row["model"]][row["seed"]] = row["accuracy"]
+        found[density] = paired_difference(*(by_model[model] for model in MODELS))
+    return found
 
 
-def _draw(figure, results: Sequence[Row]):
-    networks = _networks(results)
+def _named(row: Row) -> dict[str, Any]:
+    network, model = row["method"].split(" ", 1)
+    place = dict(network=network, model=model, density=round(row["density"], 3))
+    return place | {key: row[key] for key in ("seed", *OF)}
+
+
+def _draw(figure, means: Sequence[Row]):
+    networks = list(dict.fromkeys(row["network"] for row in means))
     panels = figure.subplots(1, len(networks), squeeze=False)[0]
-    for ax, network in zip(panels, networks, strict=True):
-        for index, model in enumerate(("any budget", "one density")):
-            chosen = [
-                r for r in results if (r["network"], r["model"]) == (network, model)
-            ]
-            by_density: dict[float, list[Row]] = {}
-            for row in sorted(chosen, key=lambda row: row["density"]):
-                by_density.setdefault(row["density"], []).append(row)
-            mean = lambda key, found=by_density: [
-                statistics.mean(row[key] for row in rows) for rows in found.values()
-            ]
-            accuracy = [100 * value for value in mean("accuracy")]
-            ax.plot(mean("budget"), accuracy, color=f"C{index}", label=model)
-            ax.plot(
-                [row["budget"] for row in chosen],
-                [100 * row["accuracy"] for row in chosen],
-                "os"[index],
-                color=f"C{index}",
-                fillstyle="none",
+    looks = strokes(MODELS, MODELS[1:])
+    for axes, network in zip(panels, networks, strict=True):
+        for model in MODELS:
+            place = (network, model)
+            some = [r for r in means if (r["network"], r["model"]) == place]
+            some.sort(key=lambda row: row["density"])
+            axes.errorbar(
+                [row["budget_mean"] for row in some],
+                [100 * row["accuracy_mean"] for row in some],
+                yerr=[100 * row["accuracy_half"] for row in some],
+                color=looks[model].color,
+                marker=looks[model].marker,
+                capsize=3,
+                label=model,
             )
-        ax.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy, %")
-        ax.legend()
+        axes.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy, %")
+        axes.grid(alpha=0.25)
+        axes.legend()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ milliseconds (Rao et al., 2021, arXiv:2106.02034, report it for tokens against n
 networks). What would refute it: another unit with a higher area under either curve,
 outside both intervals.
 
-The same network, `conv_vit` on cluttered digits, with soft top-k gates over one kind of
-unit, one any-budget model per unit and seed; times are those of batches of 64 in
+The same network, `conv_vit` on cluttered digits, gated by one kind of unit: soft top-k,
+one any-budget model per unit and seed; blocks, which vary by example, by Gumbel-sigmoid
+gates, one model per budget. Times are those of batches of 64 in
 compact execution over those of the dense network in the same process.
 """
 
@@ -18,11 +19,11 @@ from collections.abc import Sequence
 
 from dynsparse.reports import Report, Row, areas, compare_methods, read_points
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower
+from experiments.digits import SEEDS, caution, digits, narrower, pi_controller
 
 UNITS = dict(
-    small=("tokens", "bypass", "blocks", "neurons"),
-    full=("tokens", "bypass", "blocks", "heads", "neurons", "width"),
+    small=("tokens", "bypass", "neurons"),
+    full=("tokens", "bypass", "heads", "neurons", "width"),
 )
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 DENSITIES = dict(small=(0.35, 0.7, 1.0), full=(0.2, 0.35, 0.5, 0.75, 1.0))
@@ -35,7 +36,10 @@ def sweep(add, size):
     for seed in SEEDS[size]:
         run("dense", "dense", "whole", seed)
         for budget in BUDGETS[size]:
-            run("narrower", "dense", f"budget {budget:g}", seed, **narrower(budget))
+            setting = f"budget {budget:g}"
+            run("narrower", "dense", setting, seed, **narrower(budget))
+            blocks = dict(model__granularity="blocks") | pi_controller(budget)
+            run("blocks", "gumbel_sigmoid,,pi_controller", setting, seed, **blocks)
         for unit in UNITS[size]:
             run(unit, "soft_topk", "any budget", seed, model__granularity=unit)
 

@@ -8,9 +8,9 @@ arXiv:1711.11503, and Wang et al., 2018, arXiv:1711.09485; channels: Gao et al.,
 arXiv:1810.05331). What would refute it: a unit for which the paired difference from the
 best of these, over seeds, is not above 0.
 
-Soft top-k gates of the same network, `conv_vit` on cluttered digits, over its tokens,
-its blocks and the neurons of its MLPs; static pruning is the same gate with scores that
-do not see the input.
+The same network, `conv_vit` on cluttered digits, gated by its tokens, by the neurons of
+its MLPs (soft top-k, one any-budget model each) or by its blocks (Gumbel-sigmoid, one
+model per budget). Static pruning is the same gate with scores that ignore the input.
 """
 
 import sys
@@ -18,11 +18,20 @@ from collections.abc import Sequence
 
 from dynsparse.reports import Report, Row, compare_in_groups
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower
+from experiments.digits import (
+    SEEDS,
+    Add,
+    caution,
+    digits,
+    narrower,
+    pi_controller,
+)
 
-UNITS = dict(small=("tokens", "blocks"), full=("tokens", "blocks", "neurons"))
+UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
-ARMS = dict(per_input="soft_topk", static="static", random="random_topk")
+DENSITIES = (0.25, 0.35, 0.6, 0.8)  # of any-budget models
+WHOLE = "whole"
+STATIC = dict(name="static")
 BASELINES = {
     "dense": "dense network",
     "random": "random gates",
@@ -32,25 +41,43 @@ BASELINES = {
 
 
 def sweep(add, size):
-    """One run per unit, way to choose and seed; the dense networks once for all."""
+    """The ways to choose by unit, budget where they need one, and seed."""
+    run = digits(
+        add, size, {"evaluation.densities": DENSITIES, "evaluation.budgets": ()}
+    )
     for seed in SEEDS[size]:
-        run = digits(
-            add, size, {"evaluation.densities": (0.35, 0.6), "evaluation.budgets": ()}
-        )
-        run("dense", "dense", "whole", seed)
+        run("dense", "dense", WHOLE, seed)
         for budget in BUDGETS[size]:
-            run("narrower", "dense", f"budget {budget:g}", seed, **narrower(budget))
+            run("narrower", "dense", f"{WHOLE}, {budget:g}", seed, **narrower(budget))
         for unit in UNITS[size]:
-            for arm, method in ARMS.items():
-                run(arm, method, unit, seed, model__granularity=unit)
+            add_unit = _add_blocks if unit == "blocks" else _add_units
+            add_unit(run, unit, BUDGETS[size], seed)
+
+
+def _add_units(run: Add, unit: str, budgets: Sequence[float], seed: int):
+    del budgets
+    for arm, method in dict(
+        per_input="soft_topk", static="static", random="random_topk"
+    ).items():
+        run(arm, method, unit, seed, model__granularity=unit)
+
+
+def _add_blocks(run: Add, unit: str, budgets: Sequence[float], seed: int):
+    gate, blocks = "gumbel_sigmoid,,pi_controller", dict(model__granularity=unit)
+    for budget in budgets:
+        setting, held = f"{unit}, {budget:g}", blocks | pi_controller(budget)
+        run("per_input", gate, setting, seed, **held)
+        run("static", gate, setting, seed, **held, scorer=STATIC)
+        chance = blocks | dict(gate__density=budget)
+        run("random", "random_bernoulli", setting, seed, **chance)
 
 
 def report(rows: Sequence[Row]) -> Report:
     """A comparison per unit."""
-    units = {unit for sizes in UNITS.values() for unit in sizes}
-    unit_of = lambda row: row["setting"] if row["setting"] in units else None
+    unit_of = lambda row: row["setting"].split(",")[0]
+    unit_or_none = lambda row: None if unit_of(row) == WHOLE else unit_of(row)
     return compare_in_groups(
-        rows, unit_of, by="unit", baselines=BASELINES, notes=caution(rows)
+        rows, unit_or_none, by="unit", baselines=BASELINES, notes=caution(rows)
     )
 
 

@@ -1,110 +1,131 @@
-"""Does a penalised gate spend what it was asked to, without tuning?
+"""Does a gate spend what it was asked to, without tuning?
 
-    python -m experiments.reaching_the_target --out DIR
+    python launch.py --sweep=experiments/reaching_the_target.py:full --workdir=DIR
 
 Claim: the PI controller (Sohrabi et al., 2024, arXiv:2406.04558) brings gates of a
 varying count within 2 % of a target for their MACs, whatever its first price, where a
-fixed penalty weight ends somewhere else. What would refute it: a target and a first
-price at which it does not, or a fixed weight that does as well at every target.
+fixed penalty weight, with annealed bounds (Verelst and Tuytelaars, 2020,
+arXiv:1912.03203) or without, ends somewhere else; an exact budget is met by
+construction. What would refute it: a target and a first price at which it does not, or
+a fixed weight that does as well at every target.
 
-Gumbel-sigmoid gates over the tokens of cluttered digits; what is spent is the bill of
-compact execution over the 10,000 test pictures, as a fraction of the dense MACs.
+Gumbel-sigmoid gates over the tokens of cluttered digits, soft top-k for the exact
+budget; what is spent is the bill of compact execution over the test pictures, as a
+fraction of the dense MACs.
 """
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import Report, Row, means_in_words, over_seeds, strokes
 from experiments.alone import run_alone
-from experiments.trained import train
+from experiments.digits import SEEDS, caution, digits, pi_controller
 
-TARGETS = (0.3, 0.5, 0.7)
-PRICES = (0.0, 1.0, 5.0)
-WEIGHT = 10.0  # of the squared distance, in the arm without a controller
+TARGETS = dict(small=(0.35, 0.55), full=(0.3, 0.5, 0.7))
+PRICES = dict(small=(0.0, 5.0), full=(0.0, 1.0, 5.0))
+WEIGHTS = dict(small=(10.0,), full=(1.0, 10.0, 100.0))
+EXACT = "exact budget"
+CLOSE = 0.02  # of the target
+OF = dict(spent=".4f", error="+.4f", accuracy=".4f")
 
 
 def sweep(add, size):
-    """One call of `add` per run."""
-    small = size == "small"
-    for target in TARGETS[:2] if small else TARGETS:
-        options = dict(target=target, seed=0, small=small)
-        for price in PRICES:
-            add(arm="pi_controller", initial=price, **options)
-        add(arm="mac_target", initial=None, **options)
+    """One run per arm, target and seed; the exact budget serves all targets at once."""
+    run = digits(add, size, {})
+    for seed in SEEDS[size]:
+        exact = dict(evaluation__densities=(), evaluation__budgets=TARGETS[size])
+        run(EXACT, "soft_topk", "every target", seed, **exact)
+        for target in TARGETS[size]:
+            for price in PRICES[size]:
+                run(
+                    f"PI, first price {price:g}",
+                    "gumbel_sigmoid,,pi_controller",
+                    f"target {target:g}",
+                    seed,
+                    budget_constraint__controller__initial=price,
+                    **pi_controller(target),
+                )
+            for weight in WEIGHTS[size]:
+                for words, until in (("weight", 0.0), ("bounds, weight", 0.33)):
+                    run(
+                        f"{words} {weight:g}",
+                        "gumbel_sigmoid,,mac_target",
+                        f"target {target:g}",
+                        seed,
+                        penalties__mac_target__target=target,
+                        penalties__mac_target__weight=weight,
+                        penalties__mac_target__bounds_until=until,
+                    )
 
 
-def measure(
-    *, arm: str, target: float, initial: float | None, seed: int, small: bool = False
-) -> dict[str, Any]:
-    """Trains one run.
-
-    Args:
-        arm: File of configs/budgets.
-        target: Fraction of the dense MACs.
-        initial: First price; None where the weight is fixed.
-        seed: Of the run.
-        small: Whether the run is one to test with.
-
-    Returns:
-        Target, what was spent, how far that is from the target, and the accuracy.
-    """
-    if arm == "pi_controller":
-        changes: dict[str, Any] = {"budget_constraint.target": target}
-        changes["budget_constraint.controller.initial"] = initial
-    else:
-        changes = {
-            "penalties.mac_target.target": target,
-            "penalties.mac_target.weight": WEIGHT,
-        }
-    _, (point,) = train(f"gumbel_sigmoid,,{arm}", changes | {"seed": seed}, small=small)
-    spent = point.bill.budget
-    return dict(
-        arm=arm,
-        target=target,
-        initial=initial,
-        seed=seed,
-        spent=spent,
-        error=spent / target - 1,
-        accuracy=point.answers.accuracy,
-    )
-
-
-def report(results: Sequence[Row]) -> Report:
-    """The table, and spent against asked."""
+def report(rows: Sequence[Row]) -> Report:
+    """What was spent by arm and target, and how often it is close."""
+    measured = _with_targets(rows)
+    by = ("arm", "target")
+    means = over_seeds(measured, by, list(OF))
     notes = []
-    for arm in dict.fromkeys(row["arm"] for row in results):
-        errors = [abs(row["error"]) for row in results if row["arm"] == arm]
-        within = sum(error <= 0.02 for error in errors)
+    for arm in dict.fromkeys(row["arm"] for row in measured):
+        errors = [abs(row["error"]) for row in measured if row["arm"] == arm]
+        within = sum(error <= CLOSE for error in errors)
         notes.append(
-            f"{arm}: {within} of {len(errors)} runs within 2 % of their target, the "
-            f"furthest {max(errors):.1%} off."
+            f"- {arm}: {within} of {len(errors)} runs within {CLOSE:.0%} of their "
+            f"target, the furthest {max(errors):.1%} off"
         )
     return Report(
-        rows=results,
-        columns=list(results[0]),
-        notes=notes,
-        figure=lambda figure: _draw(figure, results),
+        rows=means,
+        columns=[*by, *OF, "seeds"],
+        table=means_in_words(means, by, OF),
+        measured=measured,
+        notes=[*caution(rows), "\n".join(notes)],
+        figure=lambda figure: _draw(figure, means),
     )
 
 
-def _draw(figure, results: Sequence[Row]):
-    ax = figure.subplots()
-    targets = sorted({row["target"] for row in results})
-    ax.plot(targets, targets, color="0.7", linestyle="--", linewidth=1, label="asked")
-    keys = dict.fromkeys((row["arm"], row["initial"]) for row in results)
-    for index, (arm, initial) in enumerate(keys):
-        chosen = [r for r in results if (r["arm"], r["initial"]) == (arm, initial)]
-        label = arm if initial is None else f"{arm}, first price {initial:g}"
-        ax.plot(
-            [row["target"] + 0.006 * (index - 1.5) for row in chosen],
-            [row["spent"] for row in chosen],
-            "os^v"[index % 4],
-            color=f"C{index}",
-            label=label,
+def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    named = [float(r["setting"].split()[1]) for r in rows if r["method"] != EXACT]
+    measured = []
+    for row in rows:
+        spent = row["budget"]
+        if row["method"] == EXACT:
+            target = min(named, key=lambda target: abs(target - spent))
+        else:
+            target = float(row["setting"].split()[1])
+        measured.append(
+            dict(
+                arm=row["method"],
+                target=target,
+                seed=row["seed"],
+                spent=spent,
+                error=spent / target - 1,
+                accuracy=row["accuracy"],
+            )
         )
-    ax.set(xlabel="target, of the dense MACs", ylabel="spent, of the dense MACs")
-    ax.legend()
+    return measured
+
+
+def _draw(figure, means: Sequence[Row]):
+    axes = figure.subplots()
+    arms = list(dict.fromkeys(row["arm"] for row in means))
+    targets = sorted({row["target"] for row in means})
+    looks = strokes(arms, [EXACT])
+    axes.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
+    for index, arm in enumerate(arms):
+        some = [row for row in means if row["arm"] == arm]
+        spread = 0.6 * (index / max(len(arms) - 1, 1) - 0.5)
+        axes.errorbar(
+            [targets.index(row["target"]) + spread for row in some],
+            [100 * row["error_mean"] for row in some],
+            yerr=[100 * row["error_half"] for row in some],
+            color=looks[arm].color,
+            fmt=looks[arm].marker,
+            capsize=3,
+            label=arm,
+        )
+    axes.set_xticks(range(len(targets)), [f"{target:g}" for target in targets])
+    axes.set(xlabel="target, of the dense MACs", ylabel="spent less target, % of it")
+    axes.grid(axis="y", alpha=0.25)
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
 
 
 if __name__ == "__main__":
