@@ -22,6 +22,12 @@ def sweep(add, size):
     )
 
 
+def examine(experiment, state, points):
+    """The curve once more, and when it was traced."""
+    del experiment
+    return [point.row() | dict(step=int(state["step"])) for point in points]
+
+
 def report(rows):
     """The curve."""
-    return Report(rows, ["method", "setting", "seed", "density", "accuracy"])
+    return Report(rows, ["method", "setting", "seed", "density", "accuracy", "step"])

@@ -58,6 +58,7 @@ def test_rows_are_the_curve_of_the_run(swept):
     for row, point in zip(rows, curve, strict=True):
         assert row["trial"] == f"random_topk/tiny/{run.name}"
         assert {key: float(row[key]) for key in point} == point
+        assert row["step"] == "200"  # what `examine` saw
     report = (swept / "report.md").read_text()
     assert "on cpu (" in report
     assert list((swept / "_summary").glob("random_topk@kflops/events*"))

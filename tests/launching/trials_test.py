@@ -70,6 +70,14 @@ def test_rows_of_a_run_are_its_curve_without_what_is_nested():
     ]
 
 
+def test_rows_of_an_examined_run_are_what_was_found():
+    made, point = trial(), dict(density=0.5, accuracy=0.9)
+    result = dict(curve=[point], examined=[dict(recall=0.7), dict(recall=0.8)])
+    front = dict(method="soft_topk", setting="budget .5", seed=3, trial=made.name)
+    assert made.rows(result) == [front | dict(recall=0.7), front | dict(recall=0.8)]
+    assert made.points(result) == [front | point]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -134,9 +142,6 @@ def test_jobs_take_turns_on_the_gpus(monkeypatch):
     assert slots.environments(2)[1] == {"CUDA_VISIBLE_DEVICES": "3"}
 
 
-@pytest.mark.parametrize(
-    ("given", "found"), [(None, ["0", "1"]), ("1", ["1"]), ("", [])]
-)
 def test_trials_share_what_they_compile_where_the_user_says(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/mine")
     assert slots.compiled_once(tmp_path) == {}
@@ -145,6 +150,9 @@ def test_trials_share_what_they_compile_where_the_user_says(tmp_path, monkeypatc
     assert found["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / ".compiled")
 
 
+@pytest.mark.parametrize(
+    ("given", "found"), [(None, ["0", "1"]), ("1", ["1"]), ("", [])]
+)
 def test_gpus_are_those_that_are_listed_and_visible(
     given, found, tmp_path, monkeypatch
 ):

@@ -1,0 +1,214 @@
+"""The ablations: what they look at in a run, and what their reports make of rows."""
+
+import math
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from dynsparse import training
+from dynsparse.launching import sweep
+from dynsparse.training.curve import trace_curve
+from experiments import (
+    any_budget,
+    difficulty,
+    digits,
+    granularity,
+    mask_recovery,
+    per_input_or_static,
+    reaching_the_target,
+    soft_to_hard_gap,
+    token_choice,
+)
+from tests.training import tiny
+
+CURVES = (any_budget, granularity, per_input_or_static, token_choice)
+ABLATIONS = (
+    *CURVES,
+    difficulty,
+    mask_recovery,
+    reaching_the_target,
+    soft_to_hard_gap,
+)
+NAMES = [module.__name__.split(".")[1] for module in ABLATIONS]
+
+
+def trials(module, size="small"):
+    name = module.__name__.split(".")[1]
+    return sweep.Experiment.load(f"experiments/{name}.py").trials(size)
+
+
+def curve(trial):
+    """Made-up points: accuracy falls with the budget, a little with the seed."""
+    config = trial.config
+    wanted = config["evaluation"]
+    budgets = [*wanted["densities"], *wanted["budgets"]]
+    if config["budget_constraint"] is not None:
+        budgets = [config["budget_constraint"]["target"] * (1 + 0.001 * trial.seed)]
+    elif "mac_target" in config["penalties"]:
+        budgets = [config["penalties"]["mac_target"]["target"] * 0.9]
+    elif trial.asked["method"] in ("dense", "narrower"):
+        budgets = [1.0]
+    dense = 1e6 * config["model"]["width"] / 48
+    return [
+        dict(
+            density=budget,
+            budget=budget,
+            flops_mean=2 * budget * dense,
+            macs_mean=budget * dense,
+            macs_p95=budget * dense,
+            macs_dense=dense,
+            accuracy=0.5 + 0.4 * budget - 0.01 * trial.seed**2,
+            latency_ms=5 * budget + 1,
+            latency_dense_ms=6.0,
+        )
+        for budget in sorted(budgets, reverse=True)
+    ]
+
+
+class Made:
+    """A trial of a sweep with made-up results."""
+
+    def __init__(self, trial):
+        self.trial, self.asked, self.config = trial, trial.asked, trial.config
+        self.seed = trial.asked["seed"]
+
+    def rows(self, found):
+        """Its rows, where `found` is what was examined, if anything."""
+        result = dict(curve=curve(self)) | ({} if found is None else found)
+        return self.trial.rows(result)
+
+
+FOUND = {
+    difficulty: lambda trial: [
+        dict(
+            pictures=pictures,
+            correlation=0.01 * trial.seed + 0.5 * (trial.asked["method"][0] == "g"),
+            budget=0.5,
+            accuracy=0.9,
+        )
+        for pictures in difficulty.PICTURES
+    ],
+    mask_recovery: lambda trial: [
+        dict(
+            density=density,
+            accuracy=0.9,
+            recall=0.6 if trial.asked["method"] == "soft_topk" else 0.3,
+            precision=0.5,
+            random_recall=0.4,
+            random_precision=0.3,
+        )
+        for density in mask_recovery.DENSITIES["small"]
+    ],
+    soft_to_hard_gap: lambda trial: [
+        dict(
+            training=0.9,
+            accuracy=0.8 if trial.asked["method"] == "binary_concrete" else 0.9,
+            gap=0.1 if trial.asked["method"] == "binary_concrete" else 0.0,
+            budget=0.5,
+        )
+    ],
+}
+
+
+def reported(module):
+    """The report of made-up results of its small sweep."""
+    rows = []
+    for trial in map(Made, trials(module)):
+        examine = FOUND.get(module)
+        rows += trial.rows(None if examine is None else dict(examined=examine(trial)))
+    return module.report(rows)
+
+
+@pytest.mark.parametrize("module", ABLATIONS, ids=NAMES)
+def test_a_small_sweep_is_small(module):
+    small = trials(module)
+    assert len({trial.asked["seed"] for trial in small}) == 3
+    assert len(small) <= 36
+    assert all(trial.config["train"]["num_steps"] == 60 for trial in small)
+
+
+@pytest.mark.parametrize("module", ABLATIONS, ids=NAMES)
+def test_a_report_has_a_table_and_a_figure(module):
+    report = reported(module)
+    assert {"seeds", "difference (points)"} & set(report.columns)
+    assert len(report.table) == len(report.rows)
+    assert all(set(report.columns) <= set(row) for row in report.table)
+    assert digits.caution([dict(seed=0)])[0] in report.notes
+    figure = matplotlib.figure.Figure(layout="constrained")
+    report.figure(figure)
+    panels = [*figure.axes, *(axes for part in figure.subfigs for axes in part.axes)]
+    assert any(axes.has_data() for axes in panels)
+
+
+def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
+    notes = "\n".join(reported(difficulty).notes)
+    assert "gumbel_sigmoid, pictures as in training: follows difficulty (+0.5" in notes
+    assert "hard_concrete, pictures more clutter: not shown to follow" in notes
+
+
+def test_recovery_is_beside_chance():
+    notes = reported(mask_recovery).notes
+    above = "soft_topk: recall above that of random tokens at densities 0.2, 0.4, of 2."
+    assert above in notes
+    assert "magnitude: recall above that of random tokens at no density, of 2." in notes
+
+
+def test_the_largest_gap_is_named():
+    note = reported(soft_to_hard_gap).notes[-1]
+    assert "binary_concrete (soft samples)" in note
+    assert "+10.00 points" in note
+
+
+def test_targets_are_met_within_two_percent_or_not():
+    (lines,) = reported(reaching_the_target).notes[1:]
+    assert "- PI, first price 0: 6 of 6 runs within 2% of their target" in lines
+    assert "- weight 10: 0 of 6 runs within 2% of" in lines
+    assert "the furthest 10.0% off" in lines
+    assert "- exact budget: 6 of 6 runs within 2% of" in lines
+
+
+def test_differences_are_paired_by_seed():
+    gaps = (0.01, 0.02, 0.06)
+    rows = []
+    for seed, gap in enumerate(gaps):
+        base = dict(density=0.5, seed=seed)
+        rows.append(base | dict(model="any budget", accuracy=0.1 * seed + gap))
+        rows.append(base | dict(model="one density", accuracy=0.1 * seed))
+    found = any_budget.differences(rows)[0.5]
+    np.testing.assert_allclose(found.mean, 0.03)
+    error = np.std(gaps, ddof=1) / math.sqrt(3)
+    np.testing.assert_allclose(found.half, 4.303 * error, rtol=1e-3)
+    assert math.isnan(any_budget.differences(rows[:2])[0.5].half)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A tiny run with a gate of a varying count."""
+    config = tiny.config("binary_concrete")
+    experiment = training.prepare(config)
+    state = training.train(experiment, tmp_path_factory.mktemp("run"))
+    return experiment, state, trace_curve(experiment, state, experiment.dataset.test)
+
+
+def test_difficulty_looks_at_pictures_with_more_clutter(trained):
+    rows = difficulty.examine(*trained)
+    assert [row["pictures"] for row in rows] == list(difficulty.PICTURES)
+    assert all(-1 <= row["correlation"] <= 1 for row in rows)
+    (point,) = trained[2]
+    np.testing.assert_allclose(rows[0]["accuracy"], point.answers.accuracy)
+    np.testing.assert_allclose(rows[0]["budget"], point.bill.budget)
+
+
+def test_the_gap_is_training_less_evaluation(trained):
+    (row,) = soft_to_hard_gap.examine(*trained)
+    (point,) = trained[2]
+    assert row["accuracy"] == point.answers.accuracy
+    np.testing.assert_allclose(row["gap"], row["training"] - row["accuracy"])
+
+
+def test_recovery_is_that_of_the_points(trained):
+    (row,) = mask_recovery.examine(*trained)
+    (point,) = trained[2]
+    assert row["recall"] == point.recovery.recall
+    np.testing.assert_allclose(row["density"], point.density, atol=5e-4)
