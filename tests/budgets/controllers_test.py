@@ -8,7 +8,9 @@ import pytest
 from dynsparse.budgets import controllers
 
 ROWS = {
+    "bias_balancing": dict(rate=0.0035, initial=0.5, largest=10.0),
     "dual_ascent": dict(rate=0.05, restart=False, initial=0.5, largest=10.0),
+    "ema_threshold": dict(decay=0.95, initial=0.5, largest=10.0),
     "pi_controller": dict(
         integral=0.05,
         proportional=1.0,
@@ -22,6 +24,7 @@ ROWS = {
     ),
 }
 NAMES = sorted(ROWS)
+BY_SIGN = ("bias_balancing", "sign_controller")
 
 
 def build(name, **changes):
@@ -58,8 +61,8 @@ def test_every_controller_has_a_row():
 @pytest.mark.parametrize("initial", [0.01, 1.0, 9.0])
 def test_a_monotone_plant_comes_to_its_target(name, target, initial):
     spent, *_ = loop(build(name, initial=initial), target, 6_000)
-    # A sign knows no size: it stays within a factor around the weight that is right.
-    band = 0.02 if name == "sign_controller" else 1e-3
+    # A sign knows no size: it stays within a step or two of the weight that is right.
+    band = 0.02 if name in BY_SIGN else 1e-3
     assert np.abs(spent[-300:] - target).max() < band
 
 
@@ -98,6 +101,27 @@ def test_each_element_is_a_loop_of_its_own(name):
         state, _ = controller.update(controller.init(), measured[index])
         _, alone = controller.update(state, measured[index] + 0.1)
         np.testing.assert_allclose(together[index], alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+def test_a_threshold_is_the_moving_average_of_the_quantiles(decay):
+    controller = build("ema_threshold", decay=decay, initial=0.0)
+    quantiles = np.array([3.0, 5.0, 4.0, 8.0, 2.0])
+    state, expected = controller.init(), 0.0
+    for number, quantile in enumerate(quantiles, start=1):
+        share = max(1 - decay, 1 / number)
+        expected = (1 - share) * expected + share * quantile
+        state, found = controller.update(state, quantile - state["weight"])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_balancing_takes_steps_of_one_size():
+    controller = build("bias_balancing", rate=0.125, initial=1.0)
+    state, found = controller.init(), []
+    for excess in (0.001, 50.0, 0.0, -0.3):
+        state, weight = controller.update(state, jnp.float32(excess))
+        found.append(float(weight))
+    assert found == [1.125, 1.25, 1.25, 1.125]
 
 
 def test_the_restart_forgets_what_was_gathered():
@@ -146,7 +170,7 @@ def test_the_proportional_part_damps_the_oscillation():
         ("pi_controller", dict(largest=-1.0), "largest must be > 0, got -1.0"),
         ("sign_controller", dict(factor=1.0), "factor must be > 1, got 1.0"),
         ("sign_controller", dict(initial=0.0), r"smallest must be in \(0, initial\]"),
-        ("pid", {}, "controllers: unknown name 'pid'; accepted: dual_ascent"),
+        ("pid", {}, "controllers: unknown name 'pid'; accepted: bias_balancing"),
     ],
 )
 def test_mistakes_are_named(name, changes, message):
