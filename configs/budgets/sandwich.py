@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
         dict(
             penalties=dict(),
             density_sampling=dict(name="sandwich", low=0.1, high=1.0, draws=1),
-            distillation=dict(weight=0.5, temperature=1.0),
+            distillation=dict(weight=0.5, temperature=1.0, features=0.0),
             budget_constraint=None,
         )
     )

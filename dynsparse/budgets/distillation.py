@@ -1,6 +1,7 @@
 """Teaches low densities what the full one answers."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,13 @@ class Distillation:
     $T^2\,\mathrm{KL}(p_T^{(1)} \| p_T^{(i)})$ of the softmax at temperature $T$
     (Hinton, Vinyals and Dean, 2015, arXiv:1503.02531); the first pass has the largest
     density and is not moved by it (in-place distillation: Yu and Huang, 2019,
-    arXiv:1903.05134, with `weight` 1).
+    arXiv:1903.05134, with `weight` 1). And of what the heads read, the squared distance
+    over the mean square of the teacher's (hints: Romero et al., 2014, arXiv:1412.6550).
 
     Attributes:
-        weight: Of the distance, in [0, 1]; the labels keep the rest.
+        weight: Of the distance of the answers, in [0, 1]; the labels keep the rest.
         temperature: $T > 0$.
+        features: Weight of the distance of the features, >= 0.
 
     Raises:
         ValueError: If a value is out of range.
@@ -26,27 +29,31 @@ class Distillation:
 
     weight: float
     temperature: float
+    features: float
 
     def __post_init__(self):
-        if not 0 <= self.weight <= 1:
-            raise ValueError(
-                f"distillation: weight must be in [0, 1], got {self.weight}."
-            )
-        if not self.temperature > 0:
-            raise ValueError(
-                f"distillation: temperature must be > 0, got {self.temperature}."
-            )
+        for key, holds, accepted in (
+            ("weight", 0 <= self.weight <= 1, "in [0, 1]"),
+            ("temperature", self.temperature > 0, "> 0"),
+            ("features", self.features >= 0, ">= 0"),
+        ):
+            if not holds:
+                raise ValueError(
+                    f"distillation: {key} must be {accepted}, got {getattr(self, key)}."
+                )
 
     def __call__(
         self,
         losses: Float[Array, "passes batch"],
         logits: Float[Array, "passes batch classes"],
+        features: Sequence[Float[Array, "passes batch _"]] = (),
     ) -> Float[Array, "passes batch"]:
         """Returns the losses, those of the students mixed with their distance.
 
         Args:
             losses: From the labels.
             logits: In float32; the first pass is the teacher.
+            features: What each head read.
         """
         log_probs = jax.nn.log_softmax(logits / self.temperature)
         teacher = jax.lax.stop_gradient(log_probs[:1])
@@ -54,4 +61,14 @@ class Distillation:
         students = (1 - self.weight) * losses[1:] + (
             self.weight * self.temperature**2 * distance
         )
+        if self.features:
+            students = students + self.features * sum(map(_hint, features))
         return jnp.concatenate([losses[:1], students])
+
+
+def _hint(features: Float[Array, "passes batch width"]) -> Array:
+    """Mean squared distance from the first pass, [passes - 1, batch], relative."""
+    features = features.astype(jnp.float32)
+    teacher = jax.lax.stop_gradient(features[:1])
+    scale = jnp.maximum(jnp.square(teacher).mean(), jnp.finfo(jnp.float32).tiny)
+    return jnp.square(features[1:] - teacher).mean(-1) / scale

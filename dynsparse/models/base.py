@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Shaped
 
 from dynsparse.layers import NUM_PARTS
 from dynsparse.lookup import Config
+from dynsparse.models.features import leave_features
 
 
 class PatchGrid(NamedTuple):
@@ -72,7 +73,9 @@ class PooledHead(nnx.Module):
         """Returns the logits."""
         if self.norm is not None:
             features = self.norm(features)
-        return self.linear(features.mean(tuple(range(1, features.ndim - 1))))
+        pooled = features.mean(tuple(range(1, features.ndim - 1)))
+        leave_features(self, pooled)
+        return self.linear(pooled)
 
 
 class Patches(nnx.Module):

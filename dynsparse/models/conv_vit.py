@@ -17,6 +17,7 @@ from dynsparse.models.base import (
     learned_positions,
     narrower_transformers,
 )
+from dynsparse.models.features import leave_features
 
 _GRANULARITIES = (
     "tokens",
@@ -99,7 +100,9 @@ class ConvVit(nnx.Module):
     ) -> Float[Array, "batch classes"]:
         """Returns the logits of `images`, whose values are in [0, 1]."""
         tokens, mask = self.body(self.stem(images))
-        return self.head(masked_max(self.norm(tokens), mask))
+        pooled = masked_max(self.norm(tokens), mask)
+        leave_features(self, pooled)
+        return self.head(pooled)
 
 
 class ConvStem(nnx.Module):

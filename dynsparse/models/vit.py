@@ -17,6 +17,7 @@ from dynsparse.models.base import (
     learned_positions,
     narrower_transformers,
 )
+from dynsparse.models.features import leave_features
 
 _GRANULARITIES = (
     "tokens",
@@ -183,4 +184,6 @@ class ClassHead(nnx.Module):
         self, tokens: Float[Array, "batch n width"]
     ) -> Float[Array, "batch classes"]:
         """Returns the logits."""
-        return self.linear(self.norm(tokens[:, 0]))
+        first = self.norm(tokens[:, 0])
+        leave_features(self, first)
+        return self.linear(first)

@@ -1,6 +1,6 @@
 """The training objective."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ def objective(
     gates: Mapping[str, Gate],
     penalties: Iterable[Penalty] = (),
     distillation: Distillation | None = None,
+    features: Sequence[Float[Array, "samples batch _"]] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Cross-entropy plus the penalties, and the metrics of the batch.
 
@@ -32,6 +33,7 @@ def objective(
         gates: By layer.
         penalties: Each maps the usage to what it adds to the loss.
         distillation: Of the first pass into the others.
+        features: What each head of the model read.
 
     Returns:
         The loss, and `loss`, `cross_entropy`, `accuracy`, `budget` (expected MACs as a
@@ -44,7 +46,7 @@ def objective(
     cross_entropy = losses.mean()
     loss = cross_entropy
     if distillation is not None:
-        loss = distillation(losses, logits).mean()
+        loss = distillation(losses, logits, features).mean()
     for name, decision in usage.decisions.items():
         rows = GateOutput(*(x.reshape(*x.shape[:2], -1) for x in decision))
         surrogate = gates[name].surrogate(rows, losses)

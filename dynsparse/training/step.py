@@ -10,6 +10,7 @@ from flax import nnx
 
 from dynsparse.costs import Prices
 from dynsparse.gates.base import Gate, GateRecord, evaluating, records
+from dynsparse.models.features import Features, features_of
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.budgeting import Budgeting
 from dynsparse.training.losses import objective
@@ -118,7 +119,9 @@ class Trainer:
             for index in range(self.samples):
                 budgeting.set_density(model, density_key, index, progress, nudges)
                 passes.append(self._run(model, noise_key, index, images))
-            logits, decisions = jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
+            logits, decisions, features = jax.tree.map(
+                lambda *leaves: jnp.stack(leaves), *passes
+            )
             usage = budgeting.usage(decisions, progress)
             value, metrics = objective(
                 logits,
@@ -127,6 +130,7 @@ class Trainer:
                 self.gates,
                 self.settings.penalties,
                 self.settings.distillation,
+                list(features.values()),
             )
             value, constraint, prices = budgeting.constrain(
                 state["constraint"], value, usage, spent
@@ -157,13 +161,15 @@ class Trainer:
         ), metrics
 
     def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
-        """Returns the logits and decisions of one pass; all draw from one key."""
+        """The logits, decisions and features of one pass; all draw from one key."""
         reseed(model, key)
         view: Any = model
         if self.samples > 1:
             view = nnx.view(model, sample=sample)
-        logits, captured = nnx.capture(view, GateRecord)(to_float(images))
-        return logits, records(captured)
+        logits, captured, read = nnx.capture(view, GateRecord, Features)(
+            to_float(images)
+        )
+        return logits, records(captured), features_of(read)
 
     def _anneal(self, model: nnx.Module, step: jax.Array):
         schedule, plan = self.settings.temperature_schedule, self.settings.train

@@ -77,10 +77,14 @@ def test_a_ramp_falls_from_everything_open_to_its_value(form):
     np.testing.assert_allclose(path[8], 1 - 0.7 * halfway, rtol=1e-5)
 
 
+def distillation(*, weight=1.0, temperature=1.0, features=0.0):
+    return Distillation(weight=weight, temperature=temperature, features=features)
+
+
 def test_distillation_mixes_labels_and_the_answer_of_the_first_pass():
     logits = jax.random.normal(jax.random.key(0), (3, 4, 5))
     losses = jnp.arange(12.0).reshape(3, 4)
-    mixed = Distillation(weight=0.25, temperature=2.0)(losses, logits)
+    mixed = distillation(weight=0.25, temperature=2.0)(losses, logits)
     soft = np.exp(np.asarray(logits) / 2)
     soft /= soft.sum(-1, keepdims=True)
     for student in (1, 2):
@@ -92,12 +96,36 @@ def test_distillation_mixes_labels_and_the_answer_of_the_first_pass():
 
 def test_distillation_does_not_move_the_teacher():
     logits = jax.random.normal(jax.random.key(0), (3, 4, 5))
-    distil = Distillation(weight=1.0, temperature=1.0)
+    distil = distillation()
     gradient = jax.grad(lambda x: distil(jnp.zeros((3, 4)), x).sum())(logits)
     assert (gradient[0] == 0).all()
     # Of the divergence by the student's logits: its softmax minus the teacher's.
     expected = jax.nn.softmax(logits[1:]) - jax.nn.softmax(logits[:1])
     np.testing.assert_allclose(gradient[1:], expected, atol=1e-5)
+
+
+def test_hints_are_the_relative_distance_of_what_each_head_read():
+    keys = jax.random.split(jax.random.key(0), 3)
+    logits, narrow, wide = (
+        jax.random.normal(key, (3, 4, n))
+        for key, n in zip(keys, (5, 2, 6), strict=True)
+    )
+    losses = jnp.zeros((3, 4))
+    plain = distillation(weight=0.5)
+    hinted = distillation(weight=0.5, features=0.75)
+    rest = plain(losses, logits, [narrow, wide])
+    np.testing.assert_array_equal(rest, plain(losses, logits))
+    added = hinted(losses, logits, [narrow, wide]) - rest
+    for student in (1, 2):
+        expected = 0.75 * sum(
+            ((x[student] - x[0]) ** 2).mean(-1) / (x[0] ** 2).mean()
+            for x in map(np.asarray, (narrow, wide))
+        )
+        np.testing.assert_allclose(added[student], expected, rtol=1e-5)
+    assert (added[0] == 0).all()
+    gradient = jax.grad(lambda x: hinted(losses, logits, [x]).sum())(wide)
+    assert (gradient[0] == 0).all()
+    assert gradient[1:].all()
 
 
 @pytest.mark.parametrize(
@@ -135,8 +163,9 @@ def test_distillation_does_not_move_the_teacher():
             lambda: DensityRamp(form="cubic", start=0.5, until=0.5),
             "start=0.5, until=0.5",
         ),
-        (lambda: Distillation(weight=2.0, temperature=1.0), "weight must be in"),
-        (lambda: Distillation(weight=1.0, temperature=0.0), "temperature must be > 0"),
+        (lambda: distillation(weight=2.0), "weight must be in"),
+        (lambda: distillation(temperature=0.0), "temperature must be > 0"),
+        (lambda: distillation(features=-1.0), "features must be >= 0, got -1"),
     ],
 )
 def test_values_out_of_range_are_named(make, message):

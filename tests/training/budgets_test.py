@@ -85,6 +85,17 @@ def test_a_sandwich_runs_its_densities_and_distils():
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-4)
 
 
+def test_a_student_is_also_taught_what_the_head_reads():
+    changes = dict(density_sampling__low=0.25, density_sampling__draws=0)
+    losses = [
+        step("soft_topk,,sandwich", **changes, distillation__features=weight)[2][0]
+        for weight in (0.0, 0.5, 1.0)
+    ]
+    base, half, whole = (float(metrics["loss"]) for metrics in losses)
+    assert half - base > 1e-4
+    np.testing.assert_allclose(whole - base, 2 * (half - base), rtol=1e-3)
+
+
 @pytest.mark.parametrize(("progress", "density"), [(0, 1.0), (3, 0.75), (6, 0.5)])
 def test_a_ramp_starts_with_everything_open(progress, density):
     ramp = dict(form="linear", start=0.0, until=1.0)

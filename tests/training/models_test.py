@@ -4,9 +4,12 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import pytest
+from flax import nnx
 
 from dynsparse import training
+from dynsparse.models.features import Features, features_of
 from tests.training import tiny
 
 MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
@@ -19,6 +22,21 @@ def test_every_model_has_a_step_on_the_task(model):
     after, metrics = jax.eval_shape(experiment.trainer.step, state, *images)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert metrics["density"].shape == ()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_leaves_what_its_head_reads(model):
+    experiment = training.prepare(tiny.config(f"soft_topk,{model}"))
+    trainer, state = experiment.trainer, experiment.initial_state
+
+    def read(images):
+        return features_of(nnx.capture(trainer.model(state), Features)(images)[1])
+
+    images = jnp.zeros((3, *experiment.dataset.image_shape))
+    ((name, features),) = jax.eval_shape(read, images).items()
+    assert name in ("", "head")
+    assert features.shape[0] == 3
+    assert features.ndim == 2
 
 
 def test_a_whole_run_of_a_model_with_running_averages(tmp_path):

@@ -37,7 +37,7 @@ MISTAKES = [
         "penalties: unknown name 'unity'; accepted: batch_shaping",
     ),
     (
-        dict(distillation=dict(weight=0.5, temperature=1.0)),
+        dict(distillation=dict(weight=0.5, temperature=1.0, features=0.0)),
         "distillation: needs a density_sampling of several passes",
     ),
     (
