@@ -9,6 +9,8 @@ arXiv:1912.03203) or without, ends somewhere else; an exact budget is met by
 construction. What would refute it: a target and a first price at which it does not, or
 a fixed weight that does as well at every target.
 
+At the end of a training by the controller, scores move by one number until validation
+pictures spend the target; what would have been spent without that is reported too.
 Gumbel-sigmoid gates over the tokens of cluttered digits, soft top-k for the exact
 budget; what is spent is the bill of compact execution over the test pictures, as a
 fraction of the dense MACs.
@@ -59,6 +61,30 @@ def sweep(add, size):
                     )
 
 
+def examine(experiment, state, points) -> list[dict[str, Any]]:
+    """What was spent; where scores were moved at the end, also what would have been."""
+    from dynsparse.costs import itemize
+    from dynsparse.training.calibration import shifted
+    from dynsparse.training.evaluation import compile_forward, evaluate
+
+    row = lambda answers, bill, end: dict(
+        spent=bill.budget, accuracy=answers.accuracy, end=end
+    )
+    rows = [row(point.answers, point.bill, "") for point in points]
+    constraint = experiment.settings.budget_constraint
+    if constraint is None:
+        return rows
+    split = experiment.dataset.test
+    before = evaluate(
+        compile_forward(experiment.trainer),
+        shifted(experiment, state, 0.0),
+        split,
+        batch_size=experiment.settings.evaluation.batch_size,
+    )
+    bill = itemize(experiment.prices, before.masks, num_examples=len(split))
+    return [*rows, row(before, bill, ", not calibrated")]
+
+
 def report(rows: Sequence[Row]) -> Report:
     """What was spent by arm and target, and how often it is close."""
     measured = _with_targets(rows)
@@ -86,14 +112,14 @@ def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     named = [float(r["setting"].split()[1]) for r in rows if r["method"] != EXACT]
     measured = []
     for row in rows:
-        spent = row["budget"]
+        spent = row["spent"]
         if row["method"] == EXACT:
             target = min(named, key=lambda target: abs(target - spent))
         else:
             target = float(row["setting"].split()[1])
         measured.append(
             dict(
-                arm=row["method"],
+                arm=row["method"] + row["end"],
                 target=target,
                 seed=row["seed"],
                 spent=spent,

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
                 leak=0.05,  # so that the price reaches what is surely open or closed
                 look_every=5,  # steps, at what evaluation spends
                 look_from=0.4,  # share of the run
+                calibrate=True,  # at the end, by a shift of the scores
                 controller=dict(
                     name="pi_controller",
                     integral=0.15,  # per step and unit of excess

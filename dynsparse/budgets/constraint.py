@@ -32,6 +32,8 @@ class BudgetConstraint:
         leak: Least gradient of a unit's price by its logit, >= 0 (`Usage.budget`).
         look_every: Steps between looks at what evaluation spends, each of which costs a
             forward pass; >= 1.
+        calibrate: Whether the scores move at the end, all by one number, until the
+            validation split spends the target (`training.calibration`).
         look_from: Progress of the training at which that begins, in [0, 1].
         controller: Moves the weights.
 
@@ -44,6 +46,7 @@ class BudgetConstraint:
     leak: float
     look_every: int
     look_from: float
+    calibrate: bool
     controller: Controller
 
     def __post_init__(self):

@@ -34,6 +34,10 @@ class Density(nnx.Variable):
     """Fraction of units that a top-k gate opens. An array, so that it may move."""
 
 
+class ScoreShift(nnx.Variable):
+    """What is added to the scores of a gate of a varying count, in their units."""
+
+
 class GateRecord(nnx.Variable):
     """The `GateOutput` that a gated layer leaves for `nnx.capture`."""
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
-from dynsparse.gates.base import Gate, GateOutput, GateRecord
+from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers.branches import inside_branch
 
 _EXECUTIONS = ("masked", "compact", "dense")
@@ -69,6 +69,7 @@ class GatedLayer(nnx.Module):
         self.host: Any = host
         self.scorer: Any = scorer
         self.gate = gate
+        self.shift = ScoreShift(jnp.float32(0)) if gate.count == "varying" else None
         self.num_units = num_units
         self.execution = "masked"
         self.forced_count: int | None = None
@@ -139,7 +140,14 @@ class GatedLayer(nnx.Module):
 
     def choose(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
         """The decision for these features, whatever is closed further out."""
-        return self.gate(self.scorer(features))
+        return self.gate(self.score(features))
+
+    def score(self, features: Shaped[Array, "batch *axes"]) -> Float[Array, "..."]:
+        """The scores of these features, with the shift that calibration found."""
+        scores = self.scorer(features)
+        if self.shift is not None:
+            scores = scores + self.shift[...].astype(scores.dtype)
+        return scores
 
     def decide(
         self,

@@ -39,7 +39,7 @@ class ExpertChoice(GatedExperts):
 
     def choose(self, features):
         """The decision of each expert about all tokens."""
-        return self.gate(jnp.swapaxes(self.scorer(features), -1, -2))
+        return self.gate(jnp.swapaxes(self.score(features), -1, -2))
 
     def decide(self, features, mask=None):
         """As in `GatedLayer`, from the side of the tokens: [batch, n, experts].

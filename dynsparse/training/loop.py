@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from dynsparse.stop_signal import StopSignal
+from dynsparse.training.calibration import calibrate
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.interrupt import Interrupted
@@ -73,6 +74,8 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                     values["learning_rate"] = float(np.asarray(schedule(step - 1)))
                     writer.scalars(step, "train", values)
                     progress.update(step, values)
+                if last:
+                    state = calibrate(experiment, state)
                 if step % plan.eval_every == 0 or last:
                     validated = validate(state)
                     writer.scalars(step, "validation", validated.scalars)

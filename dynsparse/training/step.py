@@ -100,6 +100,11 @@ class Trainer:
             self.graphdef, self.streams, state["params"], state["variables"]
         )
 
+    def variables(self, model: nnx.Module) -> dict[str, Any]:
+        """What of `model` is neither a parameter nor a random stream."""
+        *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
+        return nnx.to_pure_dict(variables)
+
     def step(self, state: State, images: jax.Array, labels: jax.Array):
         """Returns the next state and the metrics of the batch.
 
@@ -138,10 +143,8 @@ class Trainer:
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]
                 self._anneal(model, state["step"])
-            *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
-            variables = nnx.to_pure_dict(variables)
             metrics |= prices | dict(loss=value)
-            return value, (metrics, variables, constraint)
+            return value, (metrics, self.variables(model), constraint)
 
         learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         (_, aux), (gradient, slopes) = learn(state["params"], budgeting.nudges())

@@ -79,7 +79,19 @@ class Made:
         return self.trial.rows(result)
 
 
+def spent(trial):
+    """As `examine` of reaching_the_target, worse without calibration."""
+    rows = [
+        dict(spent=point["budget"], accuracy=point["accuracy"], end="")
+        for point in curve(trial)
+    ]
+    if trial.config["budget_constraint"] is None:
+        return rows
+    return [*rows, rows[0] | dict(spent=1.1 * rows[0]["spent"], end=", not calibrated")]
+
+
 FOUND = {
+    reaching_the_target: spent,
     difficulty: lambda trial: [
         dict(
             pictures=pictures,
@@ -163,6 +175,7 @@ def test_the_largest_gap_is_named():
 def test_targets_are_met_within_two_percent_or_not():
     (lines,) = reported(reaching_the_target).notes[1:]
     assert "- PI, first price 0: 6 of 6 runs within 2% of their target" in lines
+    assert "- PI, first price 0, not calibrated: 0 of 6 runs within 2% of" in lines
     assert "- weight 10: 0 of 6 runs within 2% of" in lines
     assert "the furthest 10.0% off" in lines
     assert "- exact budget: 6 of 6 runs within 2% of" in lines
@@ -205,6 +218,18 @@ def test_the_gap_is_training_less_evaluation(trained):
     (point,) = trained[2]
     assert row["accuracy"] == point.answers.accuracy
     np.testing.assert_allclose(row["gap"], row["training"] - row["accuracy"])
+
+
+def test_without_calibration_something_else_is_spent(tmp_path):
+    changes = dict(budget_constraint__target=0.4)
+    config = tiny.config("gumbel_sigmoid,,pi_controller", **changes)
+    experiment = training.prepare(config)
+    state = training.train(experiment, tmp_path)
+    points = trace_curve(experiment, state, experiment.dataset.test)
+    now, before = reaching_the_target.examine(experiment, state, points)
+    assert (now["end"], before["end"]) == ("", ", not calibrated")
+    assert now["spent"] == points[0].bill.budget
+    assert abs(before["spent"] - 0.4) > abs(now["spent"] - 0.4)
 
 
 def test_recovery_is_that_of_the_points(trained):

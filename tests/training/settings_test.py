@@ -11,6 +11,7 @@ CONSTRAINT = dict(
     leak=0.0,
     look_every=5,
     look_from=0.5,
+    calibrate=False,
     controller=dict(
         name="dual_ascent", rate=0.1, restart=False, initial=0.0, largest=9.0
     ),

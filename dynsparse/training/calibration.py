@@ -1,0 +1,70 @@
+"""The last step of a constrained training: scores move until the target is met."""
+
+import jax.numpy as jnp
+from flax import nnx
+
+from dynsparse.costs import itemize
+from dynsparse.gates.base import ScoreShift
+from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.experiment import Experiment
+from dynsparse.training.step import State
+
+_FURTHEST = 16.0  # that scores move
+_HALVINGS = 16
+
+
+def calibrate(experiment: Experiment, state: State) -> State:
+    """Moves all scores by one number, so that the validation split spends the target.
+
+    A price acts through what the network learns; when the learning rate has come to
+    zero nothing is learned, and what is left of the way is this. By bisection; gates
+    whose decisions do not depend on where the scores lie stay as they are.
+
+    Args:
+        experiment: With a `budget_constraint`; without, or where that asks for no
+            calibration, nothing happens.
+        state: After the last step.
+
+    Returns:
+        The state with the `ScoreShift` of every gate of a varying count set.
+    """
+    constraint = experiment.settings.budget_constraint
+    if constraint is None or not constraint.calibrate:
+        return state
+    forward = compile_forward(experiment.trainer)
+    split = experiment.dataset.validation
+
+    def excess(shift: float) -> float:
+        answers = evaluate(
+            forward,
+            shifted(experiment, state, shift),
+            split,
+            batch_size=experiment.settings.evaluation.batch_size,
+        )
+        bill = itemize(experiment.prices, answers.masks, num_examples=len(split))
+        return bill.budget - constraint.target
+
+    if constraint.at_most and excess(0.0) <= 0:
+        return state
+    low, high = -_FURTHEST, _FURTHEST
+    if not excess(low) < 0 < excess(high):
+        return state
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+    return shifted(experiment, state, min((low, high), key=lambda s: abs(excess(s))))
+
+
+def shifted(experiment: Experiment, state: State, shift: float) -> State:
+    """The state with every `ScoreShift` set.
+
+    Args:
+        experiment: Holds the model.
+        state: What to change.
+        shift: Added to all scores, in their units.
+    """
+    model = experiment.trainer.model(state)
+    for _, node in nnx.iter_graph(model):
+        if isinstance(node, ScoreShift):
+            node[...] = jnp.float32(shift)
+    return state | dict(variables=experiment.trainer.variables(model))

@@ -1,0 +1,83 @@
+"""Calibration: what the validation split spends is what was asked for."""
+
+import jax
+import numpy as np
+import pytest
+
+from dynsparse import training
+from dynsparse.costs import itemize
+from dynsparse.training.calibration import calibrate, shifted
+from dynsparse.training.evaluation import compile_forward, evaluate
+from tests.training import tiny
+
+
+def prepare(method, target, **changes):
+    changes = {f"budget_constraint__{key}": value for key, value in changes.items()}
+    changes["budget_constraint__target"] = target
+    return training.prepare(tiny.config(f"{method},,pi_controller", **changes))
+
+
+def spent(experiment, state, **view):
+    split = experiment.dataset.validation
+    answers = evaluate(
+        compile_forward(experiment.trainer, **view), state, split, batch_size=16
+    )
+    return itemize(experiment.prices, answers.masks, num_examples=len(split)).budget
+
+
+@pytest.mark.parametrize("method", ["gumbel_sigmoid", "hard_concrete", "smooth_step"])
+@pytest.mark.parametrize("target", [0.4, 0.8])
+def test_the_target_is_spent_in_both_executions(method, target):
+    experiment = prepare(method, target)
+    state = experiment.initial_state
+    after = calibrate(experiment, state)
+    assert abs(spent(experiment, state) - target) > 0.02  # it was to do
+    # A unit of one of the twenty pictures is the least that can be moved.
+    assert abs(spent(experiment, after) - target) < 0.003
+    assert abs(spent(experiment, after, execution="compact") - target) < 0.003
+
+
+def test_only_the_shift_moves_and_is_the_same_in_all_layers():
+    changes = {"model__granularity": "blocks", "model__depth": 3}
+    config = tiny.config("gumbel_sigmoid,,pi_controller", **changes)
+    experiment = training.prepare(config)
+    state = experiment.initial_state
+    after = shifted(experiment, state, 0.75)
+    moved = [
+        (jax.tree_util.keystr(path), float(new))
+        for (path, old), new in zip(
+            jax.tree_util.tree_leaves_with_path(state["variables"]),
+            jax.tree.leaves(after["variables"]),
+            strict=True,
+        )
+        if not np.array_equal(old, new)
+    ]
+    assert len(moved) == len(experiment.trainer.gates) > 1
+    assert all("shift" in path and value == 0.75 for path, value in moved)
+    assert after["params"] is state["params"]
+
+
+def test_less_is_as_good_where_the_target_is_a_bound():
+    experiment = prepare("gumbel_sigmoid", 0.999, at_most=True)
+    state = shifted(experiment, experiment.initial_state, -0.5)
+    assert spent(experiment, state) < 0.999
+    assert calibrate(experiment, state) is state
+
+
+@pytest.mark.parametrize("method", ["sparsemax"])
+def test_gates_that_only_compare_scores_stay_as_they_are(method):
+    experiment = prepare(method, 0.9)
+    assert calibrate(experiment, experiment.initial_state) is experiment.initial_state
+
+
+def test_a_training_ends_with_it(tmp_path):
+    experiment = prepare("gumbel_sigmoid", 0.6)
+    state = training.train(experiment, tmp_path / "calibrated")
+    assert abs(spent(experiment, state) - 0.6) < 0.003
+    plain = prepare("gumbel_sigmoid", 0.6, calibrate=False)
+    other = training.train(plain, tmp_path / "plain")
+    assert abs(spent(plain, other) - 0.6) > 0.003
+    for mine, its in zip(
+        jax.tree.leaves(state["params"]), jax.tree.leaves(other["params"]), strict=True
+    ):
+        np.testing.assert_array_equal(mine, its)
