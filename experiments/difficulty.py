@@ -59,10 +59,9 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
     from configs import cluttered_digits
     from dynsparse import data
-    from dynsparse.costs import itemize
-    from dynsparse.training.evaluation import compile_forward, evaluate
+    from dynsparse.training.audit import audit
 
-    forward = compile_forward(experiment.trainer)
+    del points
     same = experiment.dataset.test
     config = cluttered_digits.get_config().data.to_dict()
     config |= dict(num_train=1, num_validation=1, num_test=len(same))
@@ -70,13 +69,7 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     splits = (same, data.from_config(config).test)
     rows = []
     for name, split in zip(PICTURES, splits, strict=True):
-        answers = evaluate(
-            forward,
-            state,
-            split,
-            batch_size=experiment.settings.evaluation.batch_size,
-        )
-        bill = itemize(experiment.prices, answers.masks, num_examples=len(split))
+        answers, bill = audit(experiment, state, split)
         varies = bill.used.min() < bill.used.max()
         correlation = spearmanr(bill.used, split.difficulty) if varies else None
         rows.append(

@@ -63,9 +63,8 @@ def sweep(add, size):
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """What was spent; where scores were moved at the end, also what would have been."""
-    from dynsparse.costs import itemize
+    from dynsparse.training.audit import audit
     from dynsparse.training.calibration import shifted
-    from dynsparse.training.evaluation import compile_forward, evaluate
 
     row = lambda answers, bill, end: dict(
         spent=bill.budget, accuracy=answers.accuracy, end=end
@@ -74,15 +73,9 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     constraint = experiment.settings.budget_constraint
     if constraint is None:
         return rows
-    split = experiment.dataset.test
-    before = evaluate(
-        compile_forward(experiment.trainer),
-        shifted(experiment, state, 0.0),
-        split,
-        batch_size=experiment.settings.evaluation.batch_size,
-    )
-    bill = itemize(experiment.prices, before.masks, num_examples=len(split))
-    return [*rows, row(before, bill, ", not calibrated")]
+    plain = shifted(experiment, state, 0.0)
+    before = audit(experiment, plain, experiment.dataset.test)
+    return [*rows, row(*before, ", not calibrated")]
 
 
 def report(rows: Sequence[Row]) -> Report:

@@ -55,14 +55,11 @@ def sweep(add, size):
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """The accuracy as in training, beside that of evaluation."""
-    from dynsparse.training.evaluation import compile_forward, evaluate
+    from dynsparse.training.audit import audit
+    from dynsparse.training.evaluation import compile_forward
 
-    answers = evaluate(
-        compile_forward(experiment.trainer, noise=True),
-        state,
-        experiment.dataset.test,
-        batch_size=experiment.settings.evaluation.batch_size,
-    )
+    noisy = compile_forward(experiment.trainer, noise=True)
+    answers, _ = audit(experiment, state, experiment.dataset.test, forward=noisy)
     (point,) = points
     training, accuracy = answers.accuracy, point.answers.accuracy
     gap = training - accuracy

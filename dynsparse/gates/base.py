@@ -42,17 +42,20 @@ class GateRecord(nnx.Variable):
     """The `GateOutput` that a gated layer leaves for `nnx.capture`."""
 
 
-def records(captured: Mapping[Any, Any]) -> dict[str, GateOutput]:
-    """Maps the path of each gated layer to its decision.
+def records(
+    captured: Mapping[Any, Any], kind: type[nnx.Variable] = GateRecord
+) -> dict[str, Any]:
+    """Maps the path of each gated layer to its decision, or others to what they left.
 
     Args:
-        captured: The state that `nnx.capture(model, GateRecord)(x)` returns second.
+        captured: The state that `nnx.capture(model, kind)(x)` returns.
+        kind: What to look for; `GateOutput`s are left as a `GateRecord`.
     """
     state: Any = captured
     return {
         "/".join(map(str, path[:-1])): variable.get_value()
         for path, variable in nnx.to_flat_state(state)
-        if isinstance(variable, GateRecord)
+        if isinstance(variable, kind)
     }
 
 

@@ -1,6 +1,5 @@
 """What the head of a model reads, left for whoever compares passes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flax import nnx
@@ -21,16 +20,3 @@ def leave_features(head: nnx.Module, features: Float[Array, "batch width"]):
     if hasattr(head, "__captures__"):  # outside nnx.capture there is no reader
         newest: Any = lambda _, new: new
         head.sow(Features, "features", features, init_fn=lambda: None, reduce_fn=newest)
-
-
-def features_of(captured: Mapping[Any, Any]) -> dict[str, Float[Array, "batch _"]]:
-    """Maps the path of each head to what it read.
-
-    Args:
-        captured: The state that `nnx.capture(model, Features)(x)` returns second.
-    """
-    state: Any = captured
-    return {
-        "/".join(map(str, path[:-1])): variable.get_value()
-        for path, variable in nnx.to_flat_state(state)
-    }

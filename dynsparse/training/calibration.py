@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse.costs import itemize
 from dynsparse.gates.base import ScoreShift
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.audit import audit
+from dynsparse.training.evaluation import compile_forward
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 
@@ -35,13 +35,8 @@ def calibrate(experiment: Experiment, state: State) -> State:
     split = experiment.dataset.validation
 
     def excess(shift: float) -> float:
-        answers = evaluate(
-            forward,
-            shifted(experiment, state, shift),
-            split,
-            batch_size=experiment.settings.evaluation.batch_size,
-        )
-        bill = itemize(experiment.prices, answers.masks, num_examples=len(split))
+        moved = shifted(experiment, state, shift)
+        _, bill = audit(experiment, moved, split, forward=forward)
         return bill.budget - constraint.target
 
     if constraint.at_most and excess(0.0) <= 0:

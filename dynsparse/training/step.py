@@ -10,7 +10,7 @@ from flax import nnx
 
 from dynsparse.costs import Prices
 from dynsparse.gates.base import Gate, GateRecord, evaluating, records
-from dynsparse.models.features import Features, features_of
+from dynsparse.models.features import Features
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.budgeting import Budgeting
 from dynsparse.training.losses import objective
@@ -172,7 +172,7 @@ class Trainer:
         logits, captured, read = nnx.capture(view, GateRecord, Features)(
             to_float(images)
         )
-        return logits, records(captured), features_of(read)
+        return logits, records(captured), records(read, Features)
 
     def _anneal(self, model: nnx.Module, step: jax.Array):
         schedule, plan = self.settings.temperature_schedule, self.settings.train

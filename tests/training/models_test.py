@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from dynsparse import training
-from dynsparse.models.features import Features, features_of
+from dynsparse.gates.base import records
+from dynsparse.models.features import Features
 from tests.training import tiny
 
 MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
@@ -30,7 +31,7 @@ def test_every_model_leaves_what_its_head_reads(model):
     trainer, state = experiment.trainer, experiment.initial_state
 
     def read(images):
-        return features_of(nnx.capture(trainer.model(state), Features)(images)[1])
+        return records(nnx.capture(trainer.model(state), Features)(images)[1], Features)
 
     images = jnp.zeros((3, *experiment.dataset.image_shape))
     ((name, features),) = jax.eval_shape(read, images).items()
