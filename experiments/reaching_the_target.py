@@ -16,6 +16,7 @@ budget; what is spent is the bill of compact execution over the test pictures, a
 fraction of the dense MACs.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -35,30 +36,30 @@ OF = dict(spent=".4f", error="+.4f", accuracy=".4f")
 def sweep(add, size):
     """One run per arm, target and seed; the exact budget serves all targets at once."""
     run = digits(add, size, {})
+    targets = TARGETS[size]
     for seed in SEEDS[size]:
-        exact = dict(evaluation__densities=(), evaluation__budgets=TARGETS[size])
+        exact = dict(evaluation__densities=(), evaluation__budgets=targets)
         run(EXACT, "soft_topk", "every target", seed, **exact)
-        for target in TARGETS[size]:
-            for price in PRICES[size]:
+        for target, price in itertools.product(targets, PRICES[size]):
+            run(
+                f"PI, first price {price:g}",
+                "gumbel_sigmoid,,pi_controller",
+                f"target {target:g}",
+                seed,
+                budget_constraint__controller__initial=price,
+                **pi_controller(target),
+            )
+        for target, weight in itertools.product(targets, WEIGHTS[size]):
+            for words, until in (("weight", 0.0), ("bounds, weight", 0.33)):
                 run(
-                    f"PI, first price {price:g}",
-                    "gumbel_sigmoid,,pi_controller",
+                    f"{words} {weight:g}",
+                    "gumbel_sigmoid,,mac_target",
                     f"target {target:g}",
                     seed,
-                    budget_constraint__controller__initial=price,
-                    **pi_controller(target),
+                    penalties__mac_target__target=target,
+                    penalties__mac_target__weight=weight,
+                    penalties__mac_target__bounds_until=until,
                 )
-            for weight in WEIGHTS[size]:
-                for words, until in (("weight", 0.0), ("bounds, weight", 0.33)):
-                    run(
-                        f"{words} {weight:g}",
-                        "gumbel_sigmoid,,mac_target",
-                        f"target {target:g}",
-                        seed,
-                        penalties__mac_target__target=target,
-                        penalties__mac_target__weight=weight,
-                        penalties__mac_target__bounds_until=until,
-                    )
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
