@@ -13,12 +13,15 @@ from tensorboardX import SummaryWriter
 
 from dynsparse.whole import whole
 
+CURVE = "curve"  # the split of the rows of the final curve, over the test pictures
+
 
 class Writer:
     """Appends metrics to the folder of a run.
 
     Rows after the step that a run resumes from are dropped, here and in TensorBoard, so
-    that a killed and resumed run leaves what an uninterrupted one would have left.
+    that a killed and resumed run leaves what an uninterrupted one would have left; so
+    are the points of a curve, which `summary` writes anew.
 
     Args:
         workdir: Folder of the run.
@@ -28,9 +31,7 @@ class Writer:
     def __init__(self, workdir: pathlib.Path, start: int):
         self._workdir = workdir
         path = workdir / "metrics.jsonl"
-        kept = [
-            line for line in _whole_lines(path) if json.loads(line)["step"] <= start
-        ]
+        kept = [line for line in _whole_lines(path) if _stays(json.loads(line), start)]
         with whole(path) as file:
             file.write_text("".join(kept))
         self._file = path.open("a")
@@ -49,8 +50,7 @@ class Writer:
         """Writes one row: `values` of `split` after `step` steps."""
         row: dict[str, Any] = dict(step=step, split=split)
         row |= {name: float(value) for name, value in values.items()}
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        self._append(row)
         for name, value in values.items():
             self._board.add_scalar(f"{split}/{name}", float(value), step)
         self._board.flush()  # a kill loses nothing that a checkpoint keeps
@@ -65,7 +65,7 @@ class Writer:
         settings: Mapping[str, bool | str | float | int],
         rows: Sequence[Mapping[str, float]],
     ):
-        """Writes what compares runs: the curve as hparams, and over kFLOPs.
+        """Writes what compares runs: the curve as rows, as hparams and over kFLOPs.
 
         TensorBoard has no plot of one metric against another. So each point of the
         curve is an entry of its own, and the scatter matrix of the HParams tab draws
@@ -83,6 +83,7 @@ class Writer:
         for folder in (hparams, kflops):
             shutil.rmtree(folder, ignore_errors=True)
         for row in rows:
+            self._append(dict(step=step, split=CURVE) | dict(row))
             metrics = dict(
                 accuracy=row["accuracy"],
                 mflops=row["flops_mean"] / 1e6,
@@ -99,6 +100,14 @@ class Writer:
                 at = round(row["flops_mean"] / 1000)
                 for name in ("accuracy", "latency_ms", "density"):
                     board.add_scalar(f"curve/{name}", row[name], at)
+
+    def _append(self, row: Mapping[str, Any]):
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+
+def _stays(row: Mapping[str, Any], start: int) -> bool:
+    return row["step"] <= start and row["split"] != CURVE
 
 
 def _whole_lines(path: pathlib.Path) -> list[str]:

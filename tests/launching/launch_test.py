@@ -289,5 +289,10 @@ def test_kill_9_and_the_same_command_end_with_the_same_bits(tmp_path):
     left, right = (jax.tree.leaves(state["params"]) for state in states)
     for a, b in zip(left, right, strict=True):
         np.testing.assert_array_equal(a, b)
-    rows = [(path / "metrics.jsonl").read_text() for path in (killed, whole)]
+    rows = [
+        [json.loads(line) for line in (path / "metrics.jsonl").open()]
+        for path in (killed, whole)
+    ]
+    for row in (row for both in rows for row in both if row["split"] == "curve"):
+        del row["latency_ms"], row["latency_dense_ms"]  # the clock is no bit of a run
     assert rows[0] == rows[1]

@@ -49,11 +49,14 @@ def test_a_stopped_run_resumes_from_its_checkpoint(swept):
     assert [r["step"] for r in rows if r["split"] == "train"] == [*range(1, 201)]
 
 
-def test_rows_are_the_curve_of_the_run(swept):
+def test_rows_are_the_curve_of_the_run_and_of_its_metrics(swept):
     (run,) = swept.glob("random_topk/tiny/1-*")
     with (swept / "report.csv").open() as file:
         rows = list(csv.DictReader(file))
     curve = reports.read_curve(run)
+    logged = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    points = [row for row in logged if row["split"] == "curve"]
+    assert points == [dict(step=200, split="curve") | point for point in curve]
     assert len(rows) == len(curve)
     for row, point in zip(rows, curve, strict=True):
         assert row["trial"] == f"random_topk/tiny/{run.name}"

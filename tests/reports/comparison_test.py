@@ -1,6 +1,6 @@
 """The comparison of methods: its table, recomputed, and what its notes say."""
 
-import csv
+import json
 import math
 import statistics
 
@@ -27,13 +27,14 @@ def report(sweep):
 
 
 def from_files(sweep, method, density, field):
-    """By seed, straight from the curve.csv of the runs."""
+    """By seed, straight from the metrics.jsonl of the runs."""
     found = []
     for seed in (0, 1, 2):
-        with (sweep / method / "any" / str(seed) / "curve.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        (row,) = (row for row in rows if float(row["density"]) == density)
-        found.append(float(row[field]))
+        path = sweep / method / "any" / str(seed) / "metrics.jsonl"
+        rows = map(json.loads, path.read_text().splitlines())
+        points = [row for row in rows if row["split"] == "curve"]
+        (row,) = (row for row in points if row["density"] == density)
+        found.append(row[field])
     return found
 
 

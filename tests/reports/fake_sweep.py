@@ -51,6 +51,7 @@ def write_run(run, method, seed, **changes):
         {"step": s, "split": "validation", "accuracy": rows[0]["accuracy"]}
         for s in (1, 2)
     ]
+    lines += [dict(step=2, split="curve") | row for row in rows]
     (run / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     config = dict(seed=seed, gate=dict(name=method), train=dict(num_steps=2)) | changes
     (run / "config.json").write_text(json.dumps(config))
