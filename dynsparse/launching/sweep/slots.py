@@ -13,6 +13,7 @@ one share its memory too. CUDA_VISIBLE_DEVICES of the launcher limits the choice
 import math
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 
@@ -53,8 +54,9 @@ def environments(jobs: int) -> list[dict[str, str]]:
 def compiled_once(sweep: pathlib.Path) -> dict[str, str]:
     """The environment in which processes share what they compile, in a folder.
 
-    Seeds run the same programs: the first compiles them, the others load them. A cache
-    that the user has chosen stays.
+    Seeds run the same programs: the first compiles them, the others load them. Each
+    machine has a folder of its own, since another may lack the instructions that were
+    compiled. A cache that the user has chosen stays.
 
     Args:
         sweep: Folder of the sweep.
@@ -62,7 +64,7 @@ def compiled_once(sweep: pathlib.Path) -> dict[str, str]:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return {}
     return {
-        "JAX_COMPILATION_CACHE_DIR": str(sweep.resolve() / ".compiled"),
+        "JAX_COMPILATION_CACHE_DIR": str(sweep.resolve() / ".compiled" / platform.node()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
 
