@@ -40,6 +40,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             log_every=20,  # steps
             eval_every=650,
             checkpoint_every=200,
+            num_devices=1,  # that share every batch
         )
     )
     config.evaluation = ConfigDict(

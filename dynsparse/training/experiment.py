@@ -15,6 +15,7 @@ from dynsparse.data import Dataset
 from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
+from dynsparse.training.placement import Placement
 from dynsparse.training.settings import Settings
 from dynsparse.training.step import State, Trainer
 
@@ -27,6 +28,7 @@ class Experiment:
         settings: Of the run.
         dataset: The task.
         batches: The training pictures by step.
+        placement: Where steps run.
         trainer: Steps the state.
         initial_state: Before the first step.
         prices: Of the model.
@@ -38,6 +40,7 @@ class Experiment:
     settings: Settings
     dataset: Dataset
     batches: Batches
+    placement: Placement
     trainer: Trainer
     initial_state: State
     prices: Prices
@@ -61,7 +64,9 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     settings = Settings.from_config(config)
     seed = settings.seed
     dataset = data.from_config(config["data"])
-    batches = Batches(dataset.train, batch_size=settings.train.batch_size, seed=seed)
+    batch_size = settings.train.batch_size
+    batches = Batches(dataset.train, batch_size=batch_size, seed=seed)
+    placement = Placement(num_devices=settings.train.num_devices, batch_size=batch_size)
     model = models.from_config(
         config["model"],
         gate=config["gate"],
@@ -86,7 +91,7 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     )
     grid = getattr(model, "grid", None)
     return Experiment(
-        settings, dataset, batches, trainer, state, prices, densities, grid
+        settings, dataset, batches, placement, trainer, state, prices, densities, grid
     )
 
 

@@ -44,6 +44,7 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
     plan = experiment.settings.train
     schedule = learning_rate_schedule(experiment.settings.optimizer, plan.num_steps)
     step_function = compile_step(experiment.trainer)
+    placement = experiment.placement
     validate = Validation(experiment)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         state = experiment.initial_state
@@ -60,8 +61,10 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
             if start:
                 progress.say(f"resumed from step {start}")
             losses: dict[int, jax.Array] = {}
+            working = placement.spread(state)
             for step in range(start + 1, plan.num_steps + 1):
-                state, metrics = step_function(state, *experiment.batches[step - 1])
+                batch = placement.divide(*experiment.batches[step - 1])
+                working, metrics = step_function(working, *batch)
                 last = step == plan.num_steps
                 losses[step] = metrics["loss"]
                 log = step % plan.log_every == 0 or last
@@ -74,9 +77,12 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
                     values["learning_rate"] = float(np.asarray(schedule(step - 1)))
                     writer.scalars(step, "train", values)
                     progress.update(step, values)
+                look = step % plan.eval_every == 0 or last
+                if look or save:
+                    state = placement.gather(working)
                 if last:
                     state = calibrate(experiment, state)
-                if step % plan.eval_every == 0 or last:
+                if look:
                     validated = validate(state)
                     writer.scalars(step, "validation", validated.scalars)
                     progress.say(f"step {step}: validation {validated}")

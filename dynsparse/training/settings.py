@@ -60,7 +60,7 @@ class GateOptimizerSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How long to train, and what to do how often; all in steps, at least 1.
+    """How long to train, and what to do how often; all at least 1, most in steps.
 
     Attributes:
         num_steps: Of the whole run.
@@ -68,6 +68,7 @@ class TrainSettings:
         log_every: Metrics to TensorBoard and metrics.jsonl.
         eval_every: Validation.
         checkpoint_every: What a kill can lose at most.
+        num_devices: That share every batch.
     """
 
     num_steps: int
@@ -75,6 +76,7 @@ class TrainSettings:
     log_every: int
     eval_every: int
     checkpoint_every: int
+    num_devices: int
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -28,6 +28,11 @@ MISTAKES = [
     ),
     (dict(evaluation__budgets=(0.01,)), "budget 0.01 is below the floor"),
     (dict(train__batch_size=1000), "batch_size 1000 exceeds the 128 training"),
+    (dict(train__num_devices=99), "num_devices must be at most 2, as many as there"),
+    (
+        dict(train__num_devices=2, train__batch_size=15),
+        "batch_size must be a multiple of num_devices=2, got 15",
+    ),
     (dict(train__num_steps=0), "train: num_steps must be >= 1, got 0"),
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
     (dict(optimizer__clip_norm=0.0), "clip_norm must be > 0"),

@@ -64,7 +64,9 @@ def compiled_once(sweep: pathlib.Path) -> dict[str, str]:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return {}
     return {
-        "JAX_COMPILATION_CACHE_DIR": str(sweep.resolve() / ".compiled" / platform.node()),
+        "JAX_COMPILATION_CACHE_DIR": str(
+            sweep.resolve() / ".compiled" / platform.node()
+        ),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
 
