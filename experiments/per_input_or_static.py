@@ -50,22 +50,23 @@ def sweep(add, size):
         for budget in BUDGETS[size]:
             run("narrower", "dense", f"{WHOLE}, {budget:g}", seed, **narrower(budget))
         for unit in UNITS[size]:
-            add_unit = _add_blocks if unit == "blocks" else _add_units
-            add_unit(run, unit, BUDGETS[size], seed)
+            if unit == "blocks":
+                _add_blocks(run, BUDGETS[size], seed)
+            else:
+                _add_units(run, unit, seed)
 
 
-def _add_units(run: Add, unit: str, budgets: Sequence[float], seed: int):
-    del budgets
+def _add_units(run: Add, unit: str, seed: int):
     for arm, method in dict(
         per_input="soft_topk", static="static", random="random_topk"
     ).items():
         run(arm, method, unit, seed, model__granularity=unit)
 
 
-def _add_blocks(run: Add, unit: str, budgets: Sequence[float], seed: int):
-    gate, blocks = "gumbel_sigmoid,,pi_controller", dict(model__granularity=unit)
+def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
+    gate, blocks = "gumbel_sigmoid,,pi_controller", dict(model__granularity="blocks")
     for budget in budgets:
-        setting, held = f"{unit}, {budget:g}", blocks | pi_controller(budget)
+        setting, held = f"blocks, {budget:g}", blocks | pi_controller(budget)
         run("per_input", gate, setting, seed, **held)
         run("static", gate, setting, seed, **held, scorer=STATIC)
         chance = blocks | dict(gate__density=budget)
