@@ -16,6 +16,7 @@ from dynsparse.launching import sweep
 def main(argv: list[str]) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 a mistake in the command."""
     console = Console(highlight=False, soft_wrap=True)
+    launching.keep_freed_memory()
     try:
         if launching.asks_to_compare(argv):
             console.print(reports.compare_runs(launching.parse_compare(argv)))

@@ -2,6 +2,7 @@
 
 from dynsparse.launching.compare import asks_to_compare, parse_compare
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
 from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
 from dynsparse.launching.workdir import check_config, claim, finished
@@ -15,6 +16,7 @@ __all__ = [
     "check_config",
     "claim",
     "finished",
+    "keep_freed_memory",
     "parse",
     "parse_compare",
     "parse_serve",
