@@ -35,7 +35,7 @@ DENSITIES = dict(
 )
 SEEDS = dict(
     small=dict(conv_vit=range(3)),
-    full=dict(conv_vit=range(5), resnet=range(1)),
+    full=dict(conv_vit=range(5), resnet=range(3)),
 )
 FEWER = dict(resnet=dict(train__num_steps=400, data__num_test=4_000))
 MODELS = ("any budget", "one density")
