@@ -3,8 +3,10 @@
 Imports no jax until a run starts.
 """
 
+import contextlib
 import errno
 import sys
+from collections.abc import Sequence
 
 from absl import logging
 from rich.console import Console
@@ -33,7 +35,8 @@ def main(argv: list[str]) -> int:
         launching.check_config(request.workdir, request.plain_config)
         result = launching.finished(request.workdir)
         if result is None:
-            result = run(request, console)
+            results = run([request], console)
+            result = results[0] if results else None
     except launching.UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -51,46 +54,61 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(request: launching.Request, console: Console, examine=None) -> dict | None:
-    """Trains and evaluates; returns the result, or None if it was interrupted.
+def run(
+    requests: Sequence[launching.Request], console: Console, examine=None
+) -> list[dict] | None:
+    """Trains, several as one program, and evaluates each.
 
-    What `examine` returns of the trained state becomes a part of the result.
+    Returns the results, or None if it was interrupted. What `examine` returns of a
+    trained state becomes a part of its result.
     """
     logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
     from dynsparse import training
 
     try:
-        experiment = training.prepare(request.config.to_dict())
+        configs = [request.config.to_dict() for request in requests]
+        experiments = training.prepare_together(configs)
     except ValueError as error:
         raise launching.UserError(error) from error
-    with launching.claim(request.workdir, request.plain_config):
-        console.print(f"resume with  {request.command}")
+    with contextlib.ExitStack() as claims:
+        for each in requests:
+            claims.enter_context(launching.claim(each.workdir, each.plain_config))
+        command = requests[0].command
+        console.print(f"resume with  {command}")
         try:
-            state = training.train(experiment, request.workdir)
-            return training.finish(
-                experiment,
-                state,
-                request.workdir,
-                request.plain_config,
-                request.title,
-                examine,
-            )
+            folders = [request.workdir for request in requests]
+            states = training.train_together(experiments, folders)
+            return [
+                training.finish(
+                    experiment,
+                    state,
+                    request.workdir,
+                    request.plain_config,
+                    request.title,
+                    examine,
+                )
+                for experiment, state, request in zip(
+                    experiments, states, requests, strict=True
+                )
+            ]
         except (training.Interrupted, KeyboardInterrupt) as stopped:
-            console.print(f"{stopped or 'stopped'}; resume with  {request.command}")
+            console.print(f"{stopped or 'stopped'}; resume with  {command}")
             return None
 
 
 def trial(argv: list[str], console: Console) -> int:
-    """Runs one trial of a sweep, in the process that its launcher made for it."""
+    """Runs trials of a sweep, in the process that its launcher made for them."""
     sweep.stop_with_launcher()
-    found, request, folder = sweep.read_trial(argv)
-    if launching.finished(folder) is not None:
-        return 0
-    if request is None:
-        sweep.measure(found, folder)
-        return 0
-    examine = sweep.examiner(found)
-    return 0 if run(request, console, examine) else sweep.STOPPED
+    requests, examine = [], None
+    for found, request, folder in sweep.read_trials(argv):
+        if launching.finished(folder) is not None:
+            continue
+        if request is None:
+            sweep.measure(found, folder)
+        else:
+            requests.append(request)
+            examine = sweep.examiner(found)
+    return 0 if not requests or run(requests, console, examine) else sweep.STOPPED
 
 
 def serve(request: launching.ServeRequest, console: Console) -> int:

@@ -1,20 +1,24 @@
-"""Puts the results of finished runs into the README.
+"""Puts results into the README, so that no number there is typed.
 
-    python -m experiments.readme --run RUN_DIR --control RANDOM_RUN_DIR
+    python -m experiments.readme [--run RUN_DIR --control RANDOM_RUN_DIR]
 
-Copies what the runs wrote to docs/cluttered_digits and writes the table between the
-markers of README.md from it, so that no number there is typed.
+Copies what two finished runs wrote to docs/cluttered_digits, where they are named, and
+writes what stands between the markers of README.md: the table of these runs, and the
+tables and figures of reports in experiments/results.
 """
 
 import argparse
 import json
 import pathlib
+import re
 import shutil
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs/cluttered_digits"
+RESULTS = "experiments/results"
 START, END = "<!-- results: python -m experiments.readme -->", "<!-- end -->"
+REPORT = re.compile(r"(<!-- report (\w+) -->\n).*?(<!-- end of report -->)", re.S)
 FILES = ("config.json", "curve.csv", "curve.png", "kept.png", "result.json")
 
 
@@ -58,25 +62,41 @@ def _row(point: dict[str, Any], other: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def with_block(readme: str, docs: pathlib.Path) -> str:
+def reported(name: str) -> str:
+    """Returns what a committed report says after its claim, for README.md.
+
+    Args:
+        name: Of the experiment.
+    """
+    folder = f"{RESULTS}/{name}"
+    _, _, command, *found = (ROOT / folder / "report.md").read_text().split("\n\n")
+    text = "\n\n".join([command, *found])
+    return text.replace("](figure.png)", f"]({folder}/figure.png)")
+
+
+def written_anew(readme: str) -> str:
     """Returns the text of the README with its results written anew."""
     before, _, rest = readme.partition(START)
     _, _, after = rest.partition(END)
-    return before + block(docs) + after
+    whole = before + block(DOCS) + after
+    return REPORT.sub(lambda found: found[1] + reported(found[2]) + found[3], whole)
 
 
 def main():
-    """Copies the runs and rewrites the README."""
+    """Copies the runs, if there are any, and rewrites the README."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name in ("--run", "--control"):
-        parser.add_argument(name, type=pathlib.Path, required=True, metavar="DIR")
+        parser.add_argument(name, type=pathlib.Path, metavar="DIR")
     arguments = parser.parse_args()
-    DOCS.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        shutil.copy(arguments.run / name, DOCS / name)
-    shutil.copy(arguments.control / "result.json", DOCS / "random.json")
+    if (arguments.run is None) != (arguments.control is None):
+        parser.error("--run and --control go together")
+    if arguments.run is not None:
+        DOCS.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            shutil.copy(arguments.run / name, DOCS / name)
+        shutil.copy(arguments.control / "result.json", DOCS / "random.json")
     readme = ROOT / "README.md"
-    readme.write_text(with_block(readme.read_text(), DOCS))
+    readme.write_text(written_anew(readme.read_text()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ FILES = sorted(
 # What each part may import of the library, beside itself.
 ALLOWED = {
     "lookup": set(),
+    "program_key": set(),
     "provenance": set(),
     "stop_signal": set(),
     "whole": set(),
@@ -36,13 +37,14 @@ ALLOWED = {
         "budgets",
         "data",
         "reports",
+        "program_key",
         "provenance",
         "stop_signal",
         "whole",
     },
     "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports", "whole"},
     "reports": {"whole"},
-    "launching": {"reports", "provenance", "stop_signal", "whole"},
+    "launching": {"reports", "program_key", "provenance", "stop_signal", "whole"},
 }
 
 

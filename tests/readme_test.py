@@ -23,13 +23,14 @@ def test_there_is_code_to_run():
 
 
 def test_numbers_are_those_of_the_committed_results():
-    assert readme.with_block(TEXT, readme.DOCS) == TEXT
+    assert readme.written_anew(TEXT) == TEXT
     assert readme.block(readme.DOCS) in TEXT
+    assert readme.reported("any_budget") in TEXT
 
 
 def test_pictures_are_there():
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", TEXT)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all((readme.ROOT / picture).exists() for picture in pictures)
 
 

@@ -41,7 +41,8 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   their numbers
 
   python launch.py --sweep=experiments/NAME.py[:SIZE] [--workdir=DIR] [--jobs=N]
-                   [--limit=SECONDS] [--dry_run] [--report_only] [--slurm=PARTITION]
+                   [--together=N] [--limit=SECONDS] [--dry_run]
+                   [--report_only] [--slurm=PARTITION]
 
   --sweep         an experiment: runs its trials, each in a process of its own, and
                   writes report.md, report.csv and figures. SIZE is small, which takes
@@ -50,6 +51,9 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
   --workdir       folder of the sweep; runs/NAME-SIZE by default
   --jobs          trials at the same time: on the CPU they share the cores, and with
                   GPUs each sees one; as many as there are GPUs by default, or 1
+  --together      trials that one process may train as one program, where their configs
+                  differ in seed and weights of penalties alone: pays on a GPU that one
+                  of them leaves idle
   --limit         seconds after which a trial counts as hung and is killed; a trial that
                   dies is tried once more
   --dry_run       prints the trials

@@ -61,7 +61,7 @@ def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
     left.set_xlabel("MACs per picture (millions; 1 MAC = 2 FLOPs)")
     left.set_ylabel("test accuracy (%)")
     left.set_title("Accuracy against cost (labels: density)", fontsize=10)
-    left.legend(loc="center right", frameon=False)
+    left.legend(loc="lower center", frameon=False)
 
     time = [row["latency_ms"] / row["latency_dense_ms"] for row in rows]
     right.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="time = MACs")

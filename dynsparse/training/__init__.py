@@ -1,9 +1,18 @@
 """From a config to a trained, billed and drawn model."""
 
-from dynsparse.training.experiment import Experiment, prepare
+from dynsparse.training.experiment import Experiment, prepare, prepare_together
 from dynsparse.training.finish import finish
 from dynsparse.training.interrupt import Interrupted
-from dynsparse.training.loop import train
+from dynsparse.training.loop import train, train_together
 from dynsparse.training.restore import restore
 
-__all__ = ["Experiment", "Interrupted", "finish", "prepare", "restore", "train"]
+__all__ = [
+    "Experiment",
+    "Interrupted",
+    "finish",
+    "prepare",
+    "prepare_together",
+    "restore",
+    "train",
+    "train_together",
+]

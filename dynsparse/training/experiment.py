@@ -1,7 +1,7 @@
 """A run, checked and built, before its first step."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
 from dynsparse.models.base import PatchGrid
+from dynsparse.program_key import program_key
 from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
@@ -48,7 +49,7 @@ class Experiment:
     grid: PatchGrid | None
 
 
-def prepare(config: Mapping[str, Any]) -> Experiment:
+def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experiment:
     """Builds the run that `config` describes.
 
     Args:
@@ -57,13 +58,15 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
             `budget_sharing`,
             `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`
             and the number `seed`.
+        dataset: That of the section `data`, where it is there already.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
     """
     settings = Settings.from_config(config)
     seed = settings.seed
-    dataset = data.from_config(config["data"])
+    if dataset is None:
+        dataset = data.from_config(config["data"])
     batch_size = settings.train.batch_size
     batches = Batches(dataset.train, batch_size=batch_size, seed=seed)
     placement = Placement(num_devices=settings.train.num_devices, batch_size=batch_size)
@@ -93,6 +96,25 @@ def prepare(config: Mapping[str, Any]) -> Experiment:
     return Experiment(
         settings, dataset, batches, placement, trainer, state, prices, densities, grid
     )
+
+
+def prepare_together(configs: Sequence[Mapping[str, Any]]) -> list[Experiment]:
+    """Builds runs that can train together, on one dataset.
+
+    Args:
+        configs: As in `prepare`.
+
+    Raises:
+        ValueError: If they differ in more than seeds and weights of penalties, or one
+            is not accepted.
+    """
+    if len({program_key(config) for config in configs}) > 1:
+        raise ValueError(
+            "runs train together if their configs differ in `seed` and in the weights "
+            "of `penalties` alone."
+        )
+    first = prepare(configs[0])
+    return [first, *(prepare(config, first.dataset) for config in configs[1:])]
 
 
 def find_densities(

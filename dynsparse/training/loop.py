@@ -1,30 +1,32 @@
-"""The loop that joins the parts of a run.
+"""The loop that joins the parts of a run, or of several that train together.
 
 Invariants:
 - the state after step n depends on the config and n alone: not on when the run was
-  killed, resumed, logged or evaluated;
+  killed, resumed, logged or evaluated. (How many runs train together decides how XLA
+  sums, and so the last bits of their numbers.)
 - a checkpoint at step n is saved before step n + 1 starts, and a row of metrics for
   step n is written only once;
 - the loop waits for the device only where it logs or saves, and saves no state that
   follows a loss that is not finite.
 """
 
+import collections
+import contextlib
 import math
 import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
 from dynsparse.stop_signal import StopSignal
-from dynsparse.training.calibration import calibrate
-from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.interrupt import Interrupted
-from dynsparse.training.optimizer import learning_rate_schedule
+from dynsparse.training.program import Program
 from dynsparse.training.progress import ProgressReport
-from dynsparse.training.step import State, compile_step
-from dynsparse.training.validation import Validation
-from dynsparse.training.writer import Writer
+from dynsparse.training.run import Run
+from dynsparse.training.step import State
 
 
 def train(experiment: Experiment, workdir: pathlib.Path) -> State:
@@ -41,61 +43,90 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
         FloatingPointError: If the loss is no longer finite; it names the step.
         Interrupted: If a signal asked to stop; the state is checkpointed.
     """
-    plan = experiment.settings.train
-    schedule = learning_rate_schedule(experiment.settings.optimizer, plan.num_steps)
-    step_function = compile_step(experiment.trainer)
-    placement = experiment.placement
-    validate = Validation(experiment)
-    with Checkpoints(workdir / "checkpoints") as checkpoints:
-        state = experiment.initial_state
-        if checkpoints.latest is not None:
-            state = checkpoints.restore(state)
-        start = int(state["step"])
-        if start == plan.num_steps:
-            return state
-        with (
-            Writer(workdir, start) as writer,
-            ProgressReport(start, plan.num_steps) as progress,
-            StopSignal(only_first=True) as stop,
-        ):
-            if start:
-                progress.say(f"resumed from step {start}")
-            losses: dict[int, jax.Array] = {}
-            working = placement.spread(state)
-            for step in range(start + 1, plan.num_steps + 1):
-                batch = placement.divide(*experiment.batches[step - 1])
-                working, metrics = step_function(working, *batch)
-                last = step == plan.num_steps
-                losses[step] = metrics["loss"]
-                log = step % plan.log_every == 0 or last
-                save = step % plan.checkpoint_every == 0 or last or stop.times
-                if log or save:
-                    _require_finite(losses)
-                    losses.clear()
-                if log:
-                    values = {name: float(value) for name, value in metrics.items()}
-                    values["learning_rate"] = float(np.asarray(schedule(step - 1)))
-                    writer.scalars(step, "train", values)
-                    progress.update(step, values)
-                look = step % plan.eval_every == 0 or last
-                if look or save:
-                    state = placement.gather(working)
-                if last:
-                    state = calibrate(experiment, state)
-                if look:
-                    validated = validate(state)
-                    writer.scalars(step, "validation", validated.scalars)
-                    progress.say(f"step {step}: validation {validated}")
-                if save:
-                    checkpoints.save(state)
-                if stop.times and save and not last:
-                    raise Interrupted(step)
+    (state,) = train_together([experiment], [workdir])
     return state
 
 
-def _require_finite(losses: dict[int, jax.Array]):
-    """Waits for the losses by step, and names the first step that is not finite."""
+def train_together(
+    experiments: Sequence[Experiment], workdirs: Sequence[pathlib.Path]
+) -> list[State]:
+    """Trains several runs as one program; those that are not at one step, in turn.
+
+    Args:
+        experiments: From `prepare_together`.
+        workdirs: Their folders, as in `train`.
+
+    Returns:
+        The states after the last step, in their order.
+
+    Raises:
+        FloatingPointError: If a loss is no longer finite; it names the run and step.
+        Interrupted: If a signal asked to stop; the states are checkpointed.
+        ValueError: If several are to share more than one device.
+    """
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(Run(experiment, workdir))
+            for experiment, workdir in zip(experiments, workdirs, strict=True)
+        ]
+        by_step: dict[int, list[Run]] = collections.defaultdict(list)
+        for run in runs:
+            by_step[run.step].append(run)
+        for start, group in by_step.items():
+            if start < group[0].experiment.settings.train.num_steps:
+                _train(group, start)
+        return [run.state for run in runs]
+
+
+def _train(runs: Sequence[Run], start: int):
+    """Steps runs that are at the same step until the last one."""
+    plan = runs[0].experiment.settings.train
+    program = Program([run.experiment for run in runs])
+    names = [f"{run.name}: " if len(runs) > 1 else "" for run in runs]
+    with (
+        ProgressReport(start, plan.num_steps) as progress,
+        StopSignal(only_first=True) as stop,
+    ):
+        for run in runs:
+            run.begin()
+        if start:
+            progress.say(f"resumed from step {start}")
+        losses: dict[int, jax.Array] = {}
+        working = program.begin([run.state for run in runs])
+        for step in range(start + 1, plan.num_steps + 1):
+            working, metrics = program.step(working, step - 1)
+            last = step == plan.num_steps
+            losses[step] = metrics["loss"]
+            log = step % plan.log_every == 0 or last
+            save = step % plan.checkpoint_every == 0 or last or stop.times
+            if log or save:
+                _require_finite(losses, names)
+                losses.clear()
+            if log:
+                rows = program.values(metrics)
+                for run, row in zip(runs, rows, strict=True):
+                    run.log(step, row)
+                progress.update(step, _mean(rows))
+            look = step % plan.eval_every == 0 or last
+            if look or save:
+                for run, state in zip(runs, program.states(working), strict=True):
+                    run.take(state, last=last)
+            for run, name in zip(runs, names, strict=True):
+                if look:
+                    progress.say(f"{name}step {step}: validation {run.validate()}")
+                if save:
+                    run.save()
+            if stop.times and save and not last:
+                raise Interrupted(step)
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
+
+
+def _require_finite(losses: Mapping[int, jax.Array], names: Sequence[str]):
+    """Waits for the losses by step, and names the first that is not finite."""
     for step, loss in losses.items():
-        value = float(np.asarray(loss))
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at step {step}")
+        for name, value in zip(names, np.atleast_1d(loss).tolist(), strict=True):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{name}the loss is {value} at step {step}")

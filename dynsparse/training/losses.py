@@ -1,6 +1,7 @@
 """The training objective."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ def objective(
     labels: Int[Array, "batch"],
     usage: Usage,
     gates: Mapping[str, Gate],
-    penalties: Iterable[Penalty] = (),
+    penalties: Mapping[Penalty, Float[Array, ""]] = MappingProxyType({}),
     distillation: Distillation | None = None,
     features: Sequence[Float[Array, "samples batch _"]] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
@@ -31,7 +32,7 @@ def objective(
         labels: Of the batch.
         usage: The decisions of these passes.
         gates: By layer.
-        penalties: Each maps the usage to what it adds to the loss.
+        penalties: What is added to the loss, with their weights.
         distillation: Of the first pass into the others.
         features: What each head of the model read.
 
@@ -53,7 +54,9 @@ def objective(
         if surrogate is not None:
             loss = loss + (surrogate - jax.lax.stop_gradient(surrogate))
     if usage.decisions:
-        loss = loss + sum(penalty(usage) for penalty in penalties)
+        loss = loss + sum(
+            penalty(usage, weight) for penalty, weight in penalties.items()
+        )
     metrics = dict(
         loss=loss,
         cross_entropy=cross_entropy,

@@ -24,8 +24,9 @@ class Trainer:
     """Turns a model into a state of plain arrays and steps it.
 
     The state holds `params`, `variables` (everything else of the model but its random
-    streams), `optimizer`, `key` and `step`: all that a checkpoint needs, since what is
-    random in a step depends on the key and the step alone.
+    streams), `optimizer`, `constraint`, `weights` of the penalties, `key` and `step`:
+    all that a checkpoint needs, since what is random in a step depends on the key and
+    the step alone; and all in which runs of one program differ (`training.program`).
 
     Attributes:
         graphdef: The model's structure.
@@ -80,6 +81,7 @@ class Trainer:
             variables=nnx.to_pure_dict(variables),
             optimizer=transform.init(params),
             constraint=budgeting.init(),
+            weights=[jnp.float32(penalty.weight) for penalty in settings.penalties],
             key=jax.random.key(settings.seed),
             step=jnp.zeros((), jnp.int32),
         )
@@ -108,13 +110,15 @@ class Trainer:
     def step(self, state: State, images: jax.Array, labels: jax.Array):
         """Returns the next state and the metrics of the batch.
 
-        Pure; compile it with `compile_step`.
+        Pure; `training.program` compiles it.
         """
         density_key, noise_key = jax.random.split(
             jax.random.fold_in(state["key"], state["step"])
         )
         progress = state["step"] / self.settings.train.num_steps
         budgeting = self.budgeting
+        weighed = zip(self.settings.penalties, state["weights"], strict=True)
+        penalties = dict(weighed)
         decide = lambda: self._run(evaluating(self.model(state)), noise_key, 0, images)
         spent = budgeting.look(state["step"], progress, lambda: decide()[1])
 
@@ -133,7 +137,7 @@ class Trainer:
                 labels,
                 usage,
                 self.gates,
-                self.settings.penalties,
+                penalties,
                 self.settings.distillation,
                 list(features.values()),
             )
@@ -159,6 +163,7 @@ class Trainer:
             variables=variables,
             optimizer=optimizer,
             constraint=constraint,
+            weights=state["weights"],
             key=state["key"],
             step=state["step"] + 1,
         ), metrics
@@ -199,11 +204,6 @@ def _check_gates(model: nnx.Module, gates: dict[str, Gate], settings: Settings):
             f"gate: {alone[0]} learns in models with one gated layer, this one has "
             f"{len(gates)}; reinforce takes any number."
         )
-
-
-def compile_step(trainer: Trainer):
-    """Returns `trainer.step` compiled; the state passed in is given up to it."""
-    return jax.jit(trainer.step, donate_argnums=0)
 
 
 def reseed(model: nnx.Module, key: jax.Array):

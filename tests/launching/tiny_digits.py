@@ -8,18 +8,21 @@ from tests.training import tiny
 
 
 def sweep(add, size):
-    """One tiny run, long enough to be stopped."""
-    del size
+    """One tiny run, long enough to be stopped; three seeds and another in "full"."""
     changes = {"train.num_steps": 200, "train.log_every": 1}
     changes |= {"train.eval_every": 200, "train.checkpoint_every": 100}
     changes |= {"evaluation.densities": (0.5,), "evaluation.budgets": ()}
-    add(
-        config="configs/cluttered_digits.py:random_topk",
-        method="random_topk",
-        setting="tiny",
-        seed=1,
-        overrides=tiny.SMALL | changes,
-    )
+    for method, seed in dict(
+        small=[("random_topk", 1)],
+        full=[*(("random_topk", seed) for seed in range(3)), ("hard_topk", 0)],
+    )[size]:
+        add(
+            config=f"configs/cluttered_digits.py:{method}",
+            method=method,
+            setting="tiny",
+            seed=seed,
+            overrides=tiny.SMALL | changes,
+        )
 
 
 def examine(experiment, state, points):

@@ -32,9 +32,16 @@ class Penalty(abc.ABC):
                 f"got {getattr(self, key)!r}."
             )
 
-    def __call__(self, usage: Usage) -> Float[Array, ""]:
-        """Returns the penalty of one batch."""
-        return self.weight * self.amount(usage)
+    def __call__(
+        self, usage: Usage, weight: Float[Array, ""] | None = None
+    ) -> Float[Array, ""]:
+        """Returns the penalty of one batch.
+
+        Args:
+            usage: What it opened.
+            weight: In the place of its own, such as an array that a program reads.
+        """
+        return (self.weight if weight is None else weight) * self.amount(usage)
 
     @abc.abstractmethod
     def amount(self, usage: Usage) -> Float[Array, ""]:

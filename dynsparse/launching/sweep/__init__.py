@@ -9,7 +9,7 @@ from dynsparse.launching.sweep.trial import (
     asks_for_trial,
     examiner,
     measure,
-    read_trial,
+    read_trials,
 )
 
 __all__ = [
@@ -25,6 +25,6 @@ __all__ = [
     "examiner",
     "measure",
     "parse_sweep",
-    "read_trial",
+    "read_trials",
     "stop_with_launcher",
 ]

@@ -1,4 +1,4 @@
-"""One process that runs a trial, from its start to its end."""
+"""One process that runs trials, from its start to its end."""
 
 import contextlib
 import os
@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.workdir import finished
 
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
@@ -21,17 +23,17 @@ _LAST = 4096  # bytes of a log that hold its last line
 
 
 class Attempt:
-    """A process that runs a trial, at the head of a process group of its own.
+    """A process that runs trials, at the head of a process group of its own.
 
-    Signals of the terminal do not reach the group; its output goes to log.txt, after
-    that of the attempts before.
+    Signals of the terminal do not reach the group; its output goes to log.txt of the
+    first trial, after that of the attempts before.
 
     Args:
-        trial: What to run.
-        folder: Of the trial, with its trial.json.
+        bundle: What to run: one trial, or several as one program.
+        folders: Of the trials, with their trial.json.
         number: Of the attempt, from 1.
         environment: Beside that of this process.
-        limit: Seconds that it may take; None for as long as it wants.
+        limit: Seconds that a trial may take; None for as long as it wants.
 
     Raises:
         OSError: If the log cannot be written or the process cannot start.
@@ -39,29 +41,34 @@ class Attempt:
 
     def __init__(
         self,
-        trial: Trial,
-        folder: pathlib.Path,
+        bundle: Bundle,
+        folders: Sequence[pathlib.Path],
         *,
         number: int,
         environment: Mapping[str, str],
         limit: float | None,
     ):
-        self.trial = trial
+        self.bundle = bundle
         self.number = number
         self.environment = environment
-        self._folder = folder
-        self._limit = limit
+        self._folders = folders
+        self._limit = None if limit is None else limit * len(bundle)
         self._late = False
         self._started = time.monotonic()
-        with (folder / "log.txt").open("ab") as log:
+        asked = [f"--trial={folder}" for folder in folders]
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                (sys.executable, str(ROOT / "launch.py"), f"--trial={folder}"),
+                (sys.executable, str(ROOT / "launch.py"), *asked),
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def _log(self) -> pathlib.Path:
+        return self._folders[0] / "log.txt"
 
     @property
     def seconds(self) -> float:
@@ -79,7 +86,7 @@ class Attempt:
         return status
 
     def stop(self):
-        """Asks it to stop where nothing is lost: a training run saves its state."""
+        """Asks it to stop where nothing is lost: training runs save their states."""
         if self._process.poll() is None:
             self._process.terminate()
 
@@ -88,11 +95,19 @@ class Attempt:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def complaint(self) -> str | None:
-        """Why it ended without a result, on one line; None if it left one."""
+    def outcomes(self) -> list[tuple[Trial, str | None]]:
+        """Each trial, and why it left no result, on one line; None where it left one.
+
+        Waits for the process to end.
+        """
+        why = self._complaint()
+        return [
+            (trial, None if finished(folder) is not None else why)
+            for trial, folder in zip(self.bundle, self._folders, strict=True)
+        ]
+
+    def _complaint(self) -> str:
         status = self._process.wait()
-        if status == 0 and (self._folder / "result.json").is_file():
-            return None
         if self._late:
             return f"killed past its limit of {self._limit:g} s"
         if status < 0:
@@ -107,11 +122,11 @@ class Attempt:
 
         A library may hide what it met: a disk that is full now was full then.
         """
-        full = shutil.disk_usage(self._folder).free < _LEAST_SPACE
+        full = shutil.disk_usage(self._folders[0]).free < _LEAST_SPACE
         return full or self._process.poll() == FULL_DISK
 
     def _last_line(self) -> str:
-        with (self._folder / "log.txt").open("rb") as log:
+        with self._log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST))
             lines = log.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")

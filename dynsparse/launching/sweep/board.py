@@ -23,7 +23,8 @@ class _Line:
 
     state: str = "waiting"
     since: float = 0.0
-    seconds: float | None = None
+    together: int = 1
+    seconds: float | None = None  # its share of what its process took
     complaint: str = ""
 
 
@@ -71,10 +72,11 @@ class Board:
             if line.state == "failed"
         }
 
-    def started(self, trial: Trial):
-        """A process runs the trial."""
+    def started(self, trial: Trial, together: int = 1):
+        """A process runs the trial, and with it others, `together` in all."""
         line = self._lines[trial.name]
         line.state, line.since = "running", time.monotonic()
+        line.together = together
         self._say(f"started   {trial.name}")
 
     def finished(self, trial: Trial):
@@ -116,7 +118,7 @@ class Board:
             return None
         mean = statistics.mean(took)
         ahead = sum(
-            max(0.0, mean - (time.monotonic() - line.since))
+            max(0.0, mean - (time.monotonic() - line.since) / line.together)
             if line.state == "running"
             else mean
             for line in self._lines.values()
@@ -126,7 +128,8 @@ class Board:
 
     def _end(self, trial: Trial, state: str) -> _Line:
         line = self._lines[trial.name]
-        line.state, line.seconds = state, time.monotonic() - line.since
+        line.state = state
+        line.seconds = (time.monotonic() - line.since) / line.together
         return line
 
     def _count(self, state: str) -> int:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.board import Board
+from dynsparse.launching.sweep.bundle import bundles
 from dynsparse.launching.sweep.conclude import conclude
 from dynsparse.launching.sweep.folder import check_sweep, claim_sweep
 from dynsparse.launching.sweep.pool import Pool
@@ -69,7 +70,7 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
                     board=board,
                     stop=stop,
                 )
-                pool.run(left)
+                pool.run(bundles(left, request.together))
         if stop.times:
             console.print(f"stopped; go on with  {request.command}")
             return 130

@@ -1,8 +1,9 @@
 """Trials side by side: each is tried twice, and none stops the others.
 
 Invariants:
-- a trial has one process at most, and a slot one trial;
-- a trial that dies goes to the end of the queue, once, and resumes from what it left;
+- a trial has one process at most, and a slot one process;
+- a trial that dies goes to the end of the queue, once, alone, and resumes from what it
+  left;
 - however `run` ends, no process is left.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from dynsparse.launching.sweep.attempt import Attempt
 from dynsparse.launching.sweep.board import Board
-from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.stop_signal import StopSignal
 
 ATTEMPTS = 2
@@ -23,13 +24,13 @@ _PAUSE = 0.1  # seconds between two looks at the processes
 
 
 class Pool:
-    """Runs trials, one in each slot.
+    """Runs bundles of trials, one in each slot.
 
     Args:
         workdir: Folder of the sweep.
         command: Goes on with the sweep.
         slots: Environment of the process in each slot.
-        limit: Seconds that an attempt may take; None for as long as it wants.
+        limit: Seconds that a trial may take; None for as long as it wants.
         board: Shows what happens.
         stop: Whether to stop.
     """
@@ -50,16 +51,16 @@ class Pool:
         self._limit = limit
         self._board = board
         self._stop = stop
-        self._waiting: collections.deque[tuple[Trial, int]] = collections.deque()
+        self._waiting: collections.deque[tuple[Bundle, int]] = collections.deque()
         self._running: list[Attempt] = []
 
-    def run(self, trials: Sequence[Trial]):
-        """Runs `trials` until all are finished or have failed, or a stop is asked for.
+    def run(self, bundles: Sequence[Bundle]):
+        """Runs trials until all are finished or have failed, or a stop is asked for.
 
         Raises:
             OSError: If a trial, or this process, finds the disk full.
         """
-        self._waiting.extend((trial, 1) for trial in trials)
+        self._waiting.extend((bundle, 1) for bundle in bundles)
         try:
             while (self._waiting or self._running) and not self._stop.times:
                 while self._waiting and self._free:
@@ -85,22 +86,24 @@ class Pool:
             for attempt in list(self._running):
                 if attempt.poll() is not None:
                     self._running.remove(attempt)
-                    self._board.stopped(attempt.trial, attempt.complaint() is None)
+                    for trial, complaint in attempt.outcomes():
+                        self._board.stopped(trial, complaint is None)
             time.sleep(_PAUSE)
 
-    def _start(self, trial: Trial, number: int):
-        folder = trial.write(self._workdir, self._command)
+    def _start(self, bundle: Bundle, number: int):
+        folders = [trial.write(self._workdir, self._command) for trial in bundle]
         environment = self._free.pop(0)
         self._running.append(
             Attempt(
-                trial,
-                folder,
+                bundle,
+                folders,
                 number=number,
                 environment=environment,
                 limit=self._limit,
             )
         )
-        self._board.started(trial)
+        for trial in bundle:
+            self._board.started(trial, together=len(bundle))
 
     def _look(self):
         for attempt in list(self._running):
@@ -108,14 +111,14 @@ class Pool:
                 continue
             self._running.remove(attempt)
             self._free.append(attempt.environment)
-            complaint = attempt.complaint()
-            if complaint is None:
-                self._board.finished(attempt.trial)
-            elif attempt.found_no_space:
-                raise OSError(errno.ENOSPC, complaint, str(self._workdir))
-            elif attempt.number < ATTEMPTS:
-                self._waiting.append((attempt.trial, attempt.number + 1))
-                self._board.died(attempt.trial, complaint)
-            else:
-                self._board.failed(attempt.trial, complaint)
+            for trial, complaint in attempt.outcomes():
+                if complaint is None:
+                    self._board.finished(trial)
+                elif attempt.found_no_space:
+                    raise OSError(errno.ENOSPC, complaint, str(self._workdir))
+                elif attempt.number < ATTEMPTS:
+                    self._waiting.append(((trial,), attempt.number + 1))
+                    self._board.died(trial, complaint)
+                else:
+                    self._board.failed(trial, complaint)
         self._board.refresh()

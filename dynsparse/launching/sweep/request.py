@@ -24,6 +24,8 @@ class SweepRequest:
         workdir: Folder of the sweep; it may not exist yet.
         command: Goes on with the sweep.
         jobs: Trials that run at the same time.
+        together: Trials that may run as one program, if their configs differ in seed
+            and weights of penalties alone.
         limit: Seconds that a trial may take; None for as long as it wants.
         dry_run: Whether to print the trials only.
         report_only: Whether to write the report of what is finished only.
@@ -36,6 +38,7 @@ class SweepRequest:
     workdir: pathlib.Path
     command: str
     jobs: int = 1
+    together: int = 1
     limit: float | None = None
     dry_run: bool = False
     report_only: bool = False
@@ -68,6 +71,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     for name in ("dry_run", "report_only"):
         flags.DEFINE_bool(name, False, "", flag_values=values)
     flags.DEFINE_integer("jobs", None, "", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("together", 1, "", lower_bound=1, flag_values=values)
     flags.DEFINE_float("limit", None, "", lower_bound=1.0, flag_values=values)
     read(values, argv)
     path, _, size = (values.sweep or "").partition(":")
@@ -81,6 +85,11 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         raise UserError(
             f"--jobs={jobs}: {experiment.path} measures times, so its trials run alone "
             "(ALONE = True there); accepted: 1"
+        )
+    if experiment.measured and values.together > 1:
+        raise UserError(
+            f"--together={values.together}: trials of {experiment.path} are measured, "
+            "not trained; accepted: 1"
         )
     if values.slurm and not values.limit:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
@@ -96,6 +105,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         workdir,
         command,
         jobs,
+        values.together,
         values.limit,
         values.dry_run,
         values.report_only,

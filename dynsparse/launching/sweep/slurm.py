@@ -1,6 +1,6 @@
 """The same trials as an array of Slurm jobs, through submitit.
 
-Each job runs one trial as it would run here, by a pool of its own. What survives of a
+Each job runs one bundle as it would run here, by a pool of its own. What survives of a
 job that is preempted, requeued or cancelled is what its trial left in its folder, so
 the folder of the sweep lies where every node sees it.
 """
@@ -19,6 +19,7 @@ from rich.console import Console
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.board import Board
+from dynsparse.launching.sweep.bundle import Bundle, bundles
 from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.source import ROOT
@@ -34,39 +35,40 @@ _Jobs = dict[str, tuple[Trial, Any]]  # by name, with submitit's job
 
 
 class Job:
-    """What a job runs: one trial, in a pool of one slot.
+    """What a job runs: one bundle, in a pool of one slot.
 
     Args:
         workdir: Folder of the sweep.
         command: Goes on with the sweep.
-        limit: Seconds that an attempt may take.
+        limit: Seconds that an attempt may take for each trial.
     """
 
     def __init__(self, workdir: pathlib.Path, command: str, limit: float | None):
         self._options = (workdir, command, limit)
         self._pool: Pool | None = None
 
-    def __call__(self, trial: Trial) -> str:
-        """Returns why the trial failed; nothing if it did not."""
+    def __call__(self, bundle: Bundle) -> dict[str, str]:
+        """Returns why trials failed, by name."""
         workdir, command, limit = self._options
-        board = Board(Console(), [trial], set(), jobs=1)
+        board = Board(Console(), bundle, set(), jobs=1)
         with StopSignal(only_first=False) as stop:
             self._pool = Pool(
                 workdir, command, slots=[{}], limit=limit, board=board, stop=stop
             )
-            self._pool.run([trial])
-            if stop.times and finished(workdir / trial.name) is None:
+            self._pool.run([bundle])
+            left = [t for t in bundle if finished(workdir / t.name) is None]
+            if stop.times and left:
                 while True:  # a job that returned would not be requeued
                     signal.pause()
-        return board.complaints.get(trial.name, "")
+        return board.complaints
 
-    def checkpoint(self, trial: Trial) -> Any:
-        """Stops the trial where it can resume; returns what a new job runs."""
+    def checkpoint(self, bundle: Bundle) -> Any:
+        """Stops the trials where they can resume; returns what a new job runs."""
         from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         if self._pool is not None:
             self._pool.end()
-        return DelayedSubmission(Job(*self._options), trial)
+        return DelayedSubmission(Job(*self._options), bundle)
 
 
 def run_on_slurm(
@@ -82,7 +84,7 @@ def run_on_slurm(
     workdir = request.workdir.resolve()
     for trial in trials:
         trial.write(workdir, request.command)
-    jobs = _submit(request, workdir, trials)
+    jobs = _submit(request, workdir, bundles(trials, request.together))
     running: set[str] = set()
     try:
         while jobs and not stop.times:
@@ -112,14 +114,15 @@ def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
         if finished(workdir / name) is not None:
             board.finished(trial)
         else:
-            board.failed(trial, _complaint(job))
+            board.failed(trial, _complaint(job, name))
 
 
 def _submit(
-    request: SweepRequest, workdir: pathlib.Path, trials: Sequence[Trial]
+    request: SweepRequest, workdir: pathlib.Path, bundled: Sequence[Bundle]
 ) -> _Jobs:
     try:
         import submitit  # pyright: ignore[reportMissingImports]
+        from submitit.core.utils import FailedJobError  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError("--slurm needs submitit: pip install submitit") from error
     if not shutil.which("sbatch"):
@@ -129,7 +132,8 @@ def _submit(
     executor = submitit.SlurmExecutor(
         folder=workdir / ".slurm", max_num_timeout=_REQUEUES
     )
-    seconds = ATTEMPTS * (request.limit or 0) + _MARGIN
+    most = max(map(len, bundled))
+    seconds = ATTEMPTS * most * (request.limit or 0) + _MARGIN
     executor.update_parameters(
         job_name=request.experiment.name,
         partition=request.slurm,
@@ -139,10 +143,11 @@ def _submit(
     )
     job = Job(workdir, request.command, request.limit)
     try:
-        submitted = executor.map_array(job, trials)
-    except submitit.core.utils.FailedJobError as error:
+        submitted = executor.map_array(job, bundled)
+    except FailedJobError as error:
         raise UserError(f"--slurm: {str(error).strip().splitlines()[-1]}") from error
-    return {t.name: (t, job) for t, job in zip(trials, submitted, strict=True)}
+    jobs = zip(bundled, submitted, strict=True)
+    return {t.name: (t, job) for bundle, job in jobs for t in bundle}
 
 
 def _queue() -> dict[str, str] | None:
@@ -155,8 +160,8 @@ def _queue() -> dict[str, str] | None:
     return {number: state for number, state in pairs}
 
 
-def _complaint(job: Any) -> str:
-    """Why a job ended without a result, on one line."""
+def _complaint(job: Any, name: str) -> str:
+    """Why a job ended without the result of a trial, on one line."""
     if job.paths.result_pickle.exists() and job.exception() is None:
-        return job.result()
+        return job.result().get(name, "not finished")
     return f"its job ended without a result; see {job.paths.stderr}"

@@ -126,23 +126,29 @@ def make_trial(experiment: str, asked: Mapping[str, Any], *, measured: bool) -> 
 
 
 def asks_for_trial(argv: list[str]) -> bool:
-    """Whether a command line is that of the process of one trial."""
-    return len(argv) == 2 and argv[1].startswith("--trial=")
+    """Whether a command line is that of a process of a sweep."""
+    return len(argv) > 1 and all(word.startswith("--trial=") for word in argv[1:])
 
 
-def read_trial(argv: list[str]) -> tuple[Trial, Request | None, pathlib.Path]:
+Asked = tuple[Trial, Request | None, pathlib.Path]
+
+
+def read_trials(argv: list[str]) -> list[Asked]:
     """Reads what a process of a sweep is to run.
 
     Args:
-        argv: As in `sys.argv`: launch.py --trial=FOLDER.
+        argv: As in `sys.argv`: launch.py --trial=FOLDER [--trial=FOLDER ...].
 
     Returns:
-        The trial, the request for its run if it trains, and its folder.
+        Each trial, the request for its run if it trains, and its folder.
 
     Raises:
-        UserError: If the folder is not that of a trial.
+        UserError: If a folder is not that of a trial.
     """
-    folder = pathlib.Path(argv[1].partition("=")[2])
+    return [_read(pathlib.Path(word.partition("=")[2])) for word in argv[1:]]
+
+
+def _read(folder: pathlib.Path) -> Asked:
     content = read_json(folder / "trial.json")
     if content is None:
         raise UserError(f"--trial: {str(folder)!r} is not the folder of a trial")

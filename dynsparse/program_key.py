@@ -1,0 +1,23 @@
+"""Which configs make runs that one compiled program can step."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def program_key(config: Mapping[str, Any]) -> str:
+    """What a config says but for its seed and the weights of its penalties.
+
+    Those are numbers that the state of a run holds. Runs of equal keys are steps of one
+    program, by `training.train_together`.
+
+    Args:
+        config: Complete, plain values.
+    """
+    rest = dict(config)
+    del rest["seed"]
+    rest["penalties"] = {
+        name: {key: value for key, value in section.items() if key != "weight"}
+        for name, section in config["penalties"].items()
+    }
+    return json.dumps(rest, sort_keys=True)

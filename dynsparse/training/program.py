@@ -1,0 +1,86 @@
+"""The steps of one run or of several, as one compiled program."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynsparse.training.experiment import Experiment
+from dynsparse.training.step import State
+
+
+class Program:
+    """Steps runs that differ in what their states and batches hold, and in no more.
+
+    One run is stepped as it is. Several are stacked and mapped over, which pays where
+    one leaves a device idle, as a small model leaves a GPU: one launch of each
+    operation for all of them.
+
+    Args:
+        experiments: The runs, of one `program_key`.
+
+    Raises:
+        ValueError: If several are to share more than one device.
+    """
+
+    def __init__(self, experiments: Sequence[Experiment]):
+        first = experiments[0]
+        self._placement = first.placement
+        self._batches = [experiment.batches for experiment in experiments]
+        step = first.trainer.step
+        if len(experiments) > 1:
+            if first.settings.train.num_devices > 1:
+                raise ValueError(
+                    "train: num_devices must be 1 for runs that train together, got "
+                    f"{first.settings.train.num_devices}."
+                )
+            # What is due at a step is due for all: no run computes what it discards.
+            axes: Any = dict.fromkeys(first.initial_state, 0) | dict(step=None)
+            step = jax.vmap(step, in_axes=(axes, 0, 0), out_axes=(axes, 0))
+        self._step = jax.jit(step, donate_argnums=0)
+
+    @property
+    def _several(self) -> bool:
+        return len(self._batches) > 1
+
+    def begin(self, states: Sequence[State]) -> State:
+        """The states of the runs, as steps take them and give them up."""
+        if not self._several:
+            return self._placement.spread(states[0])
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        return stacked | dict(step=jnp.copy(states[0]["step"]))
+
+    def step(self, working: State, index: int) -> tuple[State, dict[str, jax.Array]]:
+        """The next states and the metrics, each [runs] for several.
+
+        Args:
+            working: Given up.
+            index: Of the batches, from 0.
+        """
+        batches = [batches[index] for batches in self._batches]
+        if not self._several:
+            return self._step(working, *self._placement.divide(*batches[0]))
+        images, labels = (np.stack(arrays) for arrays in zip(*batches, strict=True))
+        return self._step(working, images, labels)
+
+    def states(self, working: State) -> list[State]:
+        """A copy of the state of each run, on the first device."""
+        if not self._several:
+            return [self._placement.gather(working)]
+        shared = dict(step=working["step"])
+        apart = {name: part for name, part in working.items() if name not in shared}
+        return [
+            jax.tree.map(lambda leaf, run=run: leaf[run], apart)
+            | {name: jnp.copy(part) for name, part in shared.items()}
+            for run in range(len(self._batches))
+        ]
+
+    def values(self, metrics: Mapping[str, jax.Array]) -> list[dict[str, float]]:
+        """The metrics of each run; waits for the device."""
+        rows = {name: np.atleast_1d(value) for name, value in metrics.items()}
+        return [
+            {name: float(row[run]) for name, row in rows.items()}
+            for run in range(len(self._batches))
+        ]

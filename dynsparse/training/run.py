@@ -1,0 +1,82 @@
+"""One run while it trains: its state, and what it leaves in its folder."""
+
+import contextlib
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from dynsparse.training.calibration import calibrate
+from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.experiment import Experiment
+from dynsparse.training.optimizer import learning_rate_schedule
+from dynsparse.training.step import State
+from dynsparse.training.validation import Validated, Validation
+from dynsparse.training.writer import Writer
+
+
+class Run:
+    """Entered, it has the state of its newest checkpoint, or else the initial one.
+
+    Attributes:
+        experiment: What trains.
+        state: The newest that is known here.
+
+    Args:
+        experiment: What trains.
+        workdir: Its folder.
+    """
+
+    def __init__(self, experiment: Experiment, workdir: pathlib.Path):
+        self.experiment = experiment
+        self.state = experiment.initial_state
+        self._workdir = workdir
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> "Run":
+        checkpoints = Checkpoints(self._workdir / "checkpoints")
+        self._checkpoints = self._open.enter_context(checkpoints)
+        if self._checkpoints.latest is not None:
+            self.state = self._checkpoints.restore(self.state)
+        return self
+
+    def __exit__(self, *_):
+        self._open.close()
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self._workdir.name
+
+    @property
+    def step(self) -> int:
+        """How many steps its state has behind it."""
+        return int(self.state["step"])
+
+    def begin(self):
+        """Gets ready to write what follows its state."""
+        settings = self.experiment.settings
+        self._writer = self._open.enter_context(Writer(self._workdir, self.step))
+        self._validate = Validation(self.experiment)
+        self._rate = learning_rate_schedule(
+            settings.optimizer, settings.train.num_steps
+        )
+
+    def log(self, step: int, metrics: Mapping[str, float]):
+        """Writes the metrics of a step."""
+        rate = float(np.asarray(self._rate(step - 1)))
+        self._writer.scalars(step, "train", dict(metrics) | dict(learning_rate=rate))
+
+    def take(self, state: State, *, last: bool):
+        """Takes over what was trained; after the last step, calibrated."""
+        self.state = calibrate(self.experiment, state) if last else state
+
+    def validate(self) -> Validated:
+        """Validates its state, and writes and returns the outcome."""
+        validated = self._validate(self.state)
+        self._writer.scalars(self.step, "validation", validated.scalars)
+        return validated
+
+    def save(self):
+        """Saves its state, in the background."""
+        self._checkpoints.save(self.state)

@@ -1,0 +1,99 @@
+"""A sweep whose seeds train together, killed in the middle."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+import launch
+from dynsparse.launching import sweep
+from dynsparse.launching.sweep.bundle import bundles
+from dynsparse.launching.sweep.trial import make_trial
+
+ROOT = pathlib.Path(launch.__file__).parent
+
+
+def trials(*names, **changes):
+    return [
+        make_trial(
+            "x.py",
+            dict(
+                config="configs/cluttered_digits.py:gumbel_sigmoid,,mac_target",
+                method=name[0],
+                seed=int(name[1:]),
+                overrides=changes,
+            ),
+            measured=False,
+        )
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"), [(1, [1] * 6), (2, [2, 2, 1, 1]), (8, [5, 1])]
+)
+def test_bundles_hold_what_one_program_can_step(most, sizes, monkeypatch):
+    """Seeds and weights of penalties may differ, targets may not."""
+    monkeypatch.chdir(ROOT)
+    weight, target = "penalties.mac_target.weight", "penalties.mac_target.target"
+    every = [
+        *trials("a0", "a1", "a2", "a3"),
+        *trials("b0", **{weight: 3.0}),
+        *trials("c0", **{target: 0.3}),
+    ]
+    found = bundles(every, most)
+    assert [len(bundle) for bundle in found] == sizes
+    assert sorted(t.name for b in found for t in b) == sorted(t.name for t in every)
+
+
+def test_what_is_measured_stays_alone():
+    every = [make_trial("x.py", dict(seed=seed), measured=True) for seed in range(3)]
+    assert [len(bundle) for bundle in bundles(every, 8)] == [1, 1, 1]
+
+
+def test_trials_of_a_killed_bundle_go_on_alone(tmp_path):
+    command = [sys.executable, "launch.py", "--sweep=tests/launching/tiny_digits.py:"]
+    command[-1] += "full"
+    command += [f"--workdir={tmp_path}", "--together=8"]
+    quick = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=quick, stdout=subprocess.PIPE, text=True
+    )
+    saved = lambda: list(tmp_path.glob("random_topk/tiny/*/checkpoints/100"))
+    end = time.monotonic() + 120
+    while len(saved()) < 3 and time.monotonic() < end:
+        time.sleep(0.02)
+    (trial,) = psutil.Process(process.pid).children()
+    assert len([word for word in trial.cmdline() if "--trial=" in word]) == 3
+    trial.send_signal(signal.SIGKILL)
+    printed, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, printed
+    died = re.findall(
+        r"died      random_topk/tiny/(\d)-\w+  killed by SIGKILL", printed
+    )
+    assert sorted(died) == ["0", "1", "2"]
+    folders = sorted(tmp_path.glob("*_topk/tiny/*"))
+    assert len(folders) == 4
+    for folder in folders:
+        assert (folder / "result.json").is_file()
+        steps = (folder / "metrics.jsonl").read_text().count('"split": "train"')
+        assert steps == 200
+    resumed = [
+        "resumed from step 100" in (folder / "log.txt").read_text()
+        for folder in folders
+        if "random" in str(folder)
+    ]
+    assert resumed == [True] * 3
+
+
+def test_measured_trials_are_not_put_together(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    argv = ["launch.py", "--sweep=experiments/operator_speed.py", "--together=2"]
+    with pytest.raises(launch.launching.UserError, match="are measured, not trained"):
+        sweep.parse_sweep(argv)

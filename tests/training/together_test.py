@@ -1,0 +1,127 @@
+"""Runs that train together are the runs that they are alone."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from dynsparse import training
+from tests.training import tiny
+
+VARIANTS = {
+    "soft_topk,,sandwich": (dict(seed=0), dict(seed=1)),
+    "gumbel_sigmoid,,pi_controller": (dict(seed=3), dict(seed=4), dict(seed=5)),
+    "ema_threshold": (dict(seed=0), dict(seed=1)),
+    "gumbel_sigmoid,,mac_target": (
+        dict(seed=0, penalties__mac_target__weight=1.0),
+        dict(seed=0, penalties__mac_target__weight=50.0),
+    ),
+}
+
+
+def configs(argument, **changes):
+    return [
+        tiny.config(argument, train__log_every=1, **variant, **changes)
+        for variant in VARIANTS[argument]
+    ]
+
+
+def rows(folder: pathlib.Path):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def agree(together, alone, folders, others):
+    """Same rows and states, up to the order in which XLA sums."""
+    for folder, other in zip(folders, others, strict=True):
+        for row, single in zip(rows(folder), rows(other), strict=True):
+            assert row.keys() == single.keys()
+            for name in ("loss", "density", "budget", "learning_rate"):
+                if name in row:
+                    np.testing.assert_allclose(row[name], single[name], rtol=2e-4)
+    for state, single in zip(together, alone, strict=True):
+        for name in ("params", "constraint", "weights", "step"):
+            leaves = jax.tree.leaves(state[name]), jax.tree.leaves(single[name])
+            for a, b in zip(*leaves, strict=True):
+                np.testing.assert_allclose(a, b, atol=2e-3)
+        keys = (jax.random.key_data(each["key"]) for each in (state, single))
+        np.testing.assert_array_equal(*keys)
+
+
+@pytest.mark.parametrize("argument", VARIANTS)
+def test_runs_together_agree_with_each_alone(argument, tmp_path):
+    names = [str(index) for index in range(len(VARIANTS[argument]))]
+    folders = [tmp_path / "together" / name for name in names]
+    others = [tmp_path / "alone" / name for name in names]
+    together = training.prepare_together(configs(argument))
+    assert len({id(experiment.dataset) for experiment in together}) == 1
+    states = training.train_together(together, folders)
+    singles = [
+        training.train(training.prepare(config), folder)
+        for config, folder in zip(configs(argument), others, strict=True)
+    ]
+    agree(states, singles, folders, others)
+    different = [rows(folder)[-2]["loss"] for folder in folders]
+    assert len(set(different)) == len(different)
+
+
+def test_runs_that_stopped_at_different_steps_end_all_the_same(tmp_path):
+    """One had come to its third step, the others had not begun."""
+    argument = "gumbel_sigmoid,,pi_controller"
+
+    class Stopped(Exception):
+        pass
+
+    def stop(self, index, reading=training.experiment.Batches.__getitem__):
+        if index == 4:
+            raise Stopped
+        return reading(self, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.experiment.Batches, "__getitem__", stop)
+        with pytest.raises(Stopped):
+            training.train(training.prepare(configs(argument)[1]), tmp_path / "1")
+    folders = [tmp_path / name for name in "012"]
+    states = training.train_together(
+        training.prepare_together(configs(argument)), folders
+    )
+    assert [int(state["step"]) for state in states] == [6, 6, 6]
+    others = [tmp_path / f"alone{name}" for name in "012"]
+    singles = [
+        training.train(training.prepare(config), folder)
+        for config, folder in zip(configs(argument), others, strict=True)
+    ]
+    agree(states, singles, folders, others)
+
+
+def test_the_run_whose_loss_is_not_finite_is_named(tmp_path):
+    argument = "gumbel_sigmoid,,mac_target"
+    first, second = training.prepare_together(configs(argument))
+    second.initial_state["weights"][0] = jax.numpy.float32(jax.numpy.nan)
+    with pytest.raises(FloatingPointError, match=r"b: the loss is nan at step 1"):
+        training.train_together([first, second], [tmp_path / "a", tmp_path / "b"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dict(train__num_steps=7), "differ in `seed` and in the weights"),
+        (dict(penalties__mac_target__target=0.4), "differ in `seed` and in the weigh"),
+    ],
+)
+def test_other_differences_are_refused(change, words):
+    argument = "gumbel_sigmoid,,mac_target"
+    with pytest.raises(ValueError, match=words):
+        training.prepare_together(
+            [tiny.config(argument), tiny.config(argument, **change)]
+        )
+
+
+def test_runs_together_have_one_device(tmp_path):
+    both = configs("soft_topk,,sandwich", train__num_devices=2)
+    with pytest.raises(ValueError, match="num_devices must be 1 for runs that train"):
+        training.train_together(
+            training.prepare_together(both), [tmp_path / "a", tmp_path / "b"]
+        )
