@@ -81,10 +81,9 @@ def report(rows: Sequence[Row]) -> Report:
         lines = [f"{network}, any budget less one density, in points of accuracy:\n"]
         for density, gap in differences(chosen).items():
             interval = f"± {100 * gap.half:.2f}" if gap.number > 1 else "one seed"
-            verdict = "within" if gap.mean >= -ALLOWED else "NOT within"
             lines.append(
-                f"- density {density:g}: {100 * gap.mean:+.2f} ({interval}), {verdict} "
-                "the half point"
+                f"- density {density:g}: {100 * gap.mean:+.2f} ({interval}), "
+                f"{_verdict(gap)}"
             )
         notes.append("\n".join(lines))
     return Report(
@@ -111,6 +110,15 @@ def differences(measured: Sequence[Row]) -> dict[float, Difference]:
                 by_model[row["model"]][row["seed"]] = row["accuracy"]
         found[density] = paired_difference(*(by_model[model] for model in MODELS))
     return found
+
+
+def _verdict(gap: Difference) -> str:
+    if gap.mean < -ALLOWED:
+        return "NOT within the half point"
+    if gap.number == 1:
+        return "within the half point"
+    shown = gap.mean - gap.half >= -ALLOWED
+    return f"within the half point, its interval {'too' if shown else 'is not'}"
 
 
 def _named(row: Row) -> dict[str, Any]:
