@@ -142,10 +142,10 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
 def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
     tmp_path, capsys, monkeypatch
 ):
-    def fail(experiment, workdir):
+    def fail(experiments, workdirs):
         raise FloatingPointError("the loss is nan at step 37")
 
-    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setattr(training, "train_together", fail)
     assert launch.main(command(tmp_path)) == 1
     error = capsys.readouterr().err
     assert error.startswith("failed: the loss is nan at step 37")
@@ -154,10 +154,10 @@ def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
 
 @pytest.mark.parametrize("stop", [training.Interrupted(4), KeyboardInterrupt()])
 def test_an_interrupted_run_says_how_to_go_on(stop, tmp_path, capsys, monkeypatch):
-    def interrupt(experiment, workdir):
+    def interrupt(experiments, workdirs):
         raise stop
 
-    monkeypatch.setattr(training, "train", interrupt)
+    monkeypatch.setattr(training, "train_together", interrupt)
     assert launch.main(command(tmp_path)) == 130
     assert f"--workdir={tmp_path}" in capsys.readouterr().out.splitlines()[-1]
     assert not (tmp_path / "result.json").exists()
