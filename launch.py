@@ -134,6 +134,8 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
         )
     except ValueError as error:
         raise launching.UserError(error) from error
+    except KeyboardInterrupt:  # nothing had been measured yet
+        return 130
     return 0 if whole else 130
 
 

@@ -42,7 +42,16 @@ ALLOWED = {
         "stop_signal",
         "whole",
     },
-    "serving": {"ops", "gates.base", "costs", "budgets", "data", "reports", "whole"},
+    "serving": {
+        "ops",
+        "gates.base",
+        "costs",
+        "budgets",
+        "data",
+        "reports",
+        "stop_signal",
+        "whole",
+    },
     "reports": {"whole"},
     "launching": {"reports", "program_key", "provenance", "stop_signal", "whole"},
 }

@@ -77,6 +77,7 @@ def replay(
     pinned: int | None = None,
     source: Callable[[Times], Iterator[tuple[int, float]]] = here,
     watch: Callable[[Row], None] = lambda row: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[Row]:
     """Sends the requests and waits for every answer.
 
@@ -87,6 +88,7 @@ def replay(
         pinned: A rung to stay on; None to follow the deadlines.
         source: `here` or `from_process`.
         watch: Called with each row as soon as it is there.
+        stopped: Whether to send no more, and to refuse what waits.
 
     Returns:
         A row of `FIELDS` per request, in the order of arrival. `seconds` is the time
@@ -100,6 +102,9 @@ def replay(
     runtime, lowest = Runtime(ladder, signal), pinned or 0
     with Server(runtime, deadline=deadline, lowest=lowest) as server:
         for index, arrival in source(times):
+            if stopped():
+                server.close(answer=False)
+                break
             chosen = index % len(requests.inputs)
             future = server.submit(
                 requests.inputs[chosen], requests.deadline, since=arrival

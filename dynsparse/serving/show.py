@@ -23,6 +23,7 @@ from dynsparse.serving.trial import (
     try_policies,
     write_rows,
 )
+from dynsparse.stop_signal import StopSignal
 
 _BAR = 20  # characters
 _COUNTED = ("requests", "in time", "answered", "right")
@@ -85,20 +86,22 @@ def serve_run(
     console.print(_ladder_lines(ladder, size, deadline))
     requests = group(inputs, split.labels, size=size, deadline=deadline)
     rows: list[Row] = []
-    whole = True
-    with _Watch(console, rows) as watch:
-        try:
-            try_policies(
-                ladder, requests, load=load, seconds=seconds, seed=seed, watch=watch
-            )
-        except KeyboardInterrupt:
-            whole = False
+    with StopSignal(only_first=True) as stop, _Watch(console, rows) as watch:
+        try_policies(
+            ladder,
+            requests,
+            load=load,
+            seconds=seconds,
+            seed=seed,
+            watch=watch,
+            stopped=lambda: stop.times > 0,
+        )
     if rows:
         rows.sort(key=lambda row: row["policy"] != "controller")  # stable
         write_rows(run / "serving.csv", rows)
         console.print(reports.serving_table(rows, title))
         console.print(f"figure  {reports.draw_serving(run, title, deadline)}")
-    return whole
+    return not stop.times
 
 
 def _ladder_lines(ladder: Ladder, size: int, deadline: float) -> str:

@@ -59,6 +59,7 @@ def try_policies(
     seed: int,
     source: Callable = here,
     watch: Callable[[Row], None] = lambda row: None,
+    stopped: Callable[[], bool] = lambda: False,
 ):
     """Replays one load once per policy, the controller first.
 
@@ -70,6 +71,7 @@ def try_policies(
         seed: Of the arrivals, the same for all policies.
         source: `replay.here` or `replay.from_process`.
         watch: Called with each row as soon as it is there.
+        stopped: Whether to end where it is.
     """
     size = len(requests.inputs[0])
     top = len(ladder.rungs) - 1
@@ -80,7 +82,17 @@ def try_policies(
         seed=seed,
     )
     for pinned in (None, *reversed(range(len(ladder.rungs)))):
-        replay(ladder, requests, times, pinned=pinned, source=source, watch=watch)
+        if stopped():
+            return
+        replay(
+            ladder,
+            requests,
+            times,
+            pinned=pinned,
+            source=source,
+            watch=watch,
+            stopped=stopped,
+        )
 
 
 def write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]):

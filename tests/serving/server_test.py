@@ -85,6 +85,18 @@ def test_a_pinned_replay_stays_on_its_rung():
     assert {(row["policy"], row["rung"]) for row in rows} == {("rung 1", 1)}
 
 
+def test_a_replay_that_is_stopped_leaves_the_rows_so_far():
+    rows = []
+    replay(
+        Pretended(SECONDS),
+        requests(),
+        np.linspace(0, 1, 101),
+        watch=rows.append,
+        stopped=lambda: len(rows) >= 10,
+    )
+    assert 10 <= len(rows) < 60
+
+
 def test_what_cannot_be_met_is_refused_with_the_reason():
     deadline = Deadline()
     with Server(Runtime(Pretended(SECONDS), deadline), deadline=deadline) as server:

@@ -19,6 +19,7 @@ from dynsparse.launching.workdir import finished
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
 _LEAST_SPACE = 2**16  # bytes without which no trial can go on
+_LONGEST = 300  # characters of a complaint
 _LAST = 4096  # bytes of a log that hold its last line
 
 
@@ -129,7 +130,8 @@ class Attempt:
         with self._log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST))
             lines = log.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last if len(last) <= _LONGEST else f"{last[:_LONGEST]} ..."
 
 
 def stop_with_launcher():
