@@ -108,12 +108,12 @@ def prepare_together(configs: Sequence[Mapping[str, Any]]) -> list[Experiment]:
         ValueError: If they differ in more than seeds and weights of penalties, or one
             is not accepted.
     """
+    first = prepare(configs[0])
     if len({program_key(config) for config in configs}) > 1:
         raise ValueError(
             "runs train together if their configs differ in `seed` and in the weights "
             "of `penalties` alone."
         )
-    first = prepare(configs[0])
     return [first, *(prepare(config, first.dataset) for config in configs[1:])]
 
 

@@ -69,11 +69,10 @@ class Program:
         """A copy of the state of each run, on the first device."""
         if not self._several:
             return [self._placement.gather(working)]
-        shared = dict(step=working["step"])
-        apart = {name: part for name, part in working.items() if name not in shared}
+        apart = {name: part for name, part in working.items() if name != "step"}
         return [
             jax.tree.map(lambda leaf, run=run: leaf[run], apart)
-            | {name: jnp.copy(part) for name, part in shared.items()}
+            | dict(step=jnp.copy(working["step"]))
             for run in range(len(self._batches))
         ]
 
