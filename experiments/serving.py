@@ -8,7 +8,7 @@ points of accuracy during the spike; within two seconds of its end the top rung 
 and when another process takes a core, deadlines hold again within a second. What would
 refute it: any of these figures missed, or a single rung that does as well.
 
-Cluttered digits, `conv_vit` with eight blocks, tokens gated at any budget, trained once
+Cluttered digits, `conv_vit` of twelve blocks, tokens gated at any budget, trained once
 (in runs/serving) by the sandwich rule, down to the lowest rungs: those that a spike
 needs are those that drawn densities seldom train. A request is 64 test pictures, to be
 answered within three times the median of the top rung on the idle machine. Requests
@@ -124,7 +124,7 @@ def _ladder(small: bool):
     from dynsparse.serving import trial
 
     config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")
-    config.model.depth = 1 if small else 8
+    config.model.depth = 1 if small else 12
     config.density_sampling.low = 0.06  # three of the tokens
     config.evaluation.densities = (1.0, 0.25)
     config.evaluation.budgets = (0.15,) if not small else (1.0,)
