@@ -91,6 +91,8 @@ def run(
                     experiments, states, requests, strict=True
                 )
             ]
+        except training.OtherCheckpointError as error:
+            raise launching.UserError(error) from error
         except (training.Interrupted, KeyboardInterrupt) as stopped:
             console.print(f"{stopped or 'stopped'}; resume with  {command}")
             return None

@@ -1,5 +1,6 @@
 """From a config to a trained, billed and drawn model."""
 
+from dynsparse.training.checkpoint import OtherCheckpointError
 from dynsparse.training.experiment import Experiment, prepare, prepare_together
 from dynsparse.training.finish import finish
 from dynsparse.training.interrupt import Interrupted
@@ -9,6 +10,7 @@ from dynsparse.training.restore import restore
 __all__ = [
     "Experiment",
     "Interrupted",
+    "OtherCheckpointError",
     "finish",
     "prepare",
     "prepare_together",

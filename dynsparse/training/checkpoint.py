@@ -1,6 +1,8 @@
 """Checkpoints of a run, through Orbax."""
 
+import functools
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,6 +11,12 @@ from orbax.checkpoint import v1 as ocp
 from dynsparse.training.step import State
 
 _STATE = "state"
+
+Shape = tuple[int, ...]
+
+
+class OtherCheckpointError(ValueError):
+    """A checkpoint does not fit what is to be trained."""
 
 
 class Checkpoints:
@@ -22,6 +30,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: pathlib.Path):
+        self._directory = directory
         newest_two: Any = ocp.training.preservation_policies.LatestN(2)
         self._checkpointer = ocp.training.Checkpointer(
             str(directory.absolute()),
@@ -54,7 +63,12 @@ class Checkpoints:
 
         Args:
             like: A state of the same shapes, such as the one before the first step.
+
+        Raises:
+            OtherCheckpointError: If that checkpoint holds other names or shapes.
         """
+        stored = self._checkpointer.checkpointables_metadata(self.latest).metadata
+        self._expect(_shapes(like), _shapes(stored[_STATE]))
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(
                 leaf.shape, leaf.dtype, sharding=leaf.sharding
@@ -65,3 +79,26 @@ class Checkpoints:
             self.latest, {_STATE: abstract}
         )
         return loaded[_STATE]
+
+    def _expect(self, wanted: Mapping[str, Shape], found: Mapping[str, Shape]):
+        for name in sorted(wanted | found):
+            if wanted.get(name) != found.get(name):
+                raise OtherCheckpointError(
+                    f"{self._directory} is of another model or version of the library: "
+                    f"{name} has shape {found.get(name, 'none')} there, "
+                    f"{wanted.get(name, 'none')} here; choose another folder."
+                )
+
+
+def _shapes(tree: Any) -> dict[str, Shape]:
+    """The shape of each array by its path, a key's as that of its data."""
+    bare = jax.tree.map(_bare, tree)
+    leaves = jax.tree_util.tree_leaves_with_path(bare)
+    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+    return {name(path): tuple(leaf.shape) for path, leaf in leaves}
+
+
+def _bare(leaf: Any) -> Any:
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.eval_shape(jax.random.key_data, leaf)
+    return leaf

@@ -15,7 +15,8 @@ def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
         workdir: Folder of the run.
 
     Raises:
-        ValueError: If there is no checkpoint, or the data of the run is gone.
+        ValueError: If there is no checkpoint, it is of another version, or the data of
+            the run is gone.
     """
     experiment = prepare(json.loads((workdir / "config.json").read_text()))
     with Checkpoints(workdir / "checkpoints") as checkpoints:

@@ -139,6 +139,15 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
     assert "is in use by another process" in capsys.readouterr().err
 
 
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path, capsys):
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(dict(step=np.array(1), weights=np.ones(3)))
+    assert launch.main(command(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "is of another model or version of the library" in error
+
+
 def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
     tmp_path, capsys, monkeypatch
 ):

@@ -222,3 +222,21 @@ def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
     training.train(training.prepare(config), tmp_path)
     density = [row["density"] for row in metrics(tmp_path) if "density" in row]
     np.testing.assert_allclose(density[-1], 0.2, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("like", "name"),
+    [
+        (dict(a=jnp.ones(3), b=jnp.ones(4)), "b has shape none there"),
+        (dict(a=jnp.ones(2)), r"a has shape \(3,\) there, \(2,\) here"),
+        (dict(), r"a has shape \(3,\) there, none here"),
+    ],
+)
+def test_a_checkpoint_of_other_arrays_names_the_first(tmp_path, like, name):
+    step = dict(step=jnp.array(1), key=jax.random.key(0))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(step | dict(a=jnp.ones(3)))
+    with Checkpoints(tmp_path) as checkpoints:
+        same(checkpoints.restore(step | dict(a=jnp.zeros(3)))["a"], jnp.ones(3))
+        with pytest.raises(ValueError, match=name):
+            checkpoints.restore(step | like)
