@@ -20,7 +20,7 @@ import multiprocessing
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dynsparse.reports import Report, Row
@@ -233,6 +233,7 @@ def report(results: Sequence[Row]) -> Report:
         "During it by policy: "
         + ", ".join(f"{policy} {percent(share)}" for policy, share in pinned)
         + ".",
+        _best_single(results, percent),
         f"Competition, controller: {percent(burdened['in_time'])} in time from 1 s "
         "after it began.",
         "Shares of the requests that arrived in a phase; a refused request is not in "
@@ -244,6 +245,31 @@ def report(results: Sequence[Row]) -> Report:
         columns=FIELDS,
         notes=notes,
         figure=lambda figure: _draw(figure, results),
+    )
+
+
+def _best_single(results: Sequence[Row], percent: Callable[..., str]) -> str:
+    """The most accurate rung that holds the deadlines of the spike by itself."""
+    phases = ("before", "during", "after_2_s")
+    policies: dict[str, dict[str, Row]] = {}
+    for row in results:
+        if row["load"] == "spike" and row["phase"] in phases:
+            policies.setdefault(row["policy"], {})[row["phase"]] = row
+    controller = policies.pop("controller")
+    holding = {
+        policy: rows
+        for policy, rows in policies.items()
+        if (rows["during"]["in_time"] or 0) >= 0.95
+        and (rows["after_2_s"]["in_time"] or 0) >= 0.99
+    }
+    if not holding:
+        return "No single rung holds the deadlines of the spike."
+    best = max(holding, key=lambda policy: holding[policy]["before"]["accuracy"] or 0)
+    answers = lambda rows: ", ".join(percent(rows[p]["accuracy"]) for p in phases)
+    return (
+        f"The most accurate single rung that holds those deadlines is {best}: accuracy "
+        f"before, during and from 2 s after the spike {answers(holding[best])}; the "
+        f"controller {answers(controller)}."
     )
 
 

@@ -29,3 +29,22 @@ def test_every_policy_has_every_phase(load):
     assert len(found) == 5 * len(policies)
     during = [row for row in found if row["phase"] == "during"]
     assert all(row["requests"] > 0 for row in during)
+
+
+@pytest.mark.parametrize(
+    ("in_time", "said"),
+    [
+        ({"rung 0": 1.0, "rung 1": 0.96, "rung 2": 0.94}, "deadlines is rung 1: accu"),
+        ({"rung 0": 0.9, "rung 1": 0.94, "rung 2": 0.5}, "No single rung holds"),
+    ],
+)
+def test_the_report_names_the_single_rung_that_would_do(in_time, said):
+    found = [*rows("none"), *rows("spike"), *rows("competition")]
+    told = []
+    for row in found:
+        share, phase = in_time.get(row["policy"]), row["phase"]
+        if row["load"] == "spike" and share is not None:
+            right = 0.5 + 0.1 * int(row["policy"].removeprefix("rung "))
+            row = row | dict(in_time=share if phase == "during" else 1, accuracy=right)
+        told.append(row)
+    assert any(said in note for note in serving.report(told).notes)
