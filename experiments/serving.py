@@ -16,7 +16,6 @@ come from another process, Poisson. Processor seconds are those of this process,
 passes at one rung after the other.
 """
 
-import multiprocessing
 import pathlib
 import sys
 import time
@@ -66,6 +65,7 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         A row per rung, or per policy and phase.
     """
     from dynsparse.serving import trial
+    from dynsparse.serving.competition import beside_a_burner
     from dynsparse.serving.replay import first_on, summary
 
     seconds = 3.0 if small else SECONDS
@@ -82,7 +82,8 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         after_1_s=(third + 1, 2 * third),
         after_2_s=(2 * third + 2, seconds),
     )
-    source = _source(load, seconds)
+    start, end = (third, 2 * third) if load == "competition" else (0.0, 0.0)
+    source = beside_a_burner(start, end)
     trial.try_policies(
         ladder,
         requests,
@@ -173,35 +174,6 @@ def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
             cpu_s_per_1000=1000 * used / (number * SIZE),
             peak_mb=rung.peak_bytes[SIZE] / 1e6,
         )
-
-
-def _source(load: str, seconds: float):
-    """Requests from another process; a third one burns a core, if it is to."""
-    from dynsparse.serving.replay import from_process
-
-    def source(times):
-        context = multiprocessing.get_context("spawn")
-        burner = None
-        try:
-            for index, arrival in from_process(times):
-                middle = seconds / 3 <= times[index] < 2 * seconds / 3
-                if load == "competition" and middle and burner is None:
-                    burner = context.Process(target=burn, daemon=True)
-                    burner.start()
-                if burner is not None and not middle:
-                    burner.kill()
-                yield index, arrival
-        finally:
-            if burner is not None:
-                burner.kill()
-
-    return source
-
-
-def burn():
-    """Takes a core until it is killed."""
-    while True:
-        pass
 
 
 def report(results: Sequence[Row]) -> Report:
