@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from dynsparse.training.step import State
@@ -81,7 +82,7 @@ class Checkpoints:
         return loaded[_STATE]
 
     def _expect(self, wanted: Mapping[str, Shape], found: Mapping[str, Shape]):
-        for name in sorted(wanted | found):
+        for name in sorted({*wanted, *found}):
             if wanted.get(name) != found.get(name):
                 raise OtherCheckpointError(
                     f"{self._directory} is of another model or version of the library: "
@@ -99,6 +100,6 @@ def _shapes(tree: Any) -> dict[str, Shape]:
 
 
 def _bare(leaf: Any) -> Any:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.eval_shape(jax.random.key_data, leaf)
     return leaf
