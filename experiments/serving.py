@@ -66,7 +66,7 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
     """
     from dynsparse.serving import trial
     from dynsparse.serving.competition import beside_a_burner
-    from dynsparse.serving.replay import first_on, summary
+    from dynsparse.serving.replay import first_on, from_process, summary
 
     seconds = 3.0 if small else SECONDS
     ladder, requests = _ladder(small)
@@ -82,15 +82,14 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         after_1_s=(third + 1, 2 * third),
         after_2_s=(2 * third + 2, seconds),
     )
-    start, end = (third, 2 * third) if load == "competition" else (0.0, 0.0)
-    source = beside_a_burner(start, end)
+    burdened = beside_a_burner(third, 2 * third)
     trial.try_policies(
         ladder,
         requests,
         load="spike" if load == "spike" else "constant",
         seconds=seconds,
         seed=0,
-        source=source,
+        source=burdened if load == "competition" else from_process,
         watch=rows.append,
     )
     found = []

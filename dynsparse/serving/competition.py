@@ -11,7 +11,7 @@ def beside_a_burner(start: float, end: float) -> Callable:
 
     Args:
         start: Seconds of the replay from which a process burns a core.
-        end: Seconds from which it no longer does; none does where this is not later.
+        end: Seconds from which it no longer does.
     """
 
     def source(times: Times) -> Iterator[tuple[int, float]]:

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 
 class OtherCheckpointError(ValueError):
-    """A checkpoint does not fit what is to be trained."""
+    """A folder holds a checkpoint of another model, or of other code."""
 
 
 class Checkpoints:
