@@ -27,6 +27,7 @@ from dynsparse.reports import (
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits, pi_controller
 
+OWN_TASK = True  # the difficulty of a picture
 TARGET = 0.5
 GATES = dict(
     small=("gumbel_sigmoid", "hard_concrete"),

@@ -20,6 +20,7 @@ from dynsparse.reports import Report, Row, means_in_words, over_seeds, strokes
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits
 
+OWN_TASK = True  # where the digit is
 METHODS = dict(
     small=("soft_topk", "random_topk", "magnitude"),
     full=("soft_topk", "gumbel_topk", "static", "random_topk", "magnitude"),

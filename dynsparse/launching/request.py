@@ -41,6 +41,7 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   their numbers
 
   python launch.py --sweep=experiments/NAME.py[:SIZE] [--workdir=DIR] [--jobs=N]
+                   [--config=configs/TASK.py] [--config.KEY=VALUE ...]
                    [--together=N] [--limit=SECONDS] [--dry_run]
                    [--report_only] [--slurm=PARTITION]
 
@@ -49,6 +50,8 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   minutes and claims nothing, or full. The same command goes on where it
                   stopped: finished trials are skipped, others resumed
   --workdir       folder of the sweep; runs/NAME-SIZE by default
+  --config        the task of all trials that train, in place of the experiment's; each
+                  keeps its method, and --config.KEY overrides one value of all
   --jobs          trials at the same time: on the CPU they share the cores, and with
                   GPUs each sees one; as many as there are GPUs by default, or 1
   --together      trials that one process may train as one program, where their configs

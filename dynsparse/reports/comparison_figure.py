@@ -81,7 +81,8 @@ def _draw_method(
         if known:
             axes.fill_between(*zip(*known, strict=True), color=style.color, alpha=0.15)
     axes.plot(macs, means, **look)
-    if len(known) == 1 or name == _DENSE:  # a band of one point is invisible
+    # A band of one point is invisible.
+    if known and (len(known) == 1 or name == _DENSE):
         axes.vlines(*zip(*known, strict=True), color=style.color, linewidth=1.6)
 
 

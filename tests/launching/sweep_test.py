@@ -109,6 +109,13 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
+def test_a_mistake_is_not_tried_again(toys, capsys):
+    toys.plan(dict(does="is refused"), dict(does="returns"))
+    assert toys.run("--jobs=2") == 1
+    assert sorted(toys.calls()) == ["is refused 0", "returns 0"]
+    assert "error: no such thing" in capsys.readouterr().out
+
+
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
     toys.plan(dict(does="hangs once"))
     assert toys.run("--limit=12") == 0
@@ -231,8 +238,8 @@ def test_a_folder_in_use_is_refused(toys, capsys):
         ("config.json", {}, "holds a run, not a sweep"),
         (
             "sweep.json",
-            dict(experiment="experiments/other.py", size="small"),
-            "holds a sweep of experiments/other.py:small, not tests/launching/toys.py",
+            dict(sweep="experiments/other.py:small --config.a=1"),
+            "holds a sweep of experiments/other.py:small --config.a=1, not tests/laun",
         ),
     ],
 )

@@ -109,6 +109,23 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
         (["--sweep=experiments/any_budget.py", "--jobs=0"], "--jobs=0"),
         (["--sweep=experiments/any_budget.py", "--colour=red"], "colour"),
         (["--sweep=experiments/any_budget.py", "now"], "unexpected argument 'now'"),
+        (
+            ["--sweep=experiments/any_budget.py", "--config=configs/no.py"],
+            "no such Python file: 'configs/no.py'",
+        ),
+        (
+            ["--sweep=experiments/any_budget.py", "--config=configs/a.py:dense"],
+            "names its own method; accepted: --config=configs/a.py",
+        ),
+        (
+            ["--sweep=experiments/difficulty.py", "--config=configs/npz_images.py"],
+            "examines what only its own pictures have recorded",
+        ),
+        (["--sweep=experiments/any_budget.py", "--config.seed=1"], "a seed of its own"),
+        (["--sweep=experiments/any_budget.py", "--config.train=1"], "train"),
+        (["--sweep=experiments/any_budget.py", "--config.model.widht=1"], "widht"),
+        (["--sweep=experiments/any_budget.py", "--config.a"], "--config.a needs a val"),
+        (["--sweep=experiments/wall_clock.py", "--config.a=1"], "are measured, not tr"),
         (["--trial=nowhere"], "is not the folder of a trial"),
     ],
 )
@@ -124,6 +141,35 @@ def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
     request = sweep.parse_sweep(["launch.py", "--sweep=experiments/any_budget.py"])
     assert request.workdir == pathlib.Path("runs/any_budget-small")
     assert request.command.endswith("--workdir=runs/any_budget-small")
+
+
+@pytest.mark.parametrize("size", sweep.SIZES)
+def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
+    task, path = "--config=configs/npz_images.py", "--config.data.path=mine.npz"
+    sweep_of = ["launch.py", f"--sweep=experiments/gate_comparison.py:{size}"]
+    request = sweep.parse_sweep([*sweep_of, task, path, "--config.train.num_steps=7"])
+    found = request.experiment.trials(request.size, request.changes)
+    usual = request.experiment.trials(request.size)
+    assert len(found) == len(usual)
+    for trial, before in zip(found, usual, strict=True):
+        assert trial.config["data"]["path"] == "mine.npz"
+        assert trial.config["train"]["num_steps"] == 7
+        rest = dict(data=None, train=None)
+        assert {**trial.config, **rest} == {**before.config, **rest}
+        assert trial.name.rpartition("-")[0] == before.name.rpartition("-")[0]
+    assert not {trial.name for trial in found} & {trial.name for trial in usual}
+    words = f"experiments/gate_comparison.py:{size} {task} {path}"
+    assert f"--sweep={words} --config.train.num_steps=7 " in request.recorded
+    assert f"{task} {path}" in request.command
+
+
+def test_trials_that_become_the_same_run_are_refused():
+    falls = "--config.temperature_schedule.final=1"
+    request = sweep.parse_sweep(
+        ["launch.py", "--sweep=experiments/soft_to_hard_gap.py", falls]
+    )
+    with pytest.raises(UserError, match="are the same run"):
+        request.experiment.trials(request.size, request.changes)
 
 
 def test_jobs_share_the_cores(monkeypatch):

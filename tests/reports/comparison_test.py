@@ -124,6 +124,9 @@ def test_one_seed_has_no_interval_and_decides_nothing(sweep):
     text = "\n".join(found.notes)
     assert "- soft_topk: does not hold (undecided at" in text
     assert "decides nothing" in text
+    figure = matplotlib.figure.Figure(layout="constrained")
+    found.figure(figure)
+    assert not any(axes.collections for axes in figure.axes)  # nor bands nor bars
 
 
 def narrow(seed, budget):

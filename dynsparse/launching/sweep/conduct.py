@@ -36,7 +36,7 @@ def conduct(request: SweepRequest, console: Console) -> int:
         UserError: If the folder is in use or holds something else, the disk is full, or
             nothing can be reported.
     """
-    trials = request.experiment.trials(request.size)
+    trials = request.experiment.trials(request.size, request.changes)
     check_sweep(request)
     if request.dry_run:
         return _list(request, trials, console)
@@ -107,5 +107,5 @@ def _list(request: SweepRequest, trials: Sequence[Trial], console: Console) -> i
         done = finished(request.workdir / trial.name) is not None
         settings = ", ".join(f"{key}={value}" for key, value in trial.asked.items())
         console.print(f"{'finished' if done else 'to run':8}  {trial.name}  {settings}")
-    console.print(f"{len(trials)} trials in {request.workdir}")
+    console.print(f"{len(trials)} trials of {request.asked} in {request.workdir}")
     return 0

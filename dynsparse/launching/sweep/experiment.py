@@ -13,7 +13,9 @@ It imports no jax when it is imported and holds
   report needs: returns a list of rows, plain values, of what was trained
   (`training.Experiment`, its last state, and the points of its curve);
 - `report(rows)`: from the rows of all trials to a `reports.Report`;
-- `ALONE = True`, where trials are timed: they run one at a time.
+- `ALONE = True`, where trials are timed: they run one at a time;
+- `OWN_TASK = True`, where `examine` needs what no other pictures have recorded: a
+  command cannot change the task.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ import types
 from typing import Any
 
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.source import load, shown
 from dynsparse.launching.sweep.trial import Trial, make_trial
 
@@ -70,6 +73,11 @@ class Experiment:
         return getattr(self.module, "ALONE", False)
 
     @property
+    def own_task(self) -> bool:
+        """Whether its trials train on its own task only."""
+        return getattr(self.module, "OWN_TASK", False)
+
+    @property
     def claim(self) -> str:
         """What it set out to show, and what would refute it, on one line.
 
@@ -91,21 +99,26 @@ class Experiment:
         self.module.sweep(lambda **trial: calls.append(trial), size)
         return calls
 
-    def trials(self, size: str) -> list[Trial]:
+    def trials(self, size: str, changes: Changes = NO_CHANGES) -> list[Trial]:
         """The trials of a sweep, resolved.
 
         Args:
             size: One of `SIZES`.
+            changes: What the command wants of all that train.
 
         Raises:
-            UserError: If there are none, one is there twice, or one is not accepted.
+            UserError: If there are none, two are the same run, or one is not accepted.
         """
         trials: dict[str, Trial] = {}
         for asked in self.asked(size):
-            trial = make_trial(self.path, asked, measured=self.measured)
-            if trial.name in trials:
-                raise UserError(f"{self.path} adds the trial {trial.name} twice")
-            trials[trial.name] = trial
+            trial = make_trial(
+                self.path, asked, measured=self.measured, changes=changes
+            )
+            same = trials.setdefault(trial.runs, trial)
+            if same is not trial:
+                raise UserError(
+                    f"{self.path}: trials {same.name} and {trial.name} are the same run"
+                )
         if not trials:
             raise UserError(f"{self.path} adds no trials at size {size!r}")
         return list(trials.values())

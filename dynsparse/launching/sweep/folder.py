@@ -21,7 +21,7 @@ def check_sweep(request: SweepRequest):
         raise UserError(f"--workdir: {workdir} holds a run, not a sweep.")
     recorded, wanted = read_json(workdir / "sweep.json"), _record(request)
     if recorded not in (None, wanted):
-        there, here = (f"{r['experiment']}:{r['size']}" for r in (recorded, wanted))
+        there, here = recorded["sweep"], wanted["sweep"]
         raise UserError(f"--workdir: {workdir} holds a sweep of {there}, not {here}.")
 
 
@@ -39,4 +39,4 @@ def claim_sweep(request: SweepRequest) -> Iterator[pathlib.Path]:
 
 
 def _record(request: SweepRequest) -> dict[str, str]:
-    return dict(experiment=request.experiment.path, size=request.size)
+    return dict(sweep=request.asked)

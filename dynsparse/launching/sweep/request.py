@@ -10,6 +10,7 @@ from absl import flags
 
 from dynsparse.launching.command_line import asks, flag_of, read
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.experiment import SIZES, Experiment
 from dynsparse.launching.sweep.slots import devices
 
@@ -23,6 +24,7 @@ class SweepRequest:
         size: One of `SIZES`.
         workdir: Folder of the sweep; it may not exist yet.
         command: Goes on with the sweep.
+        changes: What it wants otherwise than the experiment.
         jobs: Trials that run at the same time.
         together: Trials that may run as one program, if their configs differ in seed
             and weights of penalties alone.
@@ -37,6 +39,7 @@ class SweepRequest:
     size: str
     workdir: pathlib.Path
     command: str
+    changes: Changes = NO_CHANGES
     jobs: int = 1
     together: int = 1
     limit: float | None = None
@@ -45,10 +48,15 @@ class SweepRequest:
     slurm: str | None = None
 
     @property
+    def asked(self) -> str:
+        """The experiment, its size and the changes, as after --sweep=."""
+        sweep = f"{self.experiment.path}:{self.size}"
+        return shlex.join([sweep, *self.changes.words])
+
+    @property
     def recorded(self) -> str:
         """The command that a report states."""
-        sweep = f"{self.experiment.path}:{self.size}"
-        return f"python launch.py --sweep={sweep} --workdir=DIR"
+        return f"python launch.py --sweep={self.asked} --workdir=DIR"
 
 
 def asks_to_sweep(argv: Sequence[str]) -> bool:
@@ -73,7 +81,8 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     flags.DEFINE_integer("jobs", None, "", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("together", 1, "", lower_bound=1, flag_values=values)
     flags.DEFINE_float("limit", None, "", lower_bound=1.0, flag_values=values)
-    read(values, argv)
+    changes, others = Changes.split(argv)
+    read(values, others)
     path, _, size = (values.sweep or "").partition(":")
     size = size or "small"
     if size not in SIZES:
@@ -81,16 +90,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     experiment = Experiment.load(path)
     most = _ARRAY if values.slurm else max(1, len(devices()))
     jobs = values.jobs or (1 if experiment.alone else most)
-    if experiment.alone and jobs > 1:
-        raise UserError(
-            f"--jobs={jobs}: {experiment.path} measures times, so its trials run alone "
-            "(ALONE = True there); accepted: 1"
-        )
-    if experiment.measured and values.together > 1:
-        raise UserError(
-            f"--together={values.together}: trials of {experiment.path} are measured, "
-            "not trained; accepted: 1"
-        )
+    _check(experiment, changes, jobs=jobs, together=values.together)
     if values.slurm and not values.limit:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
     default = pathlib.Path("runs", f"{experiment.name}-{size}")
@@ -104,6 +104,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         size,
         workdir,
         command,
+        changes,
         jobs,
         values.together,
         values.limit,
@@ -111,6 +112,31 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         values.report_only,
         values.slurm,
     )
+
+
+def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int):
+    """Refuses what the trials of an experiment cannot do."""
+    path = experiment.path
+    if experiment.alone and jobs > 1:
+        raise UserError(
+            f"--jobs={jobs}: {path} measures times, so its trials run alone "
+            "(ALONE = True there); accepted: 1"
+        )
+    if experiment.measured and together > 1:
+        raise UserError(
+            f"--together={together}: trials of {path} are measured, not trained; "
+            "accepted: 1"
+        )
+    if experiment.measured and changes.words:
+        raise UserError(
+            f"{changes.words[0]}: trials of {path} are measured, not trained, and "
+            "have no config"
+        )
+    if experiment.own_task and changes.task:
+        raise UserError(
+            f"--config={changes.task}: {path} examines what only its own pictures "
+            "have recorded (OWN_TASK = True there)"
+        )
 
 
 _ONCE = {"dry_run", "report_only"}  # flags that a command to go on does not have

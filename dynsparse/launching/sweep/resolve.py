@@ -5,25 +5,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.changes import Changes
 from dynsparse.launching.sweep.source import load
 
 
-def resolve(config: str, overrides: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def resolve(
+    config: str, overrides: Mapping[str, Any], seed: int, changes: Changes
+) -> dict[str, Any]:
     """Returns the plain values of a config, as JSON would give them back.
 
     Args:
         config: "FILE.py" or "FILE.py:ARGUMENT", as after --config.
         overrides: Values by dotted key.
         seed: Of the run; becomes `config.seed`.
+        changes: What the command wants otherwise.
 
     Raises:
         UserError: If a file, an argument, a key or a value is not accepted.
     """
+    config, overrides = changes.place(config, overrides)
     path, _, argument = config.partition(":")
     module = load(path)
     try:
         found = module.get_config(*filter(None, [argument]))
         found.update_from_flattened_dict({**overrides, "seed": seed})
+        found = changes.apply(found)
     except Exception as error:  # a config is code: anything may come out of it
         raise UserError(f"{config}: {_text(error)}") from error
     return json.loads(found.to_json_best_effort())

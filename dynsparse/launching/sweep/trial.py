@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.request import Request
+from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.resolve import resolve
 from dynsparse.launching.sweep.source import load
 from dynsparse.launching.workdir import claim, read_json
@@ -39,6 +40,11 @@ class Trial:
     experiment: str
     asked: Mapping[str, Any]
     config: Mapping[str, Any] | None
+
+    @property
+    def runs(self) -> str:
+        """What it runs, hashed: the end of its name."""
+        return self.name.rpartition("-")[2]
 
     def rows(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The rows of a finished trial.
@@ -93,13 +99,20 @@ class Trial:
         return folder
 
 
-def make_trial(experiment: str, asked: Mapping[str, Any], *, measured: bool) -> Trial:
+def make_trial(
+    experiment: str,
+    asked: Mapping[str, Any],
+    *,
+    measured: bool,
+    changes: Changes = NO_CHANGES,
+) -> Trial:
     """Checks and resolves what `add` was called with.
 
     Args:
         experiment: File of the experiment.
         asked: Keyword values of the call.
         measured: Whether the experiment has `measure`; its trials train otherwise.
+        changes: What the command wants of a trial that trains.
 
     Raises:
         UserError: If a key or a value is not accepted.
@@ -118,7 +131,7 @@ def make_trial(experiment: str, asked: Mapping[str, Any], *, measured: bool) -> 
         )
     plain |= {key: _OPTIONAL[key] for key in _OPTIONAL.keys() - plain.keys()}
     try:
-        config = resolve(plain["config"], plain["overrides"], plain["seed"])
+        config = resolve(plain["config"], plain["overrides"], plain["seed"], changes)
     except UserError as error:
         raise UserError(f"add({_call(asked)}): {error}") from error
     levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]

@@ -1,0 +1,90 @@
+"""What a command changes in every trial of a sweep: its task, and single values."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from dynsparse.launching.command_line import flag_of
+from dynsparse.launching.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """Other pictures, or other values, than an experiment asks for.
+
+    Attributes:
+        words: Of the command line: `--config=FILE.py`, whose task takes the place of
+            that of every trial, and `--config.KEY=VALUE`, as for a single run.
+    """
+
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def split(cls, argv: Sequence[str]) -> tuple["Changes", list[str]]:
+        """Returns the changes of a command line, and its other words.
+
+        Raises:
+            UserError: If a change has no value, names a method, or is that of the seed.
+        """
+        words = tuple(word for word in argv if _changes(word))
+        for word in words:
+            key, equals, value = word.partition("=")
+            if not (equals and value):
+                raise UserError(f"{key} needs a value: {key}=VALUE")
+            if flag_of(word) == "config" and ":" in value:
+                raise UserError(
+                    f"{word}: each trial of a sweep names its own method; accepted: "
+                    f"--config={value.partition(':')[0]}"
+                )
+            if flag_of(word) == "config.seed":
+                raise UserError(f"{word}: each trial of a sweep has a seed of its own")
+        return cls(words), [word for word in argv if word not in words]
+
+    @property
+    def task(self) -> str | None:
+        """The file of the task, if the command names one."""
+        tasks = [word for word in self.words if flag_of(word) == "config"]
+        return tasks[-1].partition("=")[2] if tasks else None
+
+    def place(
+        self, config: str, overrides: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Returns the config and overrides of a trial, for the same method.
+
+        Where the task is another, what a trial overrides of its `data` goes with it.
+
+        Args:
+            config: "FILE.py" or "FILE.py:ARGUMENT".
+            overrides: Values by dotted key.
+        """
+        if self.task is None:
+            return config, overrides
+        _, colon, argument = config.partition(":")
+        kept = {k: v for k, v in overrides.items() if not k.startswith("data.")}
+        return self.task + colon + argument, kept
+
+    def apply(self, config: ConfigDict) -> ConfigDict:
+        """Returns the config with the values that the command names.
+
+        Raises:
+            ValueError, KeyError, AttributeError or absl's own: If a key or a value is
+                not accepted.
+        """
+        argv = ["", *(word for word in self.words if flag_of(word) != "config")]
+        values = flags.FlagValues()
+        config_flags.DEFINE_config_dict(
+            "config", config, "", flag_values=values, sys_argv=argv
+        )
+        values(argv)
+        return values.config
+
+
+NO_CHANGES = Changes()
+
+
+def _changes(word: str) -> bool:
+    name = flag_of(word) or ""
+    return name == "config" or name.startswith("config.")
