@@ -19,6 +19,7 @@ from typing import Any
 from dynsparse.reports import (
     Report,
     Row,
+    holm,
     means_in_words,
     over_seeds,
     paired_difference,
@@ -99,21 +100,24 @@ def report(rows: Sequence[Row]) -> Report:
 
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:
-    """Each gate and kind of picture, paired by seed with the random gate."""
-    found: dict[str, dict[str, dict[int, float]]] = {}
+    """Each gate and kind of picture beside the random gate, by seed."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
-        by_method = found.setdefault(row["pictures"], {})
-        by_method.setdefault(row["method"], {})[row["seed"]] = row["correlation"]
+        place = row["method"], row["pictures"]
+        found.setdefault(place, {})[row["seed"]] = row["correlation"]
+    gaps = {
+        (method, pictures): paired_difference(correlations, found[RANDOM, pictures])
+        for (method, pictures), correlations in found.items()
+        if method != RANDOM
+    }
+    corrected = holm([gap.p for gap in gaps.values()])
     lines = []
-    for pictures, by_method in found.items():
-        chance = by_method.pop(RANDOM)
-        for method, correlations in by_method.items():
-            gap = paired_difference(correlations, chance)
-            holds = gap.p < 0.05 and gap.mean > 0
-            word = "follows difficulty" if holds else "not shown to follow difficulty"
-            chances = f"{gap.mean:+.3f} over random, p = {gap.p:.3f}"
-            lines.append(f"- {method}, pictures {pictures}: {word} ({chances})")
-    return ["\n".join(lines)]
+    for ((method, pictures), gap), p in zip(gaps.items(), corrected, strict=True):
+        holds = p < 0.05 and gap.mean > 0
+        word = "follows difficulty" if holds else "not shown to follow difficulty"
+        chances = f"{gap.mean:+.3f} over random, p = {p:.3f}"
+        lines.append(f"- {method}, pictures {pictures}: {word} ({chances})")
+    return ["p of the paired t test, corrected by Holm over these.", "\n".join(lines)]
 
 
 def _draw(figure, means: Sequence[Row]):

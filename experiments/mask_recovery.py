@@ -16,7 +16,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row, means_in_words, over_seeds, strokes
+from dynsparse.reports import (
+    Report,
+    Row,
+    holm,
+    means_in_words,
+    over_seeds,
+    paired_difference,
+    strokes,
+)
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits
 
@@ -57,26 +65,39 @@ def report(rows: Sequence[Row]) -> Report:
     """Recall against density."""
     by = ("method", "density")
     means = over_seeds(rows, by, list(OF))
-    methods = list(dict.fromkeys(row["method"] for row in means))
     return Report(
         rows=means,
         columns=[*by, *OF, "seeds"],
         table=means_in_words(means, by, OF),
         measured=rows,
-        notes=[*caution(rows), *(_verdict(method, means) for method in methods)],
+        notes=[*caution(rows), *_verdicts(rows)],
         figure=lambda figure: _draw(figure, means),
     )
 
 
-def _verdict(method: str, means: Sequence[Row]) -> str:
-    some = [row for row in means if row["method"] == method]
-    found = [
-        f"{row['density']:g}"
-        for row in some
-        if row["recall_mean"] - row["recall_half"] > row["random_recall_mean"]
-    ]
-    where = f"at densities {', '.join(found)}" if found else "at no density"
-    return f"{method}: recall above that of random tokens {where}, of {len(some)}."
+def _verdicts(rows: Sequence[Row]) -> list[str]:
+    """Each method beside chance, by seed; p corrected by Holm over all of them."""
+    pairs: dict[tuple[str, float], tuple[dict[int, float], dict[int, float]]] = {}
+    for row in rows:
+        found, chance = pairs.setdefault((row["method"], row["density"]), ({}, {}))
+        found[row["seed"]], chance[row["seed"]] = row["recall"], row["random_recall"]
+    gaps = {place: paired_difference(*pair) for place, pair in pairs.items()}
+    corrected = holm([gap.p for gap in gaps.values()])
+    above: dict[str, list[str]] = {method: [] for method, _ in gaps}
+    for ((method, density), gap), p in zip(gaps.items(), corrected, strict=True):
+        if p < 0.05 and gap.mean > 0:
+            above[method].append(f"{density:g}")
+    lines = []
+    for method, places in above.items():
+        where = f"densities {', '.join(places)}" if places else "no density"
+        of = sum(one == method for one, _ in gaps)
+        lines.append(
+            f"- {method}: recall above that of random tokens at {where}, of {of}"
+        )
+    said = (
+        "Above: by the paired t test, p corrected by Holm over all of these, below 5 %."
+    )
+    return ["\n".join(lines), said]
 
 
 def _draw(figure, means: Sequence[Row]):

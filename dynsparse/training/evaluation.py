@@ -16,7 +16,7 @@ from dynsparse.data import Split
 from dynsparse.gates.base import GateRecord, evaluating, records
 from dynsparse.training.step import State, Trainer, reseed, to_float
 
-_NOISE_SEED = 0  # of gates that stay random in evaluation; replayed by every pass
+_NOISE = 2**32 - 1  # folded into the key of a run: what no step of training draws from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +90,17 @@ def evaluate(
 ) -> Answers:
     """Runs `forward` over all of `split`, the last batch padded.
 
+    What is random here depends on the seed of the run and the place in the split: every
+    pass replays it, and another seed draws anew, as intervals over seeds assume.
+
     Args:
         forward: From `compile_forward`.
-        state: Holds the parameters.
+        state: Holds the parameters, and the key of the run.
         split: What to answer.
         batch_size: Examples per pass.
         density: For `forward`, where it runs masked execution.
     """
-    key = jax.random.key(_NOISE_SEED)
+    key = jax.random.fold_in(state["key"], _NOISE)
     predictions, masks, probabilities = [], [], []
     for start in range(0, len(split), batch_size):
         chosen = np.arange(start, start + batch_size) % len(split)

@@ -160,10 +160,23 @@ def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
 
 
 def test_recovery_is_beside_chance():
-    notes = reported(mask_recovery).notes
-    above = "soft_topk: recall above that of random tokens at densities 0.2, 0.4, of 2."
+    notes = "\n".join(reported(mask_recovery).notes)
+    above = "soft_topk: recall above that of random tokens at densities 0.2, 0.4, of 2"
     assert above in notes
-    assert "magnitude: recall above that of random tokens at no density, of 2." in notes
+    assert "magnitude: recall above that of random tokens at no density, of 2" in notes
+
+
+def test_recovery_by_chance_at_one_density_of_many_is_no_recovery():
+    rows = [
+        dict(density=density, method="random_topk", seed=seed, precision=0.3)
+        | dict(random_recall=0.5, accuracy=0.1)
+        | dict(recall=0.5 + (0.001 * (seed + 1) if density == 0.4 else 0.01 * sign))
+        for density in (0.1, 0.2, 0.3, 0.4)
+        for seed, sign in enumerate((-1, 1, 1, -1))
+    ]
+    alone = mask_recovery.report([row for row in rows if row["density"] == 0.4])
+    assert "at densities 0.4, of 1" in "\n".join(alone.notes)
+    assert "at no density, of 4" in "\n".join(mask_recovery.report(rows).notes)
 
 
 def test_the_largest_gap_is_named():

@@ -84,3 +84,20 @@ def test_random_controls_replay_between_executions():
     right = answers(experiment, masked, 40, density=0.25).masks["body"]
     np.testing.assert_array_equal(left, right)
     assert len(np.unique(left, axis=0)) > 30
+
+
+def test_another_seed_draws_other_units_on_the_same_pictures():
+    experiment = training.prepare(tiny.config("random_topk"))
+    masked = compile_forward(experiment.trainer)
+    one, again, other = (
+        evaluate(
+            masked,
+            experiment.initial_state | dict(key=jax.random.key(seed)),
+            experiment.dataset.test,
+            batch_size=16,
+            density=0.25,
+        ).masks["body"]
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any(-1).mean() > 0.9
