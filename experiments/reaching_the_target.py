@@ -63,20 +63,22 @@ def sweep(add, size):
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
-    """What was spent; where scores were moved at the end, also what would have been."""
+    """What was spent, and what with scores moved at the end, or not, as the run did."""
     from dynsparse.training.audit import audit
-    from dynsparse.training.calibration import shifted
+    from dynsparse.training.calibration import at_target, shifted
 
     row = lambda answers, bill, end: dict(
         spent=bill.budget, accuracy=answers.accuracy, end=end
     )
     rows = [row(point.answers, point.bill, "") for point in points]
-    constraint = experiment.settings.budget_constraint
-    if constraint is None:
-        return rows
-    plain = shifted(experiment, state, 0.0)
-    before = audit(experiment, plain, experiment.dataset.test)
-    return [*rows, row(*before, ", not calibrated")]
+    settings, test = experiment.settings, experiment.dataset.test
+    if settings.budget_constraint is not None:
+        plain = shifted(experiment, state, 0.0)
+        rows.append(row(*audit(experiment, plain, test), ", not calibrated"))
+    for penalty in settings.penalties:
+        moved = at_target(experiment, state, penalty.target)
+        rows.append(row(*audit(experiment, moved, test), ", calibrated"))
+    return rows
 
 
 def report(rows: Sequence[Row]) -> Report:

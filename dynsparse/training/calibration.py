@@ -14,32 +14,48 @@ _HALVINGS = 16
 
 
 def calibrate(experiment: Experiment, state: State) -> State:
-    """Moves all scores by one number, so that the validation split spends the target.
+    """Brings a constrained training to its target, as `at_target` does.
 
     A price acts through what the network learns; when the learning rate has come to
-    zero nothing is learned, and what is left of the way is this. By bisection; gates
-    whose decisions do not depend on where the scores lie stay as they are.
+    zero nothing is learned, and what is left of the way is this.
 
     Args:
         experiment: With a `budget_constraint`; without, or where that asks for no
             calibration, nothing happens.
         state: After the last step.
-
-    Returns:
-        The state with the `ScoreShift` of every gate of a varying count set.
     """
     constraint = experiment.settings.budget_constraint
     if constraint is None or not constraint.calibrate:
         return state
+    return at_target(experiment, state, constraint.target, at_most=constraint.at_most)
+
+
+def at_target(
+    experiment: Experiment, state: State, target: float, *, at_most: bool = False
+) -> State:
+    """Moves all scores by one number, so that the validation split spends a target.
+
+    By bisection; gates whose decisions do not depend on where the scores lie stay as
+    they are.
+
+    Args:
+        experiment: What was trained.
+        state: After the last step.
+        target: Fraction of the dense MACs.
+        at_most: Whether to leave a state that spends less.
+
+    Returns:
+        The state with the `ScoreShift` of every gate of a varying count set.
+    """
     forward = compile_forward(experiment.trainer)
     split = experiment.dataset.validation
 
     def excess(shift: float) -> float:
         moved = shifted(experiment, state, shift)
         _, bill = audit(experiment, moved, split, forward=forward)
-        return bill.budget - constraint.target
+        return bill.budget - target
 
-    if constraint.at_most and excess(0.0) <= 0:
+    if at_most and excess(0.0) <= 0:
         return state
     low, high = -_FURTHEST, _FURTHEST
     if not excess(low) < 0 < excess(high):
