@@ -1,6 +1,8 @@
 """The ablations: what they look at in a run, and what their reports make of rows."""
 
+import itertools
 import math
+from types import SimpleNamespace
 
 import matplotlib.figure
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from dynsparse import training
 from dynsparse.launching import sweep
+from dynsparse.models.base import PatchGrid
 from dynsparse.training.curve import trace_curve
 from experiments import (
     any_budget,
@@ -108,6 +111,7 @@ FOUND = {
             recall=0.6 if trial.asked["method"] == "soft_topk" else 0.3,
             precision=0.5,
             random_recall=0.4,
+            fixed_recall=0.7,
             random_precision=0.3,
         )
         for density in mask_recovery.DENSITIES["small"]
@@ -161,22 +165,26 @@ def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
 
 def test_recovery_is_beside_chance():
     notes = "\n".join(reported(mask_recovery).notes)
-    above = "soft_topk: recall above that of random tokens at densities 0.2, 0.4, of 2"
-    assert above in notes
-    assert "magnitude: recall above that of random tokens at no density, of 2" in notes
+    above = (
+        "soft_topk: recall above that of random tokens at 0.2, 0.4 of 2, of the best "
+    )
+    assert above + "same ones for all pictures at no density of 2" in notes
+    assert "magnitude: recall above that of random tokens at no density of 2" in notes
 
 
 def test_recovery_by_chance_at_one_density_of_many_is_no_recovery():
     rows = [
         dict(density=density, method="random_topk", seed=seed, precision=0.3)
-        | dict(random_recall=0.5, accuracy=0.1)
+        | dict(random_recall=0.5, fixed_recall=0.5, accuracy=0.1)
         | dict(recall=0.5 + (0.001 * (seed + 1) if density == 0.4 else 0.01 * sign))
         for density in (0.1, 0.2, 0.3, 0.4)
         for seed, sign in enumerate((-1, 1, 1, -1))
     ]
     alone = mask_recovery.report([row for row in rows if row["density"] == 0.4])
-    assert "at densities 0.4, of 1" in "\n".join(alone.notes)
-    assert "at no density, of 4" in "\n".join(mask_recovery.report(rows).notes)
+    assert "random tokens at 0.4 of 1, of" in "\n".join(alone.notes)
+    assert "random tokens at no density of 4, of" in "\n".join(
+        mask_recovery.report(rows).notes
+    )
 
 
 def test_the_largest_gap_is_named():
@@ -250,3 +258,17 @@ def test_recovery_is_that_of_the_points(trained):
     (point,) = trained[2]
     assert row["recall"] == point.recovery.recall
     np.testing.assert_allclose(row["density"], point.density, atol=5e-4)
+
+
+def test_the_best_fixed_tokens_are_those_of_an_exhaustive_search():
+    rng = np.random.default_rng(0)
+    grid = PatchGrid(2, 3, 4)
+    pixels = rng.random((20, 2, 3)) < [[0.9, 0.5, 0.1], [0.2, 0.6, 0.3]]
+    pixels[:, 0, 0] = True  # no picture without any
+    split = SimpleNamespace(best_mask=pixels.repeat(4, 1).repeat(4, 2))
+    data = SimpleNamespace(train=split, test=split)
+    found = mask_recovery._fixed_recall(SimpleNamespace(dataset=data, grid=grid), 0.5)
+    true = pixels.reshape(20, 6)
+    recall = lambda some: np.mean(true[:, some].sum(1) / np.minimum(3, true.sum(1)))
+    best = max(recall(list(some)) for some in itertools.combinations(range(6), 3))
+    np.testing.assert_allclose(found, best)
