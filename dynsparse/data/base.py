@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -16,15 +17,30 @@ class Split:
         labels: In [0, num_classes).
         best_mask: Where the object truly is, if that is known.
         difficulty: In [0, 1], larger is harder, if that is known.
+        factors: What the difficulty is the mean of, by name, each in [0, 1].
     """
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int[np.ndarray, "n"]
     best_mask: Bool[np.ndarray, "n height width"] | None = None
     difficulty: Float[np.ndarray, "n"] | None = None
+    factors: Mapping[str, Float[np.ndarray, "n"]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, chosen: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Split":
+        """The pictures at some places, with all that is known of them."""
+        part = lambda array: None if array is None else array[chosen]
+        return Split(
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            best_mask=part(self.best_mask),
+            difficulty=part(self.difficulty),
+            factors={name: factor[chosen] for name, factor in self.factors.items()},
+        )
 
 
 class Dataset(abc.ABC):

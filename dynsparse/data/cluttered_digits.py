@@ -20,8 +20,9 @@ class ClutteredDigits(Dataset):
     digit of a training picture. The split does not depend on `seed`, which draws
     places, contrasts and clutter.
 
-    `best_mask` marks the square that holds the digit. `difficulty` is the mean of two
-    ranks in [0, 1]: share of the possible fragments, and lack of contrast.
+    `best_mask` marks the square that holds the digit. `difficulty` is the mean of its
+    `factors`: `clutter`, the share of the possible fragments, and `faintness`, the lack
+    of contrast.
 
     Args:
         num_train: Training pictures.
@@ -145,13 +146,16 @@ def _draw(
 
     best_mask = np.zeros(pictures.shape, bool)
     best_mask[_windows(np.arange(number), place, digit_size)] = True
-    clutter = fragments / max(max_fragments, 1)
-    faintness = (1 - contrast) / max(1 - min_contrast, 1e-6)
+    factors = dict(
+        clutter=(fragments / max(max_fragments, 1)).astype(np.float32),
+        faintness=(1 - contrast) / np.float32(max(1 - min_contrast, 1e-6)),
+    )
     return Split(
         images=np.rint(pictures * 255).astype(np.uint8)[..., None],
         labels=labels[chosen].astype(np.int32),
         best_mask=best_mask,
-        difficulty=((clutter + faintness) / 2).astype(np.float32),
+        difficulty=(factors["clutter"] + factors["faintness"]) / 2,
+        factors=factors,
     )
 
 

@@ -109,7 +109,5 @@ def _cut(path: str, train: Split, fraction: float, seed: int) -> tuple[Split, Sp
         )
     except ValueError as error:
         raise ValueError(f"{path}: cannot cut a validation split: {error}") from error
-    first, second = (
-        Split(images=train.images[part], labels=train.labels[part]) for part in parts
-    )
+    first, second = map(train.take, parts)
     return first, second

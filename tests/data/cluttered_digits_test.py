@@ -79,12 +79,30 @@ def test_pictures_show_the_digits_of_their_own_split_alone():
 
 def test_clutter_adds_ink_outside_and_difficulty_orders_it(dataset):
     test = dataset.test
-    assert ((test.difficulty >= 0) & (test.difficulty <= 1)).all()
+    for values in (test.difficulty, *test.factors.values()):
+        assert ((values >= 0) & (values <= 1)).all()
+    mean = np.mean(list(test.factors.values()), axis=0)
+    np.testing.assert_allclose(test.difficulty, mean, rtol=1e-6)
     outside = np.where(test.best_mask, 0, test.images[..., 0]).sum((1, 2))
     hard = test.difficulty > np.median(test.difficulty)
     assert outside[hard].mean() > 1.2 * outside[~hard].mean()
     inside = np.where(test.best_mask, test.images[..., 0], 0).max((1, 2))
     assert inside[hard].mean() < inside[~hard].mean()
+
+
+def test_a_part_keeps_all_that_is_known(dataset):
+    test, chosen = dataset.test, np.array([5, 2])
+    part = test.take(chosen)
+    assert len(part) == 2
+    for name in ("images", "labels", "best_mask", "difficulty"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(test, name)[chosen])
+    for name, values in part.factors.items():
+        np.testing.assert_array_equal(values, test.factors[name][chosen])
+    assert part.factors.keys() == {"clutter", "faintness"}
+    assert test.take(test.difficulty > 2).best_mask.shape == (
+        0,
+        *test.images.shape[1:3],
+    )
 
 
 def test_pictures_are_a_function_of_the_seed(dataset):

@@ -8,6 +8,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
+from configs import cluttered_digits
 from dynsparse import training
 from dynsparse.launching import sweep
 from dynsparse.models.base import PatchGrid
@@ -98,7 +99,8 @@ FOUND = {
     difficulty: lambda trial: [
         dict(
             pictures=pictures,
-            correlation=0.01 * trial.seed + 0.5 * (trial.asked["method"][0] == "g"),
+            clutter=0.01 * trial.seed + 0.5 * (trial.asked["method"][0] == "g"),
+            faintness=0.01 * (-1) ** trial.seed,
             budget=0.5,
             accuracy=0.9,
         )
@@ -159,8 +161,9 @@ def test_a_report_has_a_table_and_a_figure(module):
 
 def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
     notes = "\n".join(reported(difficulty).notes)
-    assert "gumbel_sigmoid, pictures as in training: follows difficulty (+0.5" in notes
-    assert "hard_concrete, pictures more clutter: not shown to follow" in notes
+    assert "gumbel_sigmoid: follows clutter, as in training (+0.5" in notes
+    assert "not shown to follow faintness, more clutter (+0.000, p = 1.000)" in notes
+    assert "hard_concrete: not shown to follow clutter, as in training" in notes
 
 
 def test_recovery_is_beside_chance():
@@ -228,10 +231,18 @@ def trained(tmp_path_factory):
 def test_difficulty_looks_at_pictures_with_more_clutter(trained):
     rows = difficulty.examine(*trained)
     assert [row["pictures"] for row in rows] == list(difficulty.PICTURES)
-    assert all(-1 <= row["correlation"] <= 1 for row in rows)
+    assert all(-1 <= row[name] <= 1 for row in rows for name in difficulty.FACTORS)
     (point,) = trained[2]
     np.testing.assert_allclose(rows[0]["accuracy"], point.answers.accuracy)
     np.testing.assert_allclose(rows[0]["budget"], point.bill.budget)
+
+
+def test_more_clutter_is_more_than_in_any_picture_of_training():
+    split = difficulty._beyond(300)
+    assert 0 < len(split) < 300
+    most = cluttered_digits.get_config().data.max_fragments
+    fragments = split.factors["clutter"] * most * difficulty.MORE
+    assert fragments.min() == most + 1
 
 
 def test_the_gap_is_training_less_evaluation(trained):

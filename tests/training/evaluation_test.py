@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.data import Split
 from dynsparse.training.evaluation import compile_forward, evaluate
 from tests.training import tiny
 
@@ -20,12 +19,8 @@ def masked(experiment):
     return compile_forward(experiment.trainer)
 
 
-def part(split, n):
-    return Split(images=split.images[:n], labels=split.labels[:n])
-
-
 def answers(experiment, forward, n, **arguments):
-    state, split = experiment.initial_state, part(experiment.dataset.test, n)
+    state, split = experiment.initial_state, experiment.dataset.test.take(np.arange(n))
     return evaluate(forward, state, split, batch_size=16, **arguments)
 
 
