@@ -10,7 +10,8 @@ construction. What would refute it: a target and a first price at which it does 
 a fixed weight that does as well at every target.
 
 At the end of a training by the controller, scores move by one number until validation
-pictures spend the target; what would have been spent without that is reported too.
+pictures spend the target. What would have been spent without that is reported too, and
+what fixed weights spend with it: then the accuracy is what tells them apart.
 Gumbel-sigmoid gates over the tokens of cluttered digits, soft top-k for the exact
 budget; what is spent is the bill of compact execution over the test pictures, as a
 fraction of the dense MACs.
@@ -30,6 +31,7 @@ PRICES = dict(small=(0.0, 5.0), full=(0.0, 1.0, 5.0))
 WEIGHTS = dict(small=(10.0,), full=(1.0, 10.0, 100.0))
 EXACT = "exact budget"
 CLOSE = 0.02  # of the target
+TRAINED, MOVED = "as trained", "moved to the target"
 OF = dict(spent=".4f", error="+.4f", accuracy=".4f")
 
 
@@ -63,91 +65,110 @@ def sweep(add, size):
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
-    """What was spent, and what with scores moved at the end, or not, as the run did."""
+    """What is spent as trained, and with scores moved to the target at the end."""
     from dynsparse.training.audit import audit
     from dynsparse.training.calibration import at_target, shifted
 
-    row = lambda answers, bill, end: dict(
-        spent=bill.budget, accuracy=answers.accuracy, end=end
+    row = lambda answers, bill, scores: dict(
+        spent=bill.budget, accuracy=answers.accuracy, scores=scores
     )
-    rows = [row(point.answers, point.bill, "") for point in points]
     settings, test = experiment.settings, experiment.dataset.test
-    if settings.budget_constraint is not None:
+    held = settings.budget_constraint is not None
+    found = MOVED if held else TRAINED
+    rows = [row(point.answers, point.bill, found) for point in points]
+    if held:
         plain = shifted(experiment, state, 0.0)
-        rows.append(row(*audit(experiment, plain, test), ", not calibrated"))
+        rows.append(row(*audit(experiment, plain, test), TRAINED))
     for penalty in settings.penalties:
         moved = at_target(experiment, state, penalty.target)
-        rows.append(row(*audit(experiment, moved, test), ", calibrated"))
+        rows.append(row(*audit(experiment, moved, test), MOVED))
     return rows
 
 
 def report(rows: Sequence[Row]) -> Report:
     """What was spent by arm and target, and how often it is close."""
     measured = _with_targets(rows)
-    by = ("arm", "target")
+    by = ("arm", "scores", "target")
     means = over_seeds(measured, by, list(OF))
-    notes = []
-    for arm in dict.fromkeys(row["arm"] for row in measured):
-        errors = [abs(row["error"]) for row in measured if row["arm"] == arm]
-        within = sum(error <= CLOSE for error in errors)
-        notes.append(
-            f"- {arm}: {within} of {len(errors)} runs within {CLOSE:.0%} of their "
-            f"target, the furthest {max(errors):.1%} off"
-        )
     return Report(
         rows=means,
         columns=[*by, *OF, "seeds"],
         table=means_in_words(means, by, OF),
         measured=measured,
-        notes=[*caution(rows), "\n".join(notes)],
+        notes=[*caution(rows), *_counts(measured)],
         figure=lambda figure: _draw(figure, means),
     )
 
 
 def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    named = [float(r["setting"].split()[1]) for r in rows if r["method"] != EXACT]
-    measured = []
-    for row in rows:
-        spent = row["spent"]
-        if row["method"] == EXACT:
-            target = min(named, key=lambda target: abs(target - spent))
-        else:
-            target = float(row["setting"].split()[1])
-        measured.append(
-            dict(
-                arm=row["method"] + row["end"],
-                target=target,
-                seed=row["seed"],
-                spent=spent,
-                error=spent / target - 1,
-                accuracy=row["accuracy"],
-            )
+    """The rows with their targets; those of the exact budget have them in order."""
+    exact = [row for row in rows if row["method"] == EXACT]
+    held = [row for row in rows if row["method"] != EXACT]
+    targets = [float(row["setting"].split()[1]) for row in held]
+    for seed in dict.fromkeys(row["seed"] for row in exact):
+        spent = [row for row in exact if row["seed"] == seed]
+        held += sorted(spent, key=lambda row: row["spent"])
+        targets += sorted(set(targets))
+    return [
+        dict(
+            arm=row["method"],
+            scores=row["scores"],
+            target=target,
+            seed=row["seed"],
+            spent=row["spent"],
+            error=row["spent"] / target - 1,
+            accuracy=row["accuracy"],
         )
-    return measured
+        for row, target in zip(held, targets, strict=True)
+    ]
+
+
+def _counts(measured: Sequence[Row]) -> list[str]:
+    """How many runs of each arm are close to their target, and where one is not."""
+    lines = []
+    for arm, scores in dict.fromkeys((row["arm"], row["scores"]) for row in measured):
+        some = [r for r in measured if (r["arm"], r["scores"]) == (arm, scores)]
+        errors = [abs(row["error"]) for row in some]
+        within = sum(error <= CLOSE for error in errors)
+        line = (
+            f"- {arm}, scores {scores}: {within} of {len(errors)} runs within "
+            f"{CLOSE:.0%} of their target, the furthest {max(errors):.1%} off"
+        )
+        missed = sorted({row["target"] for row in some if abs(row["error"]) > CLOSE})
+        if missed:
+            line += f"; misses at {', '.join(f'{target:g}' for target in missed)}"
+        lines.append(line)
+    return ["\n".join(lines)]
 
 
 def _draw(figure, means: Sequence[Row]):
-    axes = figure.subplots()
     arms = list(dict.fromkeys(row["arm"] for row in means))
     targets = sorted({row["target"] for row in means})
     looks = strokes(arms, [EXACT])
-    axes.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
-    for index, arm in enumerate(arms):
-        some = [row for row in means if row["arm"] == arm]
-        spread = 0.6 * (index / max(len(arms) - 1, 1) - 0.5)
-        axes.errorbar(
-            [targets.index(row["target"]) + spread for row in some],
-            [100 * row["error_mean"] for row in some],
-            yerr=[100 * row["error_half"] for row in some],
-            color=looks[arm].color,
-            fmt=looks[arm].marker,
-            capsize=3,
-            label=arm,
-        )
-    axes.set_xticks(range(len(targets)), [f"{target:g}" for target in targets])
-    axes.set(xlabel="target, of the dense MACs", ylabel="spent less target, % of it")
-    axes.grid(axis="y", alpha=0.25)
-    figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    figure.set_size_inches(12, 5)
+    left, right = figure.subplots(1, 2)
+    left.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
+    for axes, name, scores in ((left, "error", TRAINED), (right, "accuracy", MOVED)):
+        for index, arm in enumerate(arms):
+            some = [row for row in means if row["arm"] == arm]
+            some = [row for row in some if row["scores"] == scores or arm == EXACT]
+            spread = 0.6 * (index / max(len(arms) - 1, 1) - 0.5)
+            axes.errorbar(
+                [targets.index(row["target"]) + spread for row in some],
+                [100 * row[f"{name}_mean"] for row in some],
+                yerr=[100 * row[f"{name}_half"] for row in some],
+                color=looks[arm].color,
+                fmt=looks[arm].marker,
+                capsize=3,
+                label=arm,
+            )
+        axes.set_xticks(range(len(targets)), [f"{target:g}" for target in targets])
+        axes.set_xlabel("target, of the dense MACs")
+        axes.grid(axis="y", alpha=0.25)
+    left.set(ylabel="spent less target, % of it", title=f"Scores {TRAINED}")
+    right.set(ylabel="test accuracy, %", title=f"Scores {MOVED}")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
 
 
 if __name__ == "__main__":

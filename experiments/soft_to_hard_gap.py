@@ -3,22 +3,35 @@
     python launch.py --sweep=experiments/soft_to_hard_gap.py:full --workdir=DIR
 
 Claim: gates that are hard in training, without noise, have no gap between training and
-evaluation; soft samples have a large one, which a falling temperature closes; and hard
-samples with Gumbel noise have a small one but lose accuracy where the temperature is
-low (Kim, 2026, arXiv:2603.14157, for logic gates, where it is 47 points). What would
-refute it: a gap of the soft samples that is not above that of the hard ones, or no loss
-of accuracy from the highest temperature to the lowest, over seeds.
+evaluation; soft samples have a large one; and hard samples with Gumbel noise have a
+small one but lose accuracy where the temperature is low (Kim, 2026, arXiv:2603.14157:
+Hard-ST, Soft-Gumbel and Gumbel-ST, for logic gates, where that loss is 47 points). What
+would refute it: a temperature at which the gap of the soft samples is not above that of
+the hard ones, or no loss of accuracy of the hard ones from temperature 1 to the lowest,
+over seeds.
 
 Tokens of `conv_vit` on cluttered digits, held at half of the dense MACs. The gap is the
 accuracy with the noise and the soft masks of training less that without, both of the
-trained network on the test pictures.
+network as it was trained, on the test pictures. Accuracy and budget are those of the
+run: with its scores moved at the end until validation pictures spend the target, which
+is another decision where the gap is one of the budget; `spent` is without that. Soft
+masks without noise (Soft-Mix) have no gate here; a falling temperature, the usual
+remedy, is beside the constant ones.
 """
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row, means_in_words, over_seeds, strokes
+from dynsparse.reports import (
+    Report,
+    Row,
+    holm,
+    means_in_words,
+    over_seeds,
+    paired_difference,
+    strokes,
+)
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits, pi_controller
 
@@ -28,9 +41,18 @@ ESTIMATORS = {
     "gumbel_sigmoid": "hard samples",
     "binary_concrete": "soft samples",
 }
+HARD, SOFT = "gumbel_sigmoid", "binary_concrete"
 TEMPERATURES = dict(small=(0.1, 1.0), full=(0.1, 0.3, 1.0, 3.0))
 FALLING = "1 to 0.1"  # over the first 0.8 of the run
-OF = dict(gap="+.4f", training=".4f", accuracy=".4f", budget=".3f")
+LOW, USUAL = "temperature 0.1", "temperature 1"
+OF = dict(
+    gap="+.4f",
+    training=".4f",
+    evaluation=".4f",
+    spent=".3f",
+    accuracy=".4f",
+    budget=".3f",
+)
 
 
 def sweep(add, size):
@@ -40,7 +62,7 @@ def sweep(add, size):
     for seed in SEEDS[size]:
         for method in ESTIMATORS:
             for name, (start, end) in {**constant, FALLING: (1.0, 0.1)}.items():
-                if size == "small" and name == FALLING and method != "binary_concrete":
+                if size == "small" and name == FALLING and method != SOFT:
                     continue
                 run(
                     method,
@@ -54,36 +76,68 @@ def sweep(add, size):
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
-    """The accuracy as in training, beside that of evaluation."""
+    """The accuracy as in training, beside those of evaluation."""
     from dynsparse.training.audit import audit
+    from dynsparse.training.calibration import shifted
     from dynsparse.training.evaluation import compile_forward
 
+    test, trained = experiment.dataset.test, shifted(experiment, state, 0.0)
     noisy = compile_forward(experiment.trainer, noise=True)
-    answers, _ = audit(experiment, state, experiment.dataset.test, forward=noisy)
+    as_trained, _ = audit(experiment, trained, test, forward=noisy)
+    evaluated, bill = audit(experiment, trained, test)
     (point,) = points
-    training, accuracy = answers.accuracy, point.answers.accuracy
-    gap = training - accuracy
-    budget = point.bill.budget
-    return [dict(training=training, accuracy=accuracy, gap=gap, budget=budget)]
+    return [
+        dict(
+            gap=as_trained.accuracy - evaluated.accuracy,
+            training=as_trained.accuracy,
+            evaluation=evaluated.accuracy,
+            spent=bill.budget,
+            accuracy=point.answers.accuracy,
+            budget=point.bill.budget,
+        )
+    ]
 
 
 def report(rows: Sequence[Row]) -> Report:
     """Gap and accuracy by estimator and temperature."""
     by = ("method", "setting")
     means = over_seeds(rows, by, list(OF))
-    worst = max(means, key=lambda row: row["gap_mean"])
-    note = (
-        f"The largest gap is that of {worst['method']} ({ESTIMATORS[worst['method']]}) "
-        f"at {worst['setting']}: {100 * worst['gap_mean']:+.2f} points."
-    )
     return Report(
         rows=means,
         columns=[*by, *OF, "seeds"],
         table=means_in_words(means, by, OF),
         measured=rows,
-        notes=[*caution(rows), note],
+        notes=[*caution(rows), *_verdicts(rows)],
         figure=lambda figure: _draw(figure, means),
     )
+
+
+def _verdicts(rows: Sequence[Row]) -> list[str]:
+    """Both halves of the claim, paired by seed, in points."""
+    by_seed = lambda name, method, setting: {
+        row["seed"]: 100 * row[name]
+        for row in rows
+        if row["method"] == method and row["setting"] == setting
+    }
+    shared = dict.fromkeys(row["setting"] for row in rows if row["method"] == HARD)
+    differences = {
+        f"gap of soft samples over that of hard ones at {setting}": paired_difference(
+            by_seed("gap", SOFT, setting), by_seed("gap", HARD, setting)
+        )
+        for setting in shared
+    }
+    for method, words in ESTIMATORS.items():
+        name = f"accuracy of {method} ({words}) at {USUAL} over that at {LOW}"
+        differences[name] = paired_difference(
+            by_seed("accuracy", method, USUAL), by_seed("accuracy", method, LOW)
+        )
+    corrected = holm([found.p for found in differences.values()])
+    lines = [
+        f"- {name}: {found.mean:+.2f} points (± {found.half:.2f}, p = {p:.3f}): "
+        + ("shown" if p < 0.05 and found.mean > 0 else "not shown")
+        for (name, found), p in zip(differences.items(), corrected, strict=True)
+    ]
+    return ["\n".join(lines), "p of the paired t test, corrected by Holm over these."]
 
 
 def _draw(figure, means: Sequence[Row]):

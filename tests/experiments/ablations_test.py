@@ -12,6 +12,7 @@ from configs import cluttered_digits
 from dynsparse import training
 from dynsparse.launching import sweep
 from dynsparse.models.base import PatchGrid
+from dynsparse.training.calibration import shifted
 from dynsparse.training.curve import trace_curve
 from experiments import (
     any_budget,
@@ -85,13 +86,16 @@ class Made:
 
 def spent(trial):
     """As `examine` of reaching_the_target, worse without calibration."""
+    then, now = reaching_the_target.TRAINED, reaching_the_target.MOVED
+    if trial.config["budget_constraint"] is None:
+        now = then
     rows = [
-        dict(spent=point["budget"], accuracy=point["accuracy"], end="")
+        dict(spent=point["budget"], accuracy=point["accuracy"], scores=now)
         for point in curve(trial)
     ]
-    if trial.config["budget_constraint"] is None:
+    if now == then:
         return rows
-    return [*rows, rows[0] | dict(spent=1.1 * rows[0]["spent"], end=", not calibrated")]
+    return [*rows, rows[0] | dict(spent=1.1 * rows[0]["spent"], scores=then)]
 
 
 FOUND = {
@@ -121,7 +125,9 @@ FOUND = {
     soft_to_hard_gap: lambda trial: [
         dict(
             training=0.9,
-            accuracy=0.8 if trial.asked["method"] == "binary_concrete" else 0.9,
+            evaluation=0.9,
+            spent=0.6,
+            accuracy=0.9 - 0.1 * (trial.asked["setting"] == soft_to_hard_gap.LOW),
             gap=0.1 if trial.asked["method"] == "binary_concrete" else 0.0,
             budget=0.5,
         )
@@ -190,19 +196,23 @@ def test_recovery_by_chance_at_one_density_of_many_is_no_recovery():
     )
 
 
-def test_the_largest_gap_is_named():
-    note = reported(soft_to_hard_gap).notes[-1]
-    assert "binary_concrete (soft samples)" in note
-    assert "+10.00 points" in note
+def test_gaps_and_losses_are_differences_by_seed():
+    notes = "\n".join(reported(soft_to_hard_gap).notes)
+    gap = "gap of soft samples over that of hard ones at temperature 1: +10.00 points"
+    assert f"{gap} (± 0.00, p = 0.000): shown" in notes
+    loss = "(hard samples) at temperature 1 over that at temperature 0.1: +10.00"
+    assert loss in notes
 
 
 def test_targets_are_met_within_two_percent_or_not():
     (lines,) = reported(reaching_the_target).notes[1:]
-    assert "- PI, first price 0: 6 of 6 runs within 2% of their target" in lines
-    assert "- PI, first price 0, not calibrated: 0 of 6 runs within 2% of" in lines
-    assert "- weight 10: 0 of 6 runs within 2% of" in lines
-    assert "the furthest 10.0% off" in lines
-    assert "- exact budget: 6 of 6 runs within 2% of" in lines
+    of = "6 runs within 2% of their target, the furthest"
+    moved = "- PI, first price 0, scores moved to the target: 6"
+    assert f"{moved} of {of} 0.2% off\n" in lines
+    assert f"- PI, first price 0, scores as trained: 0 of {of} 10.2% off" in lines
+    assert f"- weight 10, scores as trained: 0 of {of} 10.0% off" in lines
+    assert "10.0% off; misses at 0.35, 0.55" in lines
+    assert f"- exact budget, scores as trained: 6 of {of}" in lines
 
 
 def test_differences_are_paired_by_seed():
@@ -248,8 +258,14 @@ def test_more_clutter_is_more_than_in_any_picture_of_training():
 def test_the_gap_is_training_less_evaluation(trained):
     (row,) = soft_to_hard_gap.examine(*trained)
     (point,) = trained[2]
-    assert row["accuracy"] == point.answers.accuracy
-    np.testing.assert_allclose(row["gap"], row["training"] - row["accuracy"])
+    assert (row["accuracy"], row["budget"]) == (
+        point.answers.accuracy,
+        point.bill.budget,
+    )
+    np.testing.assert_allclose(row["gap"], row["training"] - row["evaluation"])
+    moved = shifted(trained[0], trained[1], 3.0)
+    (again,) = soft_to_hard_gap.examine(trained[0], moved, trained[2])
+    assert again == row  # as trained, wherever the scores are
 
 
 def test_without_calibration_something_else_is_spent(tmp_path):
@@ -259,7 +275,8 @@ def test_without_calibration_something_else_is_spent(tmp_path):
     state = training.train(experiment, tmp_path)
     points = trace_curve(experiment, state, experiment.dataset.test)
     now, before = reaching_the_target.examine(experiment, state, points)
-    assert (now["end"], before["end"]) == ("", ", not calibrated")
+    assert now["scores"] == reaching_the_target.MOVED
+    assert before["scores"] == reaching_the_target.TRAINED
     assert now["spent"] == points[0].bill.budget
     assert abs(before["spent"] - 0.4) > abs(now["spent"] - 0.4)
 
