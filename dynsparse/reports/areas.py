@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dynsparse.reports.chance import mean_interval
 from dynsparse.reports.markup import Row, markdown_table, with_half
-from dynsparse.reports.points import Cost, Point, by_method, curves
+from dynsparse.reports.points import Cost, Point, curves
 from dynsparse.reports.tradeoff import area, common_range
 
 _OF = dict(macs="FLOPs", time="time of a batch")
@@ -20,10 +20,9 @@ def areas(points: Sequence[Point], cost: Cost = "macs") -> list[str]:
         points: Of all methods.
         cost: What accuracy is against; MACs and FLOPs have the same areas.
     """
-    found = {method: curves(some, cost) for method, some in by_method(points).items()}
     found = {
         method: seeds
-        for method, seeds in found.items()
+        for method, seeds in curves(points, cost).items()
         if min(map(len, seeds.values())) > 1
     }
     over = common_range([curve for seeds in found.values() for curve in seeds.values()])

@@ -88,9 +88,9 @@ def _numbers(point: Point, verdict: Verdict | None, on_front: bool) -> dict[str,
         baseline=verdict and verdict.baseline,
         difference_mean=difference and difference.mean,
         difference_half=difference and difference.half,
-        pairs=difference and difference.number,
         p=difference and difference.p,
         p_holm=verdict and verdict.corrected_p,
+        absent=verdict and " ".join(verdict.absent),
         pareto=on_front,
     )
 
