@@ -11,7 +11,11 @@ NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which n
     0.35: dict(width=24, mlp_width=72),
     0.55: dict(width=33, mlp_width=96),
     0.75: dict(width=39, mlp_width=120),
+    0.9: dict(width=45, mlp_width=136),
 }
+DENSE_BUDGETS: Mapping[str, Collection[float]] = dict(
+    small=(0.35, 0.55), full=tuple(NARROWER)
+)
 _QUICK = {
     "train.num_steps": 60,
     "train.eval_every": 60,
@@ -52,9 +56,18 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
     return run
 
 
-def narrower(budget: float) -> dict[str, int]:
-    """Changes that make the dense network of `digits` cost a budget."""
-    return {f"model__{key}": value for key, value in NARROWER[budget].items()}
+def add_dense(run: Add, size: str, seed: int):
+    """Adds the dense network, "whole", and the narrower ones, "whole, BUDGET".
+
+    Args:
+        run: As `digits` returns it.
+        size: Of the sweep.
+        seed: Of the runs.
+    """
+    run("dense", "dense", "whole", seed)
+    for budget in DENSE_BUDGETS[size]:
+        widths = {f"model__{key}": value for key, value in NARROWER[budget].items()}
+        run("narrower", "dense", f"whole, {budget:g}", seed, **widths)
 
 
 def pi_controller(target: float) -> dict[str, float]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from dynsparse.reports import Report, Row, compare_methods
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower, pi_controller
+from experiments.digits import SEEDS, add_dense, caution, digits, pi_controller
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 BASELINES = ("random_topk", "static")
@@ -60,12 +60,11 @@ def sweep(add, size):
     asked = {"evaluation.densities": (), "evaluation.budgets": budgets}
     run = digits(add, size, asked)
     for seed in SEEDS[size]:
-        run("dense", "dense", "whole", seed)
+        add_dense(run, size, seed)
         for name in (*BASELINES, *WITH_DENSITY[size]):
             run(name, name, "any budget", seed)
         for budget in budgets:
             setting = f"budget {budget:g}"
-            run("narrower", "dense", setting, seed, **narrower(budget))
             for name in VARYING[size]:
                 argument = f"{name},,pi_controller"
                 run(name, argument, setting, seed, **pi_controller(budget))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from dynsparse.reports import Report, Row, areas, compare_methods, read_points
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower, pi_controller
+from experiments.digits import SEEDS, add_dense, caution, digits, pi_controller
 
 UNITS = dict(
     small=("tokens", "bypass", "neurons"),
@@ -34,10 +34,9 @@ def sweep(add, size):
     asked = {"evaluation.densities": DENSITIES[size], "evaluation.budgets": ()}
     run = digits(add, size, asked)
     for seed in SEEDS[size]:
-        run("dense", "dense", "whole", seed)
+        add_dense(run, size, seed)
         for budget in BUDGETS[size]:
             setting = f"budget {budget:g}"
-            run("narrower", "dense", setting, seed, **narrower(budget))
             blocks = dict(model__granularity="blocks") | pi_controller(budget)
             run("blocks", "gumbel_sigmoid,,pi_controller", setting, seed, **blocks)
         for unit in UNITS[size]:

@@ -21,16 +21,15 @@ from experiments.alone import run_alone
 from experiments.digits import (
     SEEDS,
     Add,
+    add_dense,
     caution,
     digits,
-    narrower,
     pi_controller,
 )
 
 UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
 DENSITIES = (0.25, 0.35, 0.6, 0.8)  # of any-budget models
-WHOLE = "whole"
 STATIC = dict(name="static")
 BASELINES = {
     "dense": "dense network",
@@ -46,9 +45,7 @@ def sweep(add, size):
         add, size, {"evaluation.densities": DENSITIES, "evaluation.budgets": ()}
     )
     for seed in SEEDS[size]:
-        run("dense", "dense", WHOLE, seed)
-        for budget in BUDGETS[size]:
-            run("narrower", "dense", f"{WHOLE}, {budget:g}", seed, **narrower(budget))
+        add_dense(run, size, seed)
         for unit in UNITS[size]:
             if unit == "blocks":
                 _add_blocks(run, BUDGETS[size], seed)
@@ -76,7 +73,7 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
 def report(rows: Sequence[Row]) -> Report:
     """A comparison per unit."""
     unit_of = lambda row: row["setting"].split(",")[0]
-    unit_or_none = lambda row: None if unit_of(row) == WHOLE else unit_of(row)
+    unit_or_none = lambda row: None if unit_of(row) == "whole" else unit_of(row)
     return compare_in_groups(
         rows, unit_or_none, by="unit", baselines=BASELINES, notes=caution(rows)
     )

@@ -1,4 +1,4 @@
-"""The comparison of gates asks for what it says."""
+"""The comparisons of methods ask for what they say."""
 
 import jax
 import numpy as np
@@ -8,6 +8,13 @@ from configs import cluttered_digits
 from dynsparse import models
 from dynsparse.launching import sweep
 from experiments import digits
+
+COMPARISONS = (
+    "gate_comparison",
+    "granularity",
+    "per_input_or_static",
+    "token_choice",
+)
 
 
 @pytest.mark.parametrize("budget", digits.NARROWER)
@@ -29,3 +36,15 @@ def test_a_small_sweep_is_small():
     assert len({trial.asked["method"] for trial in trials}) <= 8
     assert len({trial.asked["seed"] for trial in trials}) == 3
     assert len({trial.name for trial in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_dense_networks_of_every_width_run_in_every_seed(name):
+    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    widths = {48, *(widths["width"] for widths in digits.NARROWER.values())}
+    found = {
+        (trial.config["model"]["width"], trial.asked["seed"])
+        for trial in trials
+        if trial.config["gate"]["name"] == "dense"
+    }
+    assert found >= {(width, seed) for width in widths for seed in range(5)}
