@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 
 from dynsparse.reports.chance import Difference, holm, paired_difference
-from dynsparse.reports.points import DENSE, BySeed, Point, curves
+from dynsparse.reports.points import DENSE, BySeed, Point, by_method, curves
 from dynsparse.reports.tradeoff import Curve, value_at
 
 
@@ -16,7 +16,7 @@ class Verdict:
     Attributes:
         baseline: Its method.
         difference: Accuracy of the point less that of the baseline, by seed.
-        corrected_p: Of the difference, by Holm over all the verdicts of a report.
+        corrected_p: Of the difference, by Holm over the points of its method.
         absent: Baselines of the sweep that lack these MACs in a seed of the point, and
             that it was not compared with; never the dense network, which is one point.
     """
@@ -40,7 +40,8 @@ def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Ve
     Each seed's baseline is read at the MACs that the same seed of the point spends, by
     linear interpolation of that seed's curve, never beyond its ends. Of the baselines
     that have a value in every seed of the point, the best is the one of the highest
-    mean accuracy there: chosen with hindsight, against the method.
+    mean accuracy there: chosen with hindsight, against the method. Each method is a
+    question of its own: p is corrected over its points, not over those of others.
 
     Args:
         points: Of all methods.
@@ -52,12 +53,18 @@ def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Ve
     rivals = {
         name: seeds for name, seeds in curves(points).items() if name in baselines
     }
-    read = {
-        point: values
-        for point in points
-        if point.method not in baselines and (values := _at_equal_macs(point, rivals))
-    }
-    best = {point: _most_accurate(values) for point, values in read.items()}
+    verdicts: dict[Point, Verdict] = {}
+    for method, found in by_method(points).items():
+        if method not in baselines:
+            verdicts |= _judge_method(found, rivals)
+    return verdicts
+
+
+def _judge_method(
+    points: Sequence[Point], rivals: Mapping[str, Mapping[int, Curve]]
+) -> dict[Point, Verdict]:
+    read = {point: _at_equal_macs(point, rivals) for point in points}
+    best = {point: _most_accurate(values) for point, values in read.items() if values}
     differences = [
         paired_difference(point.accuracy, read[point][name])
         for point, name in best.items()

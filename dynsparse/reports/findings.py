@@ -59,13 +59,16 @@ def _claim(
     judged = sum(map(len, places.values()))
     if not judged:
         return f"- {method}: no baseline at equal MACs, nothing to judge."
-    holds = "does not hold"
-    if places["better"]:
-        holds = "holds" if len(places["better"]) == judged else "holds in part"
     parts = [f"{word} at {', '.join(at)}" for word, at in places.items() if at]
     if alone:
         parts.append(f"no baseline at {', '.join(alone)}")
-    return f"- {method}: {holds} ({'; '.join(parts)})."
+    return f"- {method}: {_holds(places)} ({'; '.join(parts)})."
+
+
+def _holds(places: Mapping[str, Sequence[str]]) -> str:
+    if not places["better"]:
+        return "does not hold" if places["worse"] else "not shown"
+    return "holds in part" if places["worse"] or places["undecided"] else "holds"
 
 
 def _place(point: Point, absent: Sequence[str]) -> str:
@@ -80,8 +83,9 @@ def _reading(points: Sequence[Point]) -> list[str]:
         f"Mean ± half of Student's 95 % interval over {seeds} seeds a point; the "
         f"difference is paired by seed with the best baseline that has these MACs in "
         f"every seed of the point (others are not there), read between its points; p "
-        f"of the paired t test, corrected by Holm over the table, decided below 5 %. "
-        f"★: on the Pareto front of mean accuracy and MACs."
+        f"of the paired t test, corrected by Holm over the points of a method, each "
+        f"method being a question of its own, decided below 5 %. ★: on the Pareto "
+        f"front of mean accuracy and MACs."
     ]
     if sizes[0] == 1:
         paragraphs.append("A point with one seed has no interval and decides nothing.")

@@ -1,6 +1,7 @@
 """Verdicts at equal MACs in closed form: what is compared and what not."""
 
 import numpy as np
+import pytest
 
 from dynsparse.reports.equal_macs import judge
 from dynsparse.reports.findings import findings
@@ -70,6 +71,25 @@ def test_a_baseline_that_does_not_reach_the_macs_is_named():
 def test_points_without_any_baseline_are_named():
     both = rows("method", [(0.75, 0.8), (0.3, 0.7)])
     assert "; no baseline at 0.30)" in claim(DENSE, both, rows("weak", WEAK))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "word"),
+    [
+        ((0.1, 0.1), "holds (better at 0.75, 0.60)"),
+        ((0.1, None), "holds in part (better at 0.75; undecided at 0.60)"),
+        ((0.1, -0.1), "holds in part (better at 0.75; worse at 0.60)"),
+        ((None, -0.1), "does not hold (worse at 0.60; undecided at 0.75)"),
+        ((None, None), "not shown (undecided at 0.75, 0.60)"),
+    ],
+)
+def test_what_is_undecided_is_not_shown(gaps, word):
+    flat = rows("strong", [(0.5, 0.7), (0.9, 0.7)])
+    points = rows("method", [(0.75, 0.7 + (gaps[0] or 0)), (0.6, 0.7 + (gaps[1] or 0))])
+    for row, gap in zip(points, gaps * len(SEEDS), strict=True):
+        noise = (0.001, -0.001, 0.0)[row["seed"]]
+        row["accuracy"] += noise if gap else 10 * noise
+    assert f"- method: {word}." in claim(DENSE, flat, points)
 
 
 NARROWER = rows("narrower", [(0.5, 0.5)], size=0.5)
