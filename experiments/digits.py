@@ -16,6 +16,7 @@ NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which n
 DENSE_BUDGETS: Mapping[str, Collection[float]] = dict(
     small=(0.35, 0.55), full=tuple(NARROWER)
 )
+EIGHTHS = tuple(number / 8 for number in range(8, 0, -1))  # all that parts can be
 _QUICK = {
     "train.num_steps": 60,
     "train.eval_every": 60,
@@ -68,6 +69,15 @@ def add_dense(run: Add, size: str, seed: int):
     for budget in DENSE_BUDGETS[size]:
         widths = {f"model__{key}": value for key, value in NARROWER[budget].items()}
         run("narrower", "dense", f"whole, {budget:g}", seed, **widths)
+
+
+def finely(size: str) -> dict[str, Any]:
+    """Changes that evaluate a baseline of any budget at every eighth; none if small.
+
+    Between its points a baseline is read by a line, below a curve that is concave: the
+    fewer they are, the more that favours what is compared. They cost no training.
+    """
+    return dict(evaluation__densities=EIGHTHS) if size == "full" else {}
 
 
 def pi_controller(target: float) -> dict[str, float]:

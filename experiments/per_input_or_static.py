@@ -24,12 +24,13 @@ from experiments.digits import (
     add_dense,
     caution,
     digits,
+    finely,
     pi_controller,
 )
 
 UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
-DENSITIES = (0.25, 0.35, 0.6, 0.8)  # of any-budget models
+DENSITIES = (0.25, 0.375, 0.625, 0.75)  # of any-budget models
 STATIC = dict(name="static")
 BASELINES = {
     "dense": "dense network",
@@ -50,14 +51,14 @@ def sweep(add, size):
             if unit == "blocks":
                 _add_blocks(run, BUDGETS[size], seed)
             else:
-                _add_units(run, unit, seed)
+                _add_units(run, unit, size, seed)
 
 
-def _add_units(run: Add, unit: str, seed: int):
-    for arm, method in dict(
-        per_input="soft_topk", static="static", random="random_topk"
-    ).items():
-        run(arm, method, unit, seed, model__granularity=unit)
+def _add_units(run: Add, unit: str, size: str, seed: int):
+    gated = dict(model__granularity=unit)
+    run("per_input", "soft_topk", unit, seed, **gated)
+    for arm, method in dict(static="static", random="random_topk").items():
+        run(arm, method, unit, seed, **gated, **finely(size))
 
 
 def _add_blocks(run: Add, budgets: Sequence[float], seed: int):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from dynsparse.reports import BASELINES, Report, Row, compare_methods
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, add_dense, caution, digits
+from experiments.digits import SEEDS, add_dense, caution, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 CONTROLS = ("random_topk", "magnitude", "evenly_spaced", "static")
@@ -31,8 +31,9 @@ def sweep(add, size):
     run = digits(add, size, {"evaluation.densities": (), "evaluation.budgets": budgets})
     for seed in SEEDS[size]:
         add_dense(run, size, seed)
-        for method in ("soft_topk", *CONTROLS):
-            run(method, method, "any budget", seed)
+        run("soft_topk", "soft_topk", "any budget", seed)
+        for method in CONTROLS:
+            run(method, method, "any budget", seed, **finely(size))
 
 
 def report(rows: Sequence[Row]) -> Report:
