@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from configs import cluttered_digits
-from dynsparse import models
+from dynsparse import gates, models, reports
 from dynsparse.launching import sweep
-from experiments import digits
+from experiments import digits, gate_comparison
 
 COMPARISONS = (
     "gate_comparison",
@@ -48,3 +48,25 @@ def test_dense_networks_of_every_width_run_in_every_seed(name):
         if trial.config["gate"]["name"] == "dense"
     }
     assert found >= {(width, seed) for width in widths for seed in range(5)}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_baselines_of_any_budget_have_every_eighth(name):
+    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    fixed = ("static", "random", "random_topk", "magnitude", "evenly_spaced")
+    for trial in trials:
+        gate = trial.config["gate"]["name"]
+        if trial.asked["method"] in fixed and gates.find(gate).count == "fixed":
+            assert trial.config["evaluation"]["densities"] == list(digits.EIGHTHS)
+
+
+def test_what_is_judged_learns_to_score_and_can_be_held_at_a_budget():
+    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("full")
+    named = {*reports.BASELINES, *gate_comparison.NAMES}
+    judged = [trial for trial in trials if trial.asked["method"] not in named]
+    for config in (trial.config for trial in judged):
+        gate = gates.find(config["gate"]["name"])
+        assert gate.count == "varying" or "density" in config["gate"]
+        assert gate is not gates.find("hard_topk")
+    assert len({trial.asked["method"] for trial in judged}) == 18
+    assert len(trials) == 260
