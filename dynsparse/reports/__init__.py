@@ -1,6 +1,6 @@
 """Tables and figures from the files that runs wrote; imports no jax, runs nothing."""
 
-from dynsparse.reports.areas import areas
+from dynsparse.reports.areas import area_differences, areas
 from dynsparse.reports.board import write_board
 from dynsparse.reports.chance import (
     Difference,
@@ -33,6 +33,7 @@ __all__ = [
     "Report",
     "Row",
     "area",
+    "area_differences",
     "areas",
     "common_origin",
     "common_range",

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from dynsparse.reports.chance import Difference, holm, paired_difference
+from dynsparse.reports.chance import Difference, decide, holm, paired_difference
 from dynsparse.reports.points import DENSE, BySeed, Point, by_method, curves
 from dynsparse.reports.tradeoff import Curve, value_at
 
@@ -28,10 +28,8 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """Returns better, worse or undecided: decided where the p is under 5 %."""
-        if not self.corrected_p < 0.05:  # nan decides nothing
-            return "undecided"
-        return "better" if self.difference.mean > 0 else "worse"
+        """Returns better, worse or undecided."""
+        return decide(self.difference.mean, self.corrected_p)
 
 
 def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Verdict]:

@@ -185,6 +185,13 @@ def test_the_largest_gap_is_named():
     assert "+10.00 points" in note
 
 
+def test_tokens_are_compared_with_each_unit_by_macs_and_by_time():
+    notes = "\n".join(reported(granularity).notes)
+    for unit in ("bypass", "neurons", "blocks"):
+        assert notes.count(f"- against {unit} over ") == 2
+    assert notes.count("- against heads: nothing in common") == 2  # none if small
+
+
 def test_targets_are_met_within_two_percent_or_not():
     (lines,) = reported(reaching_the_target).notes[1:]
     assert "- PI, first price 0: 6 of 6 runs within 2% of their target" in lines
