@@ -14,7 +14,7 @@ from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import draw_kept
-from dynsparse.reports.markup import Row, latex_table, markdown_table
+from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
 from dynsparse.reports.over_seeds import means_in_words, over_seeds
 from dynsparse.reports.palette import strokes
@@ -59,6 +59,7 @@ __all__ = [
     "run_summary",
     "serving_table",
     "strokes",
+    "with_half",
     "write_board",
     "write_report",
 ]
