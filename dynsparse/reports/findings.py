@@ -85,7 +85,8 @@ def _reading(points: Sequence[Point]) -> list[str]:
         f"every seed of the point (others are not there), read between its points; p "
         f"of the paired t test, corrected by Holm over the points of a method, each "
         f"method being a question of its own, decided below 5 %. ★: on the Pareto "
-        f"front of mean accuracy and MACs."
+        f"front of mean accuracy and MACs. Intervals cover the seeds of training "
+        f"alone: data and test pictures are the same for all seeds."
     ]
     if sizes[0] == 1:
         paragraphs.append("A point with one seed has no interval and decides nothing.")

@@ -102,6 +102,7 @@ def test_notes_say_what_holds_what_is_missing_and_the_areas(sweep, report):
     assert "No static pruning (`static`) in this sweep." in text
     assert "No narrower dense network (`narrower`) in this sweep." in text
     assert "random gates" not in text
+    assert "the seeds of training alone" in text
     areas = []
     for seed in (0, 1, 2):
         rows = reports.read_curve(sweep / "soft_topk/any" / str(seed))[::-1]
