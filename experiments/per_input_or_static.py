@@ -10,7 +10,8 @@ best of these, over seeds, is not above 0.
 
 The same network, `conv_vit` on cluttered digits, gated by its tokens, by the neurons of
 its MLPs (soft top-k, one any-budget model each) or by its blocks (Gumbel-sigmoid, one
-model per budget). Static pruning is the same gate with scores that ignore the input.
+model per budget). Static pruning is the same gate with scores that ignore the input; of
+blocks it leaves a shallower dense network, and is that one, trained as such.
 """
 
 import sys
@@ -31,7 +32,8 @@ from experiments.digits import (
 UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
 DENSITIES = (0.25, 0.375, 0.625, 0.75)  # of any-budget models
-STATIC = dict(name="static")
+DEPTHS = (1, 2)  # of 3: all that static pruning of blocks can leave
+FLOOR = 0.133  # of the dense MACs: what no gate of blocks can close
 BASELINES = {
     "dense": "dense network",
     "random": "random gates",
@@ -66,9 +68,10 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
     for budget in budgets:
         setting, held = f"blocks, {budget:g}", blocks | pi_controller(budget)
         run("per_input", gate, setting, seed, **held)
-        run("static", gate, setting, seed, **held, scorer=STATIC)
-        chance = blocks | dict(gate__density=budget)
-        run("random", "random_bernoulli", setting, seed, **chance)
+        opened = round((budget - FLOOR) / (1 - FLOOR), 3)
+        run("random", "random_bernoulli", setting, seed, **blocks, gate__density=opened)
+    for depth in DEPTHS:
+        run("static", "dense", f"blocks, depth {depth}", seed, model__depth=depth)
 
 
 def report(rows: Sequence[Row]) -> Report:
