@@ -14,7 +14,7 @@ that of any budget; the accuracy is that of compact execution over the test pict
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports import (
@@ -25,6 +25,7 @@ from dynsparse.reports import (
     over_seeds,
     paired_difference,
     strokes,
+    with_half,
 )
 from experiments.alone import run_alone
 from experiments.digits import caution, digits
@@ -75,23 +76,16 @@ def report(rows: Sequence[Row]) -> Report:
     measured = [_named(row) for row in rows]
     by = ("network", "model", "density")
     means = over_seeds(measured, by, list(OF))
-    notes = caution(rows)
-    for network in dict.fromkeys(row["network"] for row in measured):
-        chosen = [row for row in measured if row["network"] == network]
-        lines = [f"{network}, any budget less one density, in points of accuracy:\n"]
-        for density, gap in differences(chosen).items():
-            interval = f"± {100 * gap.half:.2f}" if gap.number > 1 else "one seed"
-            lines.append(
-                f"- density {density:g}: {100 * gap.mean:+.2f} ({interval}), "
-                f"{_verdict(gap)}"
-            )
-        notes.append("\n".join(lines))
+    networks = {
+        network: [row for row in measured if row["network"] == network]
+        for network in dict.fromkeys(row["network"] for row in measured)
+    }
     return Report(
         rows=means,
         columns=[*by, *OF, "seeds"],
         table=means_in_words(means, by, OF),
         measured=measured,
-        notes=notes,
+        notes=_notes(networks),
         figure=lambda figure: _draw(figure, means),
     )
 
@@ -112,13 +106,34 @@ def differences(measured: Sequence[Row]) -> dict[float, Difference]:
     return found
 
 
+def _notes(networks: Mapping[str, Sequence[Row]]) -> list[str]:
+    """The verdicts of each network, and one over all."""
+    notes, words = [], []
+    for network, measured in networks.items():
+        few = caution(measured)
+        head = f"{network}, any budget less one density, in points of accuracy."
+        lines = [" ".join([head, *few]) + "\n"]
+        for density, gap in differences(measured).items():
+            words.append(_verdict(gap))
+            points = with_half(100 * gap.mean, 100 * gap.half, "+.2f")
+            lines.append(f"- density {density:g}: {points}, {words[-1]}")
+        notes.append("\n".join(lines))
+    shown, refuted = words.count("shown"), words.count("refuted")
+    overall = "refuted" if refuted else "shown" if shown == len(words) else "not shown"
+    return [
+        f"At most half a point less at every density: {overall}. Shown at {shown} of "
+        f"{len(words)}, where the 95 % interval lies above half a point less; refuted "
+        f"at {refuted}, where it lies below; not shown at the others. Each interval is "
+        f"that of one density, not corrected for their number.",
+        *notes,
+    ]
+
+
 def _verdict(gap: Difference) -> str:
-    if gap.mean < -ALLOWED:
-        return "NOT within the half point"
-    if gap.number == 1:
-        return "within the half point"
-    shown = gap.mean - gap.half >= -ALLOWED
-    return f"within the half point, its interval {'too' if shown else 'is not'}"
+    """Whether the interval lies above half a point less, below it, or around it."""
+    if gap.mean - gap.half > -ALLOWED:
+        return "shown"
+    return "refuted" if gap.mean + gap.half < -ALLOWED else "not shown"
 
 
 def _named(row: Row) -> dict[str, Any]:

@@ -11,7 +11,12 @@ NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which n
     0.35: dict(width=24, mlp_width=72),
     0.55: dict(width=33, mlp_width=96),
     0.75: dict(width=39, mlp_width=120),
+    0.9: dict(width=45, mlp_width=136),
 }
+DENSE_BUDGETS: Mapping[str, Collection[float]] = dict(
+    small=(0.35, 0.55), full=tuple(NARROWER)
+)
+EIGHTHS = tuple(number / 8 for number in range(8, 0, -1))  # all that parts can be
 _QUICK = {
     "train.num_steps": 60,
     "train.eval_every": 60,
@@ -20,7 +25,6 @@ _QUICK = {
     "data.num_test": 1_000,
     "evaluation.latency_repeats": 5,
 }
-_PROVES = "A small sweep: it proves the pipeline and makes no claim."
 
 Add = Callable[..., None]
 
@@ -52,9 +56,27 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
     return run
 
 
-def narrower(budget: float) -> dict[str, int]:
-    """Changes that make the dense network of `digits` cost a budget."""
-    return {f"model__{key}": value for key, value in NARROWER[budget].items()}
+def add_dense(run: Add, size: str, seed: int):
+    """Adds the dense network, "whole", and the narrower ones, "whole, BUDGET".
+
+    Args:
+        run: As `digits` returns it.
+        size: Of the sweep.
+        seed: Of the runs.
+    """
+    run("dense", "dense", "whole", seed)
+    for budget in DENSE_BUDGETS[size]:
+        widths = {f"model__{key}": value for key, value in NARROWER[budget].items()}
+        run("narrower", "dense", f"whole, {budget:g}", seed, **widths)
+
+
+def finely(size: str) -> dict[str, Any]:
+    """Changes that evaluate a baseline of any budget at every eighth; none if small.
+
+    Between its points a baseline is read by a line, below a curve that is concave: the
+    fewer they are, the more that favours what is compared. They cost no training.
+    """
+    return dict(evaluation__densities=EIGHTHS) if size == "full" else {}
 
 
 def pi_controller(target: float) -> dict[str, float]:
@@ -64,5 +86,7 @@ def pi_controller(target: float) -> dict[str, float]:
 
 def caution(rows: Collection[Row]) -> list[str]:
     """What the number of seeds keeps a report from saying: a note, or none."""
-    seeds = {row["seed"] for row in rows}
-    return [] if len(seeds) >= len(SEEDS["full"]) else [_PROVES]
+    enough = len(SEEDS["full"])
+    if len({row["seed"] for row in rows}) >= enough:
+        return []
+    return [f"Fewer than {enough} seeds: this proves the pipeline and makes no claim."]

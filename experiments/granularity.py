@@ -6,20 +6,29 @@ Claim: where the object fills a part of the picture, leaving out tokens is worth
 accuracy than leaving out blocks, heads or neurons, at equal MACs and at equal
 milliseconds (Rao et al., 2021, arXiv:2106.02034, report it for tokens against narrower
 networks). What would refute it: another unit with a higher area under either curve,
-outside both intervals.
+paired by seed, over the costs that both reach.
 
 The same network, `conv_vit` on cluttered digits, gated by one kind of unit: soft top-k,
 one any-budget model per unit and seed; blocks, which vary by example, by Gumbel-sigmoid
-gates, one model per budget. Times are those of batches of 64 in
-compact execution over those of the dense network in the same process.
+gates, one model per budget. Heads and neurons cannot close what tokens can, so that
+each unit is compared with them over a range of its own. Times are those of batches of
+64 in compact execution over those of the dense network in the same process, taking
+turns: another trial on the machine slows down both, but not every program alike, and
+`--jobs=1` gives the ratios of an idle machine.
 """
 
 import sys
 from collections.abc import Sequence
 
-from dynsparse.reports import Report, Row, areas, compare_methods, read_points
+from dynsparse.reports import (
+    Report,
+    Row,
+    area_differences,
+    compare_methods,
+    read_points,
+)
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower, pi_controller
+from experiments.digits import SEEDS, add_dense, caution, digits, pi_controller
 
 UNITS = dict(
     small=("tokens", "bypass", "neurons"),
@@ -34,10 +43,9 @@ def sweep(add, size):
     asked = {"evaluation.densities": DENSITIES[size], "evaluation.budgets": ()}
     run = digits(add, size, asked)
     for seed in SEEDS[size]:
-        run("dense", "dense", "whole", seed)
+        add_dense(run, size, seed)
         for budget in BUDGETS[size]:
             setting = f"budget {budget:g}"
-            run("narrower", "dense", setting, seed, **narrower(budget))
             blocks = dict(model__granularity="blocks") | pi_controller(budget)
             run("blocks", "gumbel_sigmoid,,pi_controller", setting, seed, **blocks)
         for unit in UNITS[size]:
@@ -46,8 +54,13 @@ def sweep(add, size):
 
 def report(rows: Sequence[Row]) -> Report:
     """The units side by side, by MACs and by time."""
-    by_time = areas(read_points(rows), "time")
-    return compare_methods(rows, notes=[*caution(rows), *by_time])
+    points, others = read_points(rows), (*UNITS["full"][1:], "blocks")
+    verdicts = [
+        words
+        for cost in ("macs", "time")
+        for words in area_differences(points, "tokens", others, cost)
+    ]
+    return compare_methods(rows, notes=[*caution(rows), *verdicts])
 
 
 if __name__ == "__main__":

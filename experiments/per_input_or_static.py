@@ -10,7 +10,8 @@ best of these, over seeds, is not above 0.
 
 The same network, `conv_vit` on cluttered digits, gated by its tokens, by the neurons of
 its MLPs (soft top-k, one any-budget model each) or by its blocks (Gumbel-sigmoid, one
-model per budget). Static pruning is the same gate with scores that ignore the input.
+model per budget). Static pruning is the same gate with scores that ignore the input; of
+blocks it leaves a shallower dense network, and is that one, trained as such.
 """
 
 import sys
@@ -21,17 +22,18 @@ from experiments.alone import run_alone
 from experiments.digits import (
     SEEDS,
     Add,
+    add_dense,
     caution,
     digits,
-    narrower,
+    finely,
     pi_controller,
 )
 
 UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
-DENSITIES = (0.25, 0.35, 0.6, 0.8)  # of any-budget models
-WHOLE = "whole"
-STATIC = dict(name="static")
+DENSITIES = (0.25, 0.375, 0.625, 0.75)  # of any-budget models
+DEPTHS = (1, 2)  # of 3: all that static pruning of blocks can leave
+FLOOR = 0.133  # of the dense MACs: what no gate of blocks can close
 BASELINES = {
     "dense": "dense network",
     "random": "random gates",
@@ -46,21 +48,19 @@ def sweep(add, size):
         add, size, {"evaluation.densities": DENSITIES, "evaluation.budgets": ()}
     )
     for seed in SEEDS[size]:
-        run("dense", "dense", WHOLE, seed)
-        for budget in BUDGETS[size]:
-            run("narrower", "dense", f"{WHOLE}, {budget:g}", seed, **narrower(budget))
+        add_dense(run, size, seed)
         for unit in UNITS[size]:
             if unit == "blocks":
                 _add_blocks(run, BUDGETS[size], seed)
             else:
-                _add_units(run, unit, seed)
+                _add_units(run, unit, size, seed)
 
 
-def _add_units(run: Add, unit: str, seed: int):
-    for arm, method in dict(
-        per_input="soft_topk", static="static", random="random_topk"
-    ).items():
-        run(arm, method, unit, seed, model__granularity=unit)
+def _add_units(run: Add, unit: str, size: str, seed: int):
+    gated = dict(model__granularity=unit)
+    run("per_input", "soft_topk", unit, seed, **gated)
+    for arm, method in dict(static="static", random="random_topk").items():
+        run(arm, method, unit, seed, **gated, **finely(size))
 
 
 def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
@@ -68,15 +68,16 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
     for budget in budgets:
         setting, held = f"blocks, {budget:g}", blocks | pi_controller(budget)
         run("per_input", gate, setting, seed, **held)
-        run("static", gate, setting, seed, **held, scorer=STATIC)
-        chance = blocks | dict(gate__density=budget)
-        run("random", "random_bernoulli", setting, seed, **chance)
+        opened = round((budget - FLOOR) / (1 - FLOOR), 3)
+        run("random", "random_bernoulli", setting, seed, **blocks, gate__density=opened)
+    for depth in DEPTHS:
+        run("static", "dense", f"blocks, depth {depth}", seed, model__depth=depth)
 
 
 def report(rows: Sequence[Row]) -> Report:
     """A comparison per unit."""
     unit_of = lambda row: row["setting"].split(",")[0]
-    unit_or_none = lambda row: None if unit_of(row) == WHOLE else unit_of(row)
+    unit_or_none = lambda row: None if unit_of(row) == "whole" else unit_of(row)
     return compare_in_groups(
         rows, unit_or_none, by="unit", baselines=BASELINES, notes=caution(rows)
     )

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from dynsparse.reports import BASELINES, Report, Row, compare_methods
 from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, narrower
+from experiments.digits import SEEDS, add_dense, caution, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 CONTROLS = ("random_topk", "magnitude", "evenly_spaced", "static")
@@ -30,11 +30,10 @@ def sweep(add, size):
     budgets = BUDGETS[size]
     run = digits(add, size, {"evaluation.densities": (), "evaluation.budgets": budgets})
     for seed in SEEDS[size]:
-        run("dense", "dense", "whole", seed)
-        for method in ("soft_topk", *CONTROLS):
-            run(method, method, "any budget", seed)
-        for budget in budgets:
-            run("narrower", "dense", f"budget {budget:g}", seed, **narrower(budget))
+        add_dense(run, size, seed)
+        run("soft_topk", "soft_topk", "any budget", seed)
+        for method in CONTROLS:
+            run(method, method, "any budget", seed, **finely(size))
 
 
 def report(rows: Sequence[Row]) -> Report:

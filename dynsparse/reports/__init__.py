@@ -1,6 +1,6 @@
 """Tables and figures from the files that runs wrote; imports no jax, runs nothing."""
 
-from dynsparse.reports.areas import areas
+from dynsparse.reports.areas import area_differences, areas
 from dynsparse.reports.board import write_board
 from dynsparse.reports.chance import (
     Difference,
@@ -14,7 +14,7 @@ from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import draw_kept
-from dynsparse.reports.markup import Row, latex_table, markdown_table
+from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
 from dynsparse.reports.over_seeds import means_in_words, over_seeds
 from dynsparse.reports.palette import strokes
@@ -33,6 +33,7 @@ __all__ = [
     "Report",
     "Row",
     "area",
+    "area_differences",
     "areas",
     "common_origin",
     "common_range",
@@ -58,6 +59,7 @@ __all__ = [
     "run_summary",
     "serving_table",
     "strokes",
+    "with_half",
     "write_board",
     "write_report",
 ]

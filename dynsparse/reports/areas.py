@@ -1,11 +1,18 @@
 """Areas under accuracy against cost, where methods can be compared at equal costs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.chance import (
+    Difference,
+    decide,
+    holm,
+    mean_interval,
+    p_in_words,
+    paired_difference,
+)
 from dynsparse.reports.markup import Row, markdown_table, with_half
-from dynsparse.reports.points import Cost, Point, by_method, curves
-from dynsparse.reports.tradeoff import area, common_range
+from dynsparse.reports.points import Cost, Point, curves
+from dynsparse.reports.tradeoff import Curve, area, common_range
 
 _OF = dict(macs="FLOPs", time="time of a batch")
 
@@ -20,10 +27,9 @@ def areas(points: Sequence[Point], cost: Cost = "macs") -> list[str]:
         points: Of all methods.
         cost: What accuracy is against; MACs and FLOPs have the same areas.
     """
-    found = {method: curves(some, cost) for method, some in by_method(points).items()}
     found = {
         method: seeds
-        for method, seeds in found.items()
+        for method, seeds in curves(points, cost).items()
         if min(map(len, seeds.values())) > 1
     }
     over = common_range([curve for seeds in found.values() for curve in seeds.values()])
@@ -40,3 +46,58 @@ def areas(points: Sequence[Point], cost: Cost = "macs") -> list[str]:
         f"the dense network, which all of these reach.",
         markdown_table(rows, ["method", "area (%)", "seeds"]),
     ]
+
+
+def area_differences(
+    points: Sequence[Point],
+    reference: str,
+    others: Collection[str],
+    cost: Cost = "macs",
+) -> list[str]:
+    """Returns, in words, whether the curve of one method lies above each other one.
+
+    Each pair is compared over the costs that both reach, so that a third one need not
+    reach them: the difference of their areas, paired by seed. The p of the t test is
+    corrected by Holm over the others.
+
+    Args:
+        points: Of all methods.
+        reference: The method that is compared.
+        others: What it is compared with.
+        cost: As of `areas`.
+    """
+    found = curves(points, cost)
+    gaps = {
+        other: gap
+        for other in others
+        if (gap := _gap(found.get(reference, {}), found.get(other, {})))
+    }
+    corrected = holm([difference.p for _, difference in gaps.values()])
+    lines = [
+        f"- against {other} over {low:.3f} to {high:.3f}: {decide(gap.mean, p)}, "
+        f"{with_half(100 * gap.mean, 100 * gap.half, '+.2f')} points (p by Holm: "
+        f"{p_in_words(p)})"
+        for (other, ((low, high), gap)), p in zip(gaps.items(), corrected, strict=True)
+    ]
+    lines += [
+        f"- against {other}: nothing in common" for other in others if other not in gaps
+    ]
+    return [
+        f"{reference}, mean accuracy less that of each other one over the {_OF[cost]} "
+        f"that both reach, as a fraction of the dense network, paired by seed:",
+        "\n".join(lines),
+    ]
+
+
+def _gap(
+    mine: Mapping[int, Curve], its: Mapping[int, Curve]
+) -> tuple[tuple[float, float], Difference] | None:
+    """What is common to two methods, and the difference of their areas over it."""
+    seeds = sorted(mine.keys() & its.keys())
+    over = common_range([some[seed] for some in (mine, its) for seed in seeds])
+    if over is None:
+        return None
+    left, right = (
+        {seed: area(some[seed], *over) for seed in seeds} for some in (mine, its)
+    )
+    return over, paired_difference(left, right)

@@ -110,5 +110,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def decide(mean: float, p: float) -> str:
+    """Returns better, worse or undecided: decided where `p` is under 5 %.
+
+    Args:
+        mean: Of the differences.
+        p: Of them, corrected; a nan decides nothing.
+    """
+    if not p < 0.05:
+        return "undecided"
+    return "better" if mean > 0 else "worse"
+
+
+def p_in_words(p: float) -> str:
+    """Returns `p` with three digits, or that there was but one seed."""
+    if math.isnan(p):
+        return "one seed"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _standard_error(values: Sequence[float]) -> float:
     return statistics.stdev(values) / math.sqrt(len(values))

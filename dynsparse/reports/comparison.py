@@ -1,10 +1,9 @@
 """The standard report of a comparison of methods."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.chance import mean_interval, p_in_words
 from dynsparse.reports.comparison_figure import draw_comparison
 from dynsparse.reports.curve import FIELDS
 from dynsparse.reports.equal_macs import Verdict, judge
@@ -88,9 +87,9 @@ def _numbers(point: Point, verdict: Verdict | None, on_front: bool) -> dict[str,
         baseline=verdict and verdict.baseline,
         difference_mean=difference and difference.mean,
         difference_half=difference and difference.half,
-        pairs=difference and difference.number,
         p=difference and difference.p,
         p_holm=verdict and verdict.corrected_p,
+        absent=verdict and " ".join(verdict.absent),
         pareto=on_front,
     )
 
@@ -108,13 +107,7 @@ def _words(row: Row) -> Row:
         with_half(100 * row["difference_mean"], 100 * row["difference_half"], "+.2f")
         if judged
         else None,
-        _chance(row["p_holm"]) if judged else None,
+        p_in_words(row["p_holm"]) if judged else None,
         "★" if row["pareto"] else None,
     )
     return dict(zip(_COLUMNS, cells, strict=True))
-
-
-def _chance(p: float) -> str:
-    if math.isnan(p):
-        return "one seed"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

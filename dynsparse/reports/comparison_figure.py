@@ -6,9 +6,7 @@ from matplotlib.figure import Figure
 
 from dynsparse.reports.chance import mean_interval
 from dynsparse.reports.palette import Stroke, strokes
-from dynsparse.reports.points import BySeed, Point, by_method
-
-_DENSE = "dense"  # a star, not a line
+from dynsparse.reports.points import DENSE, BySeed, Point, by_method
 
 
 def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str]):
@@ -73,7 +71,7 @@ def _draw_method(
             alpha=0.45,
             markeredgewidth=0,
         )
-    if name == _DENSE:
+    if name == DENSE:  # a star, not a line
         look |= dict(marker="*", markersize=14, linestyle="none", zorder=5)
     else:
         look |= dict(linestyle=style.dashes, linewidth=1.6)
@@ -82,7 +80,7 @@ def _draw_method(
             axes.fill_between(*zip(*known, strict=True), color=style.color, alpha=0.15)
     axes.plot(macs, means, **look)
     # A band of one point is invisible.
-    if known and (len(known) == 1 or name == _DENSE):
+    if known and (len(known) == 1 or name == DENSE):
         axes.vlines(*zip(*known, strict=True), color=style.color, linewidth=1.6)
 
 

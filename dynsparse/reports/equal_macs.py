@@ -4,8 +4,8 @@ import dataclasses
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from dynsparse.reports.chance import Difference, holm, paired_difference
-from dynsparse.reports.points import Point, by_method, curves
+from dynsparse.reports.chance import Difference, decide, holm, paired_difference
+from dynsparse.reports.points import DENSE, BySeed, Point, by_method, curves
 from dynsparse.reports.tradeoff import Curve, value_at
 
 
@@ -16,19 +16,20 @@ class Verdict:
     Attributes:
         baseline: Its method.
         difference: Accuracy of the point less that of the baseline, by seed.
-        corrected_p: Of the difference, by Holm over all the verdicts of a report.
+        corrected_p: Of the difference, by Holm over the points of its method.
+        absent: Baselines of the sweep that lack these MACs in a seed of the point, and
+            that it was not compared with; never the dense network, which is one point.
     """
 
     baseline: str
     difference: Difference
     corrected_p: float
+    absent: Sequence[str]
 
     @property
     def word(self) -> str:
-        """Returns better, worse or undecided: decided where the p is under 5 %."""
-        if not self.corrected_p < 0.05:  # nan decides nothing
-            return "undecided"
-        return "better" if self.difference.mean > 0 else "worse"
+        """Returns better, worse or undecided."""
+        return decide(self.difference.mean, self.corrected_p)
 
 
 def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Verdict]:
@@ -36,50 +37,61 @@ def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Ve
 
     Each seed's baseline is read at the MACs that the same seed of the point spends, by
     linear interpolation of that seed's curve, never beyond its ends. Of the baselines
-    that most seeds of the point can be paired with, the best is the one of the highest
-    mean accuracy there: chosen with hindsight, against the method.
+    that have a value in every seed of the point, the best is the one of the highest
+    mean accuracy there: chosen with hindsight, against the method. Each method is a
+    question of its own: p is corrected over its points, not over those of others.
 
     Args:
         points: Of all methods.
         baselines: Their methods.
 
     Returns:
-        Verdicts by point; a point is absent where no baseline reaches its MACs.
+        Verdicts by point; a point is absent where no baseline has its MACs.
     """
     rivals = {
-        method: curves(found)
-        for method, found in by_method(points).items()
-        if method in baselines
+        name: seeds for name, seeds in curves(points).items() if name in baselines
     }
-    found = {
-        point: best
-        for point in points
-        if point.method not in baselines and (best := _best(point, rivals))
-    }
-    corrected = holm([difference.p for _, difference in found.values()])
+    verdicts: dict[Point, Verdict] = {}
+    for method, found in by_method(points).items():
+        if method not in baselines:
+            verdicts |= _judge_method(found, rivals)
+    return verdicts
+
+
+def _judge_method(
+    points: Sequence[Point], rivals: Mapping[str, Mapping[int, Curve]]
+) -> dict[Point, Verdict]:
+    read = {point: _at_equal_macs(point, rivals) for point in points}
+    best = {point: _most_accurate(values) for point, values in read.items() if values}
+    differences = [
+        paired_difference(point.accuracy, read[point][name])
+        for point, name in best.items()
+    ]
+    corrected = holm([difference.p for difference in differences])
+    absent = lambda point: [n for n in rivals if n not in read[point] and n != DENSE]
     return {
-        point: Verdict(baseline, difference, p)
-        for (point, (baseline, difference)), p in zip(
-            found.items(), corrected, strict=True
+        point: Verdict(name, difference, p, absent(point))
+        for (point, name), difference, p in zip(
+            best.items(), differences, corrected, strict=True
         )
     }
 
 
-def _best(
+def _at_equal_macs(
     point: Point, rivals: Mapping[str, Mapping[int, Curve]]
-) -> tuple[str, Difference] | None:
-    values = {name: _at_equal_macs(point, seeds) for name, seeds in rivals.items()}
-    values = {name: found for name, found in values.items() if found}
-    if not values:
-        return None
-    worth = lambda name: (len(values[name]), statistics.fmean(values[name].values()))
-    best = max(values, key=worth)
-    return best, paired_difference(point.accuracy, values[best])
+) -> dict[str, BySeed]:
+    """Accuracy by seed of the baselines that have one in every seed of the point."""
+    found: dict[str, BySeed] = {}
+    for name, seeds in rivals.items():
+        values = {
+            seed: value
+            for seed, macs in point.macs.items()
+            if seed in seeds and (value := value_at(seeds[seed], macs)) is not None
+        }
+        if len(values) == len(point.macs):
+            found[name] = values
+    return found
 
 
-def _at_equal_macs(point: Point, rival: Mapping[int, Curve]) -> dict[int, float]:
-    return {
-        seed: value
-        for seed, macs in point.macs.items()
-        if seed in rival and (value := value_at(rival[seed], macs)) is not None
-    }
+def _most_accurate(values: Mapping[str, BySeed]) -> str:
+    return max(values, key=lambda name: statistics.fmean(values[name].values()))

@@ -49,20 +49,31 @@ def _claim(
     method: str, points: Sequence[Point], verdicts: Mapping[Point, Verdict]
 ) -> str:
     places: dict[str, list[str]] = {word: [] for word in _WORDS}
-    saving = [point for point in points if point.mean_macs < 1 - REACH]
-    for point in saving:
-        if point in verdicts:
-            places[verdicts[point].word].append(f"{point.mean_macs:.2f}")
+    alone: list[str] = []
+    for point in points:
+        if point.mean_macs >= 1 - REACH:
+            continue
+        verdict = verdicts.get(point)
+        found = places[verdict.word] if verdict else alone
+        found.append(_place(point, verdict.absent if verdict else ()))
     judged = sum(map(len, places.values()))
     if not judged:
         return f"- {method}: no baseline at equal MACs, nothing to judge."
-    holds = "does not hold"
-    if places["better"]:
-        holds = "holds" if len(places["better"]) == judged else "holds in part"
     parts = [f"{word} at {', '.join(at)}" for word, at in places.items() if at]
-    if judged < len(saving):
-        parts.append(f"{len(saving) - judged} without a baseline at equal MACs")
-    return f"- {method}: {holds} ({'; '.join(parts)})."
+    if alone:
+        parts.append(f"no baseline at {', '.join(alone)}")
+    return f"- {method}: {_holds(places)} ({'; '.join(parts)})."
+
+
+def _holds(places: Mapping[str, Sequence[str]]) -> str:
+    if not places["better"]:
+        return "does not hold" if places["worse"] else "not shown"
+    return "holds in part" if places["worse"] or places["undecided"] else "holds"
+
+
+def _place(point: Point, absent: Sequence[str]) -> str:
+    beside = f" (no {', no '.join(absent)} there)" if absent else ""
+    return f"{point.mean_macs:.2f}{beside}"
 
 
 def _reading(points: Sequence[Point]) -> list[str]:
@@ -70,9 +81,12 @@ def _reading(points: Sequence[Point]) -> list[str]:
     seeds = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     paragraphs = [
         f"Mean ± half of Student's 95 % interval over {seeds} seeds a point; the "
-        f"difference is paired by seed with the best baseline, read between its points "
-        f"at the same MACs; p of the paired t test, corrected by Holm over the table, "
-        f"decided below 5 %. ★: on the Pareto front of mean accuracy and MACs."
+        f"difference is paired by seed with the best baseline that has these MACs in "
+        f"every seed of the point (others are not there), read between its points; p "
+        f"of the paired t test, corrected by Holm over the points of a method, each "
+        f"method being a question of its own, decided below 5 %. ★: on the Pareto "
+        f"front of mean accuracy and MACs. Intervals cover the seeds of training "
+        f"alone: data and test pictures are the same for all seeds."
     ]
     if sizes[0] == 1:
         paragraphs.append("A point with one seed has no interval and decides nothing.")
@@ -80,6 +94,7 @@ def _reading(points: Sequence[Point]) -> list[str]:
     if smaller:
         paragraphs.append(
             f"{', '.join(smaller)}: a smaller dense network, billed and timed as a "
-            f"fraction of the largest one of the sweep, which ran in other processes."
+            f"fraction of the largest one of the sweep, which ran in other processes "
+            f"and ends its curve."
         )
     return paragraphs

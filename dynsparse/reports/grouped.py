@@ -20,9 +20,6 @@ def compare_in_groups(
 ) -> Report:
     """Returns `compare_methods` of each group of methods, one below the other.
 
-    Verdicts are corrected for their number within a group: each is a question of its
-    own.
-
     Args:
         rows: As of `compare_methods`.
         group: The group of a row; None for a baseline that belongs to all of them.

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from dynsparse.reports.tradeoff import Curve, curve_through
 
+DENSE = "dense"  # the method that runs the largest network of a sweep in full
+
 BySeed = Mapping[int, float]
 Cost = Literal["macs", "time"]
 
@@ -22,7 +24,7 @@ class Point:
         macs: By seed, as a fraction of the MACs of the dense network.
         accuracy: By seed, in [0, 1].
         time: By seed, as a fraction of the time of the dense network.
-        smaller: Whether its network, run in full, costs less than the dense network.
+        smaller: Whether it is a smaller network than the dense one, run in full.
     """
 
     method: str
@@ -75,7 +77,10 @@ def read_points(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
             macs={seed: row["macs_mean"] / dense_macs for seed, row in seeds.items()},
             accuracy={seed: row["accuracy"] for seed, row in seeds.items()},
             time={seed: time(row) for seed, row in seeds.items()},
-            smaller=any(row["macs_dense"] < dense_macs for row in seeds.values()),
+            smaller=all(
+                row["macs_mean"] == row["macs_dense"] < dense_macs
+                for row in seeds.values()
+            ),
         )
         for place, seeds in found.items()
     ]
@@ -83,18 +88,28 @@ def read_points(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
     return sorted(points, key=lambda p: (methods.index(p.method), -p.mean_macs))
 
 
-def curves(points: Sequence[Point], cost: Cost = "macs") -> dict[int, Curve]:
-    """Returns the curve of each seed through the points of one method.
+def curves(points: Sequence[Point], cost: Cost = "macs") -> dict[str, dict[int, Curve]]:
+    """Returns the curve of each method in each of its seeds.
 
     The settings of a method are points of one curve, as those of a penalised gate with
-    one run per target are; arms that are no such points need names of their own.
+    one run per target are; arms that are no such points need names of their own. A
+    smaller dense network is one of a family that ends with the dense network itself:
+    where the sweep holds that in the same seed, it is the last point of the curve.
+
+    Args:
+        points: Of all methods.
+        cost: What accuracy is against.
     """
-    by_seed: dict[int, list[tuple[float, float]]] = {}
-    for point in points:
-        costs = point.macs if cost == "macs" else point.time
-        for seed, accuracy in point.accuracy.items():
-            by_seed.setdefault(seed, []).append((costs[seed], accuracy))
-    return {seed: curve_through(found) for seed, found in sorted(by_seed.items())}
+    methods = by_method(points)
+    ends = _pairs(methods.get(DENSE, ()), cost)
+    found: dict[str, dict[int, Curve]] = {}
+    for method, some in methods.items():
+        last = ends if all(point.smaller for point in some) else {}
+        found[method] = {
+            seed: curve_through([*pairs, *last.get(seed, ())])
+            for seed, pairs in sorted(_pairs(some, cost).items())
+        }
+    return found
 
 
 def by_method(points: Sequence[Point]) -> dict[str, list[Point]]:
@@ -103,6 +118,16 @@ def by_method(points: Sequence[Point]) -> dict[str, list[Point]]:
     for point in points:
         methods.setdefault(point.method, []).append(point)
     return methods
+
+
+def _pairs(points: Sequence[Point], cost: Cost) -> dict[int, list[tuple[float, float]]]:
+    """Cost and accuracy of each point, by seed."""
+    by_seed: dict[int, list[tuple[float, float]]] = {}
+    for point in points:
+        costs = point.macs if cost == "macs" else point.time
+        for seed, accuracy in point.accuracy.items():
+            by_seed.setdefault(seed, []).append((costs[seed], accuracy))
+    return by_seed
 
 
 def _trials(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

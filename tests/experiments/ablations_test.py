@@ -158,7 +158,8 @@ def test_a_report_has_a_table_and_a_figure(module):
     assert {"seeds", "difference (points)"} & set(report.columns)
     assert len(report.table) == len(report.rows)
     assert all(set(report.columns) <= set(row) for row in report.table)
-    assert digits.caution([dict(seed=0)])[0] in report.notes
+    (caution,) = digits.caution([dict(seed=0)])
+    assert any(caution in note for note in report.notes)
     figure = matplotlib.figure.Figure(layout="constrained")
     report.figure(figure)
     panels = [*figure.axes, *(axes for part in figure.subfigs for axes in part.axes)]
@@ -204,6 +205,13 @@ def test_gaps_and_losses_are_differences_by_seed():
     assert loss in notes
 
 
+def test_tokens_are_compared_with_each_unit_by_macs_and_by_time():
+    notes = "\n".join(reported(granularity).notes)
+    for unit in ("bypass", "neurons", "blocks"):
+        assert notes.count(f"- against {unit} over ") == 2
+    assert notes.count("- against heads: nothing in common") == 2  # none if small
+
+
 def test_targets_are_met_within_two_percent_or_not():
     (lines,) = reported(reaching_the_target).notes[1:]
     of = "6 runs within 2% of their target, the furthest"
@@ -227,6 +235,50 @@ def test_differences_are_paired_by_seed():
     error = np.std(gaps, ddof=1) / math.sqrt(3)
     np.testing.assert_allclose(found.half, 4.303 * error, rtol=1e-3)
     assert math.isnan(any_budget.differences(rows[:2])[0.5].half)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "words"),
+    [
+        (
+            (0.0, 0.001, 0.002),
+            ["every density: shown. Shown at 1 of 1", "+0.10 ± 0.25, shown"],
+        ),
+        (
+            (-0.02, -0.021, -0.022),
+            ["every density: refuted. ", "-2.10 ± 0.25, refuted"],
+        ),
+        (
+            (-0.02, 0.02, 0.03),
+            ["every density: not shown. ", "+1.00 ± 6.57, not shown"],
+        ),
+        ((0.5,), ["every density: not shown. ", "+50.00, not shown"]),
+    ],
+)
+def test_half_a_point_is_shown_or_refuted_by_the_interval(gaps, words):
+    base = dict(density=0.5, budget=0.5, method="net one density", accuracy=0.1)
+    rows = [base | dict(seed=seed) for seed in range(len(gaps))]
+    rows += [
+        row | dict(method="net any budget", accuracy=0.1 + gap)
+        for row, gap in zip(rows, gaps, strict=True)
+    ]
+    notes = "\n".join(any_budget.report(rows).notes)
+    assert all(found in notes for found in words)
+
+
+def test_few_seeds_are_said_of_the_network_that_has_them():
+    base = dict(density=0.5, budget=0.5, accuracy=0.1)
+    rows = [
+        base | dict(seed=seed, method=f"{network} {model}")
+        for network, seeds in (("many", 5), ("few", 3))
+        for model in any_budget.MODELS
+        for seed in range(seeds)
+    ]
+    _, many, few = any_budget.report(rows).notes
+    (caution,) = digits.caution([dict(seed=0)])
+    assert caution not in many
+    assert few.startswith("few, any budget less")
+    assert caution in few
 
 
 @pytest.fixture(scope="module")

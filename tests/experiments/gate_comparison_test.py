@@ -1,13 +1,36 @@
-"""The comparison of gates asks for what it says."""
+"""The comparisons of methods ask for what they say."""
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from configs import cluttered_digits
-from dynsparse import models
+from dynsparse import costs, gates, models, reports
+from dynsparse.gates.base import evaluating
 from dynsparse.launching import sweep
-from experiments import digits
+from experiments import digits, gate_comparison
+
+EXAMPLE = jax.ShapeDtypeStruct((1, 28, 28, 1), np.float32)
+COMPARISONS = (
+    "gate_comparison",
+    "granularity",
+    "per_input_or_static",
+    "token_choice",
+)
+
+
+def dense_macs(model):
+    build = lambda: models.from_config(
+        model,
+        gate=dict(name="dense"),
+        scorer=dict(name="mlp", hidden=1),
+        rngs=nnx.Rngs(0),
+        image_shape=(28, 28, 1),
+        num_classes=10,
+    )
+    network = evaluating(nnx.eval_shape(build), execution="dense")
+    return costs.count_macs(network, EXAMPLE)
 
 
 @pytest.mark.parametrize("budget", digits.NARROWER)
@@ -16,7 +39,7 @@ def test_the_narrower_networks_cost_what_the_budget_allows(budget):
     found = models.narrower(
         config,
         budget,
-        example=jax.ShapeDtypeStruct((1, 28, 28, 1), np.float32),
+        example=EXAMPLE,
         image_shape=(28, 28, 1),
         num_classes=10,
     )
@@ -29,3 +52,70 @@ def test_a_small_sweep_is_small():
     assert len({trial.asked["method"] for trial in trials}) <= 8
     assert len({trial.asked["seed"] for trial in trials}) == 3
     assert len({trial.name for trial in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_dense_networks_of_every_width_run_in_every_seed(name):
+    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    widths = {48, *(widths["width"] for widths in digits.NARROWER.values())}
+    found = {
+        (trial.config["model"]["width"], trial.asked["seed"])
+        for trial in trials
+        if trial.config["gate"]["name"] == "dense"
+    }
+    assert found >= {(width, seed) for width in widths for seed in range(5)}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_baselines_of_any_budget_have_every_eighth(name):
+    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    fixed = ("static", "random", "random_topk", "magnitude", "evenly_spaced")
+    for trial in trials:
+        gate = trial.config["gate"]["name"]
+        if trial.asked["method"] in fixed and gates.find(gate).count == "fixed":
+            assert trial.config["evaluation"]["densities"] == list(digits.EIGHTHS)
+
+
+def test_what_is_judged_learns_to_score_and_can_be_held_at_a_budget():
+    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("full")
+    named = {*reports.BASELINES, *gate_comparison.NAMES}
+    judged = [trial for trial in trials if trial.asked["method"] not in named]
+    for config in (trial.config for trial in judged):
+        gate = gates.find(config["gate"]["name"])
+        assert gate.count == "varying" or "density" in config["gate"]
+        assert gate is not gates.find("hard_topk")
+    assert len({trial.asked["method"] for trial in judged}) == 18
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """Configs of the trials over blocks, by method and the budget or depth."""
+    experiment = sweep.Experiment.load("experiments/per_input_or_static.py")
+    return {
+        (trial.asked["method"], trial.asked["setting"].split()[-1]): trial.config
+        for trial in experiment.trials("full")
+        if trial.asked["setting"].startswith("blocks")
+    }
+
+
+def test_static_pruning_of_blocks_is_a_shallower_dense_network(blocks):
+    static = [config for (method, _), config in blocks.items() if method == "static"]
+    assert [config["model"]["depth"] for config in static] == [1, 2]
+    assert all(config["gate"]["name"] == "dense" for config in static)
+
+
+def test_random_blocks_cost_the_budget(blocks):
+    model = cluttered_digits.get_config("dense").to_dict()["model"]
+    whole, one, two = (dense_macs(model | dict(depth=depth)) for depth in (3, 1, 2))
+    floor = (2 * one - two) / whole
+    for budget in ("0.35", "0.55", "0.75"):
+        density = blocks["random", budget]["gate"]["density"]
+        spent = floor + (1 - floor) * density
+        np.testing.assert_allclose(spent, float(budget), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("gate_comparison", 260), ("per_input_or_static", 100)]
+)
+def test_a_full_sweep_can_be_run(name, most):
+    assert len(sweep.Experiment.load(f"experiments/{name}.py").trials("full")) <= most

@@ -50,6 +50,28 @@ def test_break_even_is_where_the_time_crosses_the_dense_one(points, density):
     np.testing.assert_allclose(wall_clock.crossing(points), density)
 
 
+def test_the_report_names_every_granularity_and_batch_that_fails():
+    base = dict.fromkeys(wall_clock.FIELDS)
+    rows = [
+        base
+        | dict(granularity=name, batch=batch, density=macs, macs_ratio=macs)
+        | dict(time_ratio=macs / efficiency, efficiency=efficiency)
+        for name, batch, macs, efficiency in [
+            ("tokens", 64, 0.25, 1.1),
+            ("tokens", 64, 0.5, 0.8),
+            ("heads", 64, 0.25, 0.9),
+            ("heads", 64, 0.75, 0.76),
+            ("heads", 1, 0.25, 0.4),
+            ("heads", 1, 0.75, 0.5),
+            ("heads", 1, 1.0, 0.1),
+        ]
+    ]
+    assert wall_clock.report(rows).notes[-1].splitlines() == [
+        "- batch 64: holds for tokens; fails for heads (0.76).",
+        "- batch 1: holds for none; fails for heads (0.40; slower at 0.75).",
+    ]
+
+
 def test_the_sweep_holds_every_granularity_and_batch():
     trials = []
     wall_clock.sweep(lambda **trial: trials.append(trial), "full")
