@@ -17,7 +17,7 @@ from dynsparse.launching import sweep
 
 def main(argv: list[str]) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 a mistake in the command."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = launching.make_console()
     launching.keep_freed_memory()
     try:
         if launching.asks_to_compare(argv):

@@ -97,7 +97,7 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing: 1 of 3 trials." in report
     printed = capsys.readouterr().out
     for line in (report, printed):
-        assert "is not to its liking" in line
+        assert "is not to its liking [/data/x] [batch, 3]" in line
     assert "killed by SIGKILL" in printed
     log = (toys.folder_of("raises") / "log.txt").read_text()
     assert log.count("Traceback") == 2

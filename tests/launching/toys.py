@@ -32,7 +32,7 @@ def measure(*, does: str, number: int = 0) -> dict:
     first = (notes / "calls").read_text().split("\n").count(f"{does} {number}") == 1
     match does:
         case "raises":
-            raise RuntimeError(f"number {number}\nis not to its liking")
+            raise RuntimeError(f"number {number}\nis not to its liking [/data/x] [batch, 3]")
         case "dies once" if first:
             os.kill(os.getpid(), signal.SIGKILL)
         case "hangs once" if first:

@@ -14,6 +14,7 @@ from dynsparse import training
 from dynsparse.stop_signal import StopSignal
 from dynsparse.training.batches import Batches
 from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.progress import ProgressReport
 from dynsparse.training.step import Trainer
 from tests.training import tiny
 
@@ -131,6 +132,11 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.latest == 2
     same(training.train(fresh(experiment), tmp_path), uninterrupted[0])
+
+
+def test_what_a_run_says_is_printed_as_it_is(capsys):
+    ProgressReport(0, 1).say("[/data/x] [batch, 3] :key:")
+    assert capsys.readouterr().out == "[/data/x] [batch, 3] :key:\n"
 
 
 def test_signal_handlers_are_those_of_before():

@@ -15,8 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
+from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import Bundle, bundles
@@ -50,7 +49,7 @@ class Job:
     def __call__(self, bundle: Bundle) -> dict[str, str]:
         """Returns why trials failed, by name."""
         workdir, command, limit = self._options
-        board = Board(Console(), bundle, set(), jobs=1)
+        board = Board(make_console(), bundle, set(), jobs=1)
         with StopSignal(only_first=False) as stop:
             self._pool = Pool(
                 workdir, command, slots=[{}], limit=limit, board=board, stop=stop
