@@ -109,11 +109,10 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
-def test_a_mistake_is_not_tried_again(toys, capsys):
-    toys.plan(dict(does="is refused"), dict(does="returns"))
-    assert toys.run("--jobs=2") == 1
-    assert sorted(toys.calls()) == ["is refused 0", "returns 0"]
-    assert "error: no such thing" in capsys.readouterr().out
+def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
+    toys.plan(dict(does="raises in a program", number=2))
+    assert toys.run() == 1
+    assert "TypeError: add got incompatible shapes" in capsys.readouterr().out
 
 
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):

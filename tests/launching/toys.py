@@ -33,6 +33,10 @@ def measure(*, does: str, number: int = 0) -> dict:
     match does:
         case "raises":
             raise RuntimeError(f"number {number}\nis not to its liking [/data/x] [batch, 3]")
+        case "raises in a program":
+            import jax
+
+            jax.jit(lambda: jax.numpy.zeros(number) + jax.numpy.zeros(number + 1))()
         case "dies once" if first:
             os.kill(os.getpid(), signal.SIGKILL)
         case "hangs once" if first:

@@ -19,6 +19,7 @@ from dynsparse.launching.workdir import finished
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 MISTAKE = 2  # exit status of a trial over something that its caller has to mend
 STOPPED = 130  # exit status of a trial that was asked to stop
+_UNFILTERED = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
 _LEAST_SPACE = 2**16  # bytes without which no trial can go on
 _LONGEST = 300  # characters of a complaint
 _LAST = 4096  # bytes of a log that hold its last line
@@ -61,7 +62,7 @@ class Attempt:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 (sys.executable, str(ROOT / "launch.py"), *asked),
-                env={**os.environ, **environment},
+                env={**_UNFILTERED, **os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
