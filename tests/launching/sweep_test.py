@@ -99,7 +99,9 @@ def test_no_trial_stops_the_others(toys, capsys):
     for line in (report, printed):
         assert "is not to its liking [/data/x] [batch, 3]" in line
     assert "killed by SIGKILL" in printed
-    log = (toys.folder_of("raises") / "log.txt").read_text()
+    log = toys.folder_of("raises") / "log.txt"
+    assert f"; see {log}" in printed
+    log = log.read_text()
     assert log.count("Traceback") == 2
 
     toys.plan(dict(does="returns"), dict(does="dies once"), dict(does="new"))
@@ -113,6 +115,22 @@ def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
     toys.plan(dict(does="raises in a program", number=2))
     assert toys.run() == 1
     assert "TypeError: add got incompatible shapes" in capsys.readouterr().out
+
+
+def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
+    """A job of Slurm that is lost may have left none."""
+
+    def lose(request, trials, board, stop):
+        for trial in trials:
+            board.started(trial)
+            board.failed(trial, "lost")
+
+    module = sys.modules[sweep.conduct.__module__]
+    monkeypatch.setattr(module, "run_on_slurm", lose)
+    toys.plan(dict(does="returns"))
+    assert toys.run("--slurm=any", "--limit=9") == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.endswith(": lost")
 
 
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):

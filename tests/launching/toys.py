@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 
-from dynsparse.launching import UserError
 from dynsparse.reports import Report
 
 
@@ -43,8 +42,6 @@ def measure(*, does: str, number: int = 0) -> dict:
             child = subprocess.Popen((sys.executable, "-c", "while True: pass"))
             (notes / "child").write_text(str(child.pid))
             time.sleep(1000)
-        case "is refused":
-            raise UserError("no such thing")
         case "fills the disk":
             with open("/dev/full", "w") as full:
                 full.write("more than it takes")

@@ -17,7 +17,6 @@ from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
 
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
-MISTAKE = 2  # exit status of a trial over something that its caller has to mend
 STOPPED = 130  # exit status of a trial that was asked to stop
 _UNFILTERED = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
 _LEAST_SPACE = 2**16  # bytes without which no trial can go on
@@ -118,11 +117,6 @@ class Attempt:
         if status == FULL_DISK:
             return "no space left on the device"
         return self._last_line() or f"ended with status {status} and no result"
-
-    @property
-    def mistaken(self) -> bool:
-        """Whether it ended over a mistake, which a second try would meet too."""
-        return self._process.poll() == MISTAKE
 
     @property
     def found_no_space(self) -> bool:
