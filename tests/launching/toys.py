@@ -31,7 +31,9 @@ def measure(*, does: str, number: int = 0) -> dict:
     first = (notes / "calls").read_text().split("\n").count(f"{does} {number}") == 1
     match does:
         case "raises":
-            raise RuntimeError(f"number {number}\nis not to its liking [/data/x] [batch, 3]")
+            raise RuntimeError(
+                f"number {number}\nis not to its liking [/data/x] [batch, 3]"
+            )
         case "raises in a program":
             import jax
 

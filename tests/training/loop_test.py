@@ -230,6 +230,15 @@ def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
     np.testing.assert_allclose(density[-1], 0.2, atol=0.05)
 
 
+@pytest.mark.parametrize("cleans", [False, True])
+def test_a_reader_leaves_what_is_being_written(cleans, tmp_path):
+    unfinished = tmp_path / "7.orbax-checkpoint-tmp-1"
+    unfinished.mkdir()
+    with Checkpoints(tmp_path, cleans=cleans) as checkpoints:
+        checkpoints.save(dict(step=jnp.array(1)))  # waits for the cleaning
+    assert unfinished.exists() != cleans
+
+
 @pytest.mark.parametrize(
     ("like", "name"),
     [
