@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from dynsparse.launching.command_line import flag_of
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.overrides import override
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,16 +70,11 @@ class Changes:
         """Returns the config with the values that the command names.
 
         Raises:
-            ValueError, KeyError, AttributeError or absl's own: If a key or a value is
-                not accepted.
+            UserError: If a key or a value is not accepted.
         """
-        argv = ["", *(word for word in self.words if flag_of(word) != "config")]
-        values = flags.FlagValues()
-        config_flags.DEFINE_config_dict(
-            "config", config, "", flag_values=values, sys_argv=argv
+        return override(
+            config, ["", *(w for w in self.words if flag_of(w) != "config")]
         )
-        values(argv)
-        return values.config
 
 
 NO_CHANGES = Changes()
