@@ -130,8 +130,10 @@ def make_trial(
             f"may have setting and overrides, and nothing else; got {', '.join(plain)}"
         )
     plain |= {key: _OPTIONAL[key] for key in _OPTIONAL.keys() - plain.keys()}
+    place = changes.place(plain["config"], plain["overrides"])
+    plain["config"], plain["overrides"] = place
     try:
-        config = resolve(plain["config"], plain["overrides"], plain["seed"], changes)
+        config = resolve(*place, plain["seed"], changes)
     except UserError as error:
         raise UserError(f"add({_call(asked)}): {error}") from error
     levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]
