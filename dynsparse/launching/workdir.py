@@ -8,25 +8,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynsparse.launching.errors import UserError
+from dynsparse.reports.compare import differences
 from dynsparse.whole import write_json
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
-    """Refuses a folder that holds a run of another config.
+    """Refuses a folder that holds a sweep, or a run of another config.
 
     Raises:
         UserError: With the first differences.
     """
+    if (workdir / "sweep.json").is_file():
+        raise UserError(f"--workdir: {workdir} holds a sweep, not a run.")
     recorded = read_json(workdir / "config.json")
     if recorded is None or recorded == config:
         return
-    old, new = dict(_flat(recorded)), dict(_flat(config))
-    changes = [
-        f"{key}: {old.get(key, 'absent')} there, {new.get(key, 'absent')} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    found = [
+        f"{key}: {there} there, {here} here"
+        for key, (there, here) in differences([recorded, config]).items()
     ]
-    raise UserError(f"{workdir} holds a run of another config ({'; '.join(changes)}).")
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    shown = "; ".join([*found[:_SHOWN], *more])
+    raise UserError(f"{workdir} holds a run of another config ({shown}).")
 
 
 @contextlib.contextmanager
@@ -73,12 +76,4 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-_ABSENT = object()
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+_SHOWN = 4  # differences of two configs
