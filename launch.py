@@ -62,6 +62,17 @@ def run(
     Returns the results, or None if it was interrupted. What `examine` returns of a
     trained state becomes a part of its result.
     """
+    try:
+        return _run(requests, console, examine)
+    except KeyboardInterrupt as stopped:  # training.Interrupted is one
+        command = requests[0].command
+        console.print(f"{str(stopped) or 'stopped'}; resume with  {command}")
+        return None
+
+
+def _run(
+    requests: Sequence[launching.Request], console: Console, examine
+) -> list[dict]:
     logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
     from dynsparse import training
 
@@ -73,8 +84,7 @@ def run(
     with contextlib.ExitStack() as claims:
         for each in requests:
             claims.enter_context(launching.claim(each.workdir, each.plain_config))
-        command = requests[0].command
-        console.print(f"resume with  {command}")
+        console.print(f"resume with  {requests[0].command}")
         try:
             folders = [request.workdir for request in requests]
             states = training.train_together(experiments, folders)
@@ -93,9 +103,6 @@ def run(
             ]
         except training.OtherCheckpointError as error:
             raise launching.UserError(error) from error
-        except (training.Interrupted, KeyboardInterrupt) as stopped:
-            console.print(f"{stopped or 'stopped'}; resume with  {command}")
-            return None
 
 
 def trial(argv: list[str], console: Console) -> int:

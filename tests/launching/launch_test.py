@@ -176,14 +176,25 @@ def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("stop", [training.Interrupted(4), KeyboardInterrupt()])
-def test_an_interrupted_run_says_how_to_go_on(stop, tmp_path, capsys, monkeypatch):
-    def interrupt(experiments, workdirs):
+@pytest.mark.parametrize(
+    ("where", "stop", "said"),
+    [
+        ("train_together", training.Interrupted(4), "stopped at step 4; resume with  "),
+        ("train_together", KeyboardInterrupt(), "stopped; resume with  "),
+        ("prepare_together", KeyboardInterrupt(), "stopped; resume with  "),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(
+    where, stop, said, tmp_path, capsys, monkeypatch
+):
+    def interrupt(*_):
         raise stop
 
-    monkeypatch.setattr(training, "train_together", interrupt)
+    monkeypatch.setattr(training, where, interrupt)
     assert launch.main(command(tmp_path)) == 130
-    assert f"--workdir={tmp_path}" in capsys.readouterr().out.splitlines()[-1]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(said)
+    assert last.endswith(f"--workdir={tmp_path}")
     assert not (tmp_path / "result.json").exists()
 
 
