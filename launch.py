@@ -83,7 +83,8 @@ def _run(
         raise launching.UserError(error) from error
     with contextlib.ExitStack() as claims:
         for each in requests:
-            claims.enter_context(launching.claim(each.workdir, each.plain_config))
+            held = launching.claim(each.workdir, each.plain_config, each.patience)
+            claims.enter_context(held)
         console.print(f"resume with  {requests[0].command}")
         try:
             folders = [request.workdir for request in requests]

@@ -77,11 +77,13 @@ class Request:
         config: Complete and locked.
         workdir: Folder of the run; it may not exist yet.
         command: Resumes the run.
+        patience: Seconds to wait for another process that holds the folder.
     """
 
     config: ConfigDict
     workdir: pathlib.Path
     command: str
+    patience: float = 0.0
 
     @property
     def title(self) -> str:

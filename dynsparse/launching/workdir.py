@@ -4,8 +4,9 @@ import contextlib
 import fcntl
 import json
 import pathlib
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from dynsparse.launching.errors import UserError
 from dynsparse.reports.compare import differences
@@ -33,22 +34,33 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
 
 
 @contextlib.contextmanager
-def claim(workdir: pathlib.Path, config: Mapping[str, Any]) -> Iterator[None]:
+def claim(
+    workdir: pathlib.Path, config: Mapping[str, Any], patience: float = 0.0
+) -> Iterator[None]:
     """Holds `workdir` for this process and records `config` in it.
+
+    Args:
+        workdir: Folder of a run.
+        config: Of the run.
+        patience: Seconds to wait for another process that holds it.
 
     Raises:
         UserError: If another process holds it, it holds a run of another config, or it
             cannot be written.
     """
-    with hold(workdir):
+    with hold(workdir, patience):
         check_config(workdir, config)
         write_json(workdir / "config.json", config)
         yield
 
 
 @contextlib.contextmanager
-def hold(workdir: pathlib.Path) -> Iterator[None]:
+def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
     """Makes `workdir` and holds it for this process, however that ends.
+
+    Args:
+        workdir: The folder.
+        patience: Seconds to wait for another process that holds it.
 
     Raises:
         UserError: If another process holds it, or it cannot be written.
@@ -59,10 +71,11 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"--workdir: {error}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{workdir} is in use by another process.") from error
+        end = time.monotonic() + patience
+        while not _locks(lock):
+            if time.monotonic() >= end:
+                raise UserError(f"{workdir} is in use by another process.")
+            time.sleep(_PAUSE)
         yield
 
 
@@ -76,4 +89,13 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+def _locks(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 _SHOWN = 4  # differences of two configs
+_PAUSE = 0.1  # seconds between two looks at a lock

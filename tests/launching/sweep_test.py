@@ -12,12 +12,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from rich.console import Console
 
 import launch
+from dynsparse import launching
 from dynsparse.launching import sweep
 from dynsparse.launching.sweep import conclude
 from dynsparse.launching.sweep.board import Board
@@ -163,6 +165,40 @@ def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
     process.kill()
     process.communicate()
     assert until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
+
+
+def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
+    with subprocess.Popen((sys.executable, "-c", "")) as gone:
+        pass
+    code = (
+        "import time; from dynsparse.launching import sweep;"
+        "sweep.stop_with_launcher(); time.sleep(5)"
+    )
+    orphan = subprocess.run(
+        (sys.executable, "-c", code),
+        cwd=ROOT,
+        env={**os.environ, "DYNSPARSE_LAUNCHER": str(gone.pid)},
+    )
+    assert orphan.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypatch):
+    """As when a launcher is killed and started again at once."""
+    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
+    asked, config = dict(does="returns"), dict(seed=0) if trains else None
+    path = TOYS.partition("=")[2]
+    folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
+    ((trial, request, _),) = sweep.read_trials(["launch.py", f"--trial={folder}"])
+    before = contextlib.ExitStack()
+    before.enter_context(launching.claim(folder, config or asked))
+    threading.Timer(0.5, before.close).start()
+    if trains:
+        with launching.claim(folder, request.plain_config, request.patience):
+            pass
+    else:
+        sweep.measure(trial, folder)
+        assert (folder / "result.json").exists()
 
 
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):

@@ -19,6 +19,7 @@ from dynsparse.launching.workdir import finished
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
 _UNFILTERED = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
+_LAUNCHER = "DYNSPARSE_LAUNCHER"  # variable that holds the id of its process
 _LEAST_SPACE = 2**16  # bytes without which no trial can go on
 _LONGEST = 300  # characters of a complaint
 _LAST = 4096  # bytes of a log that hold its last line
@@ -61,7 +62,12 @@ class Attempt:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 (sys.executable, str(ROOT / "launch.py"), *asked),
-                env={**_UNFILTERED, **os.environ, **environment},
+                env={
+                    **_UNFILTERED,
+                    **os.environ,
+                    **environment,
+                    _LAUNCHER: str(os.getpid()),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -138,10 +144,11 @@ class Attempt:
 def stop_with_launcher():
     """Stops this process, gently, when the one that started it is gone.
 
-    SIGUSR2, by which Slurm announces the end of a job, is for that one alone.
+    It may have gone before this is called. SIGUSR2, by which Slurm announces the end of
+    a job, is for that one alone.
     """
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    parent = os.getppid()
+    parent = int(os.environ.get(_LAUNCHER, os.getppid()))
 
     def watch():
         while os.getppid() == parent:
