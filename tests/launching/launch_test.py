@@ -133,20 +133,6 @@ def test_a_changed_config_is_refused_with_the_difference(finished, capsys):
     assert "model.width: 8 there, 16 here" in error
 
 
-def test_only_the_first_differences_are_named(tmp_path):
-    there, here = (dict(model={name: n for name in "abcdefg"}) for n in (1, 2))
-    (tmp_path / "config.json").write_text(json.dumps(there))
-    with pytest.raises(launching.UserError, match=r"; model.d: 1 .*; and 3 more\)"):
-        launching.check_config(tmp_path, here)
-
-
-def test_the_folder_of_a_sweep_is_refused_but_not_one_in_it(tmp_path):
-    (tmp_path / "sweep.json").write_text("{}")
-    launching.check_config(tmp_path / "trial", {})
-    with pytest.raises(launching.UserError, match="holds a sweep, not a run"):
-        launching.check_config(tmp_path, {})
-
-
 def test_a_folder_in_use_is_refused(tmp_path, capsys):
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

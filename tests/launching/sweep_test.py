@@ -4,25 +4,19 @@ import contextlib
 import csv
 import errno
 import fcntl
-import io
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
-from rich.console import Console
 
 import launch
-from dynsparse import launching
 from dynsparse.launching import sweep
 from dynsparse.launching.sweep import conclude
-from dynsparse.launching.sweep.board import Board
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
@@ -182,25 +176,6 @@ def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
     assert orphan.returncode == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("trains", [False, True])
-def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypatch):
-    """As when a launcher is killed and started again at once."""
-    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
-    asked, config = dict(does="returns"), dict(seed=0) if trains else None
-    path = TOYS.partition("=")[2]
-    folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
-    ((trial, request, _),) = sweep.read_trials(["launch.py", f"--trial={folder}"])
-    before = contextlib.ExitStack()
-    before.enter_context(launching.claim(folder, config or asked))
-    threading.Timer(0.5, before.close).start()
-    if trains:
-        with launching.claim(folder, request.plain_config, request.patience):
-            pass
-    else:
-        sweep.measure(trial, folder)
-        assert (folder / "result.json").exists()
-
-
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
     toys.plan(dict(does="fills the disk"), dict(does="returns"))
     assert toys.run() == 2
@@ -302,28 +277,6 @@ def test_a_folder_of_something_else_is_refused(name, content, message, toys, cap
     (toys.folder / name).write_text(json.dumps(content))
     assert toys.run() == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_terminal_has_a_table_of_what_runs_and_what_failed(toys):
-    toys.plan(*(dict(does=name) for name in ("one", "two", "three", "four")))
-    trials = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
-    console = Console(force_terminal=True, width=100, file=io.StringIO(), no_color=True)
-    with Board(console, trials, {trials[0].name}, jobs=2) as board:
-        board.started(trials[1])
-        board.started(trials[2])
-        board.finished(trials[2])
-        board.started(trials[3])
-        board.failed(trials[3], "it would not")
-        assert board.left() is not None
-    shown = console.file.getvalue().rpartition("trial  ")[2]
-    for words in (
-        "two-.* running",
-        "three-.* finished",
-        "four-.* failed .* it would not",
-    ):
-        assert re.search(words, shown)
-    assert "does=one" not in shown
-    assert "2 of 4 finished, 1 failed" in shown
 
 
 def test_the_launcher_imports_no_jax(toys):
