@@ -122,6 +122,14 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
             ["--sweep=experiments/difficulty.py", "--config=configs/npz_images.py"],
             "examines what only its own pictures have recorded",
         ),
+        (
+            [
+                "--sweep=experiments/difficulty.py",
+                "--config.data.name=npz_images",
+                "--dry_run",
+            ],
+            "--config.data.name=npz_images: experiments/difficulty.py examines what",
+        ),
         (["--sweep=experiments/any_budget.py", "--config.seed=1"], "a seed of its own"),
         (["--sweep=experiments/any_budget.py", "--config.train=1"], "train"),
         (["--sweep=experiments/any_budget.py", "--config.model.widht=1"], "widht: no"),
@@ -179,12 +187,23 @@ def test_what_a_trial_asks_of_its_pictures_goes_with_them():
     assert made.asked["config"] == "configs/npz_images.py:soft_topk"
 
 
+def test_changes_are_the_same_in_any_order():
+    words = ["--config=configs/a.py", "--config.b=1", "--config.c=2", "--config.c=3"]
+    changes, _ = Changes.split(words)
+    again, others = Changes.split(
+        ["launch.py", "-config.c=2", "--config.c=3", "--config.b=1", words[0]]
+    )
+    assert again == changes
+    assert again.words == tuple(words)
+    assert others == ["launch.py"]
+
+
 def test_trials_that_become_the_same_run_are_refused():
     falls = "--config.temperature_schedule.final=1"
     request = sweep.parse_sweep(
         ["launch.py", "--sweep=experiments/soft_to_hard_gap.py", falls]
     )
-    with pytest.raises(UserError, match="are the same run"):
+    with pytest.raises(UserError, match=f"are the same run under {falls}"):
         request.experiment.trials(request.size, request.changes)
 
 

@@ -113,8 +113,10 @@ class Experiment:
             )
             same = trials.setdefault(trial.runs, trial)
             if same is not trial:
+                under = f" under {' '.join(changes.words)}" if changes.words else ""
                 raise UserError(
-                    f"{self.path}: trials {same.name} and {trial.name} are the same run"
+                    f"{self.path}: trials {same.name} and {trial.name} are the same "
+                    f"run{under}"
                 )
         if not trials:
             raise UserError(f"{self.path} adds no trials at size {size!r}")

@@ -128,9 +128,9 @@ def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int
             f"{changes.words[0]}: trials of {path} are measured, not trained, and "
             "have no config"
         )
-    if experiment.own_task and changes.task:
+    if experiment.own_task and changes.other_pictures:
         raise UserError(
-            f"--config={changes.task}: {path} examines what only its own pictures "
+            f"{changes.other_pictures}: {path} examines what only its own pictures "
             "have recorded (OWN_TASK = True there)"
         )
 
