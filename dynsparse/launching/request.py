@@ -14,7 +14,7 @@ from ml_collections import ConfigDict, config_flags
 
 from dynsparse.launching.command_line import go_on
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.overrides import override
+from dynsparse.launching.overrides import check_key, override
 from dynsparse.sections import check_sections
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
@@ -88,7 +88,7 @@ class Request:
     @property
     def title(self) -> str:
         """Names the run in figures and tables."""
-        return ", ".join(_names(self.config, "data", "model", "gate"))
+        return ", ".join(_names(self.config, *_NAMED))
 
     @property
     def plain_config(self) -> dict[str, Any]:
@@ -125,9 +125,14 @@ def parse(argv: Sequence[str]) -> Request | None:
     if config is None:
         raise UserError("--config is missing, such as configs/cluttered_digits.py")
     config = override(config, others)
+    for section in _NAMED:
+        check_key(config, f"{section}.name", f"{section}.name")
     workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
     command = go_on(argv, workdir, named=bool(values.workdir))
     return Request(config, workdir, command)
+
+
+_NAMED = ("data", "model", "gate")  # sections whose names are those of a run
 
 
 def _names(config: ConfigDict, *sections: str) -> list[str]:

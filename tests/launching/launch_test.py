@@ -232,15 +232,24 @@ def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
     assert message in error
 
 
-def test_a_config_without_a_section_is_one_line_and_status_2(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("gate", "config: missing: gate; accepted: seed, data, "),
+        ("gate.name", "gate.name: no such key; accepted: density, "),
+    ],
+)
+def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
+    gone, message, tmp_path, capsys
+):
     config = tmp_path / "short.py"
     config.write_text("from configs.cluttered_digits import *\nwhole = get_config\n")
     with config.open("a") as file:
         file.write("def get_config():\n    config = whole().unlock()\n")
-        file.write("    del config.gate\n    return config\n")
+        file.write(f"    del config.{gone}\n    return config\n")
     assert launch.main(["launch.py", f"--config={config}"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: config: missing: gate; accepted: seed, data, ")
+    assert error.startswith(f"error: {message}")
     assert error.count("\n") == 1
 
 
