@@ -17,7 +17,7 @@ from dynsparse.launching import sweep
 
 def main(argv: list[str]) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 a mistake in the command."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = launching.make_console()
     launching.keep_freed_memory()
     try:
         if launching.asks_to_compare(argv):
@@ -62,6 +62,17 @@ def run(
     Returns the results, or None if it was interrupted. What `examine` returns of a
     trained state becomes a part of its result.
     """
+    try:
+        return _run(requests, console, examine)
+    except KeyboardInterrupt as stopped:  # training.Interrupted is one
+        command = requests[0].command
+        console.print(f"{str(stopped) or 'stopped'}; resume with  {command}")
+        return None
+
+
+def _run(
+    requests: Sequence[launching.Request], console: Console, examine
+) -> list[dict]:
     logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
     from dynsparse import training
 
@@ -72,9 +83,9 @@ def run(
         raise launching.UserError(error) from error
     with contextlib.ExitStack() as claims:
         for each in requests:
-            claims.enter_context(launching.claim(each.workdir, each.plain_config))
-        command = requests[0].command
-        console.print(f"resume with  {command}")
+            held = launching.claim(each.workdir, each.plain_config, each.patience)
+            claims.enter_context(held)
+        console.print(f"resume with  {requests[0].command}")
         try:
             folders = [request.workdir for request in requests]
             states = training.train_together(experiments, folders)
@@ -93,9 +104,6 @@ def run(
             ]
         except training.OtherCheckpointError as error:
             raise launching.UserError(error) from error
-        except (training.Interrupted, KeyboardInterrupt) as stopped:
-            console.print(f"{stopped or 'stopped'}; resume with  {command}")
-            return None
 
 
 def trial(argv: list[str], console: Console) -> int:

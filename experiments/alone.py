@@ -13,9 +13,7 @@ import sys
 import types
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from dynsparse.launching import UserError, sweep
+from dynsparse.launching import UserError, make_console, sweep
 
 
 def run_alone(module: types.ModuleType, argv: Sequence[str] | None = None) -> int:
@@ -39,7 +37,7 @@ def run_alone(module: types.ModuleType, argv: Sequence[str] | None = None) -> in
         request = sweep.SweepRequest(
             experiment, chosen.size, chosen.out, shlex.join(words)
         )
-        return sweep.conduct(request, Console(highlight=False, soft_wrap=True))
+        return sweep.conduct(request, make_console())
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -19,6 +19,7 @@ ALLOWED = {
     "lookup": set(),
     "program_key": set(),
     "provenance": set(),
+    "sections": set(),
     "stop_signal": set(),
     "whole": set(),
     "ops": set(),
@@ -39,6 +40,7 @@ ALLOWED = {
         "reports",
         "program_key",
         "provenance",
+        "sections",
         "stop_signal",
         "whole",
     },
@@ -53,7 +55,14 @@ ALLOWED = {
         "whole",
     },
     "reports": {"whole"},
-    "launching": {"reports", "program_key", "provenance", "stop_signal", "whole"},
+    "launching": {
+        "reports",
+        "program_key",
+        "provenance",
+        "sections",
+        "stop_signal",
+        "whole",
+    },
 }
 
 

@@ -1,6 +1,7 @@
 """The command line and the folder of a run; imports no jax."""
 
 from dynsparse.launching.compare import asks_to_compare, parse_compare
+from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
@@ -17,6 +18,7 @@ __all__ = [
     "claim",
     "finished",
     "keep_freed_memory",
+    "make_console",
     "parse",
     "parse_compare",
     "parse_serve",

@@ -1,6 +1,10 @@
 """What all command lines have in common."""
 
-from collections.abc import Sequence
+import os
+import pathlib
+import shlex
+import sys
+from collections.abc import Collection, Sequence
 
 from absl import flags
 
@@ -30,7 +34,28 @@ def read(values: flags.FlagValues, argv: Sequence[str]):
     """
     try:
         rest = values(list(argv))[1:]
-    except flags.Error as error:
+    except (flags.Error, LookupError, TypeError, ValueError) as error:
         raise UserError(error) from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+
+
+def go_on(
+    argv: Sequence[str],
+    workdir: pathlib.Path,
+    *,
+    named: bool,
+    without: Collection[str] = (),
+) -> str:
+    """Returns the command that goes on with what another began.
+
+    Args:
+        argv: As in `sys.argv`.
+        workdir: The folder.
+        named: Whether `argv` says so.
+        without: Flags to leave out.
+    """
+    python = os.path.relpath(sys.executable)
+    python = sys.executable if python.startswith("..") else python
+    words = [word for word in argv if flag_of(word) not in without]
+    return shlex.join([python, *words, *([] if named else [f"--workdir={workdir}"])])

@@ -44,9 +44,14 @@ def _require_finished(run: pathlib.Path):
     """Refuses a folder without the two files that a comparison reads."""
     for name in ("config.json", "result.json"):
         try:
-            json.loads((run / name).read_text())
+            found = json.loads((run / name).read_text())
         except (OSError, ValueError) as error:
             raise UserError(
                 f"--compare: {str(run)!r} is not the folder of a finished run: its "
                 f"{name} cannot be read ({type(error).__name__})."
             ) from error
+    if "curve" not in found:
+        raise UserError(
+            f"--compare: {str(run)!r} is the folder of a trial that was measured, not "
+            "trained: its result.json has no curve."
+        )

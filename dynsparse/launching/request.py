@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,10 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from dynsparse.launching.command_line import go_on
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.overrides import check_key, override
+from dynsparse.sections import check_sections
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
@@ -75,16 +77,18 @@ class Request:
         config: Complete and locked.
         workdir: Folder of the run; it may not exist yet.
         command: Resumes the run.
+        patience: Seconds to wait for another process that holds the folder.
     """
 
     config: ConfigDict
     workdir: pathlib.Path
     command: str
+    patience: float = 0.0
 
     @property
     def title(self) -> str:
         """Names the run in figures and tables."""
-        return ", ".join(_names(self.config, "data", "model", "gate"))
+        return ", ".join(_names(self.config, *_NAMED))
 
     @property
     def plain_config(self) -> dict[str, Any]:
@@ -108,23 +112,27 @@ def parse(argv: Sequence[str]) -> Request | None:
         sys.stdout.write(_USAGE)
         return None
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, "", flag_values=values, sys_argv=list(argv)
-    )
+    values.set_gnu_getopt()  # else what follows `--config.KEY VALUE` is not read
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=[])
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     try:
-        rest = values(list(argv))[1:]
+        others = values(list(argv), known_only=True)
         config = values.config
         if config is not None:
-            config.to_dict()  # a file that failed to load says so when it is read
+            check_sections(config)
     except Exception as error:  # a config is code: anything may come out of it
         raise UserError(_explain(error, argv)) from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
     if config is None:
         raise UserError("--config is missing, such as configs/cluttered_digits.py")
+    config = override(config, others)
+    for section in _NAMED:
+        check_key(config, f"{section}.name", f"{section}.name")
     workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
-    return Request(config, workdir, _command(argv, workdir))
+    command = go_on(argv, workdir, named=bool(values.workdir))
+    return Request(config, workdir, command)
+
+
+_NAMED = ("data", "model", "gate")  # sections whose names are those of a run
 
 
 def _names(config: ConfigDict, *sections: str) -> list[str]:
@@ -137,8 +145,6 @@ def _explain(error: Exception, argv: Sequence[str]) -> str:
     path = named[0].partition("=")[2].partition(":")[0] if named else ""
     if path and not os.path.isfile(path):
         return f"--config: no such file {path!r}"
-    if isinstance(error, AttributeError | KeyError) and "--config." in " ".join(argv):
-        return f"unknown config key: {error}"
     return str(error)
 
 
@@ -150,10 +156,3 @@ def _fresh_workdir(config: ConfigDict) -> str:
         number += 1
         path = os.path.join("runs", f"{stem}-{number}")
     return path
-
-
-def _command(argv: Sequence[str], workdir: pathlib.Path) -> str:
-    python = os.path.relpath(sys.executable)
-    python = sys.executable if python.startswith("..") else python
-    words = [word for word in argv if not word.lstrip("-").startswith("workdir")]
-    return shlex.join([python, *words, f"--workdir={workdir}"])

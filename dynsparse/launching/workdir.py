@@ -4,48 +4,63 @@ import contextlib
 import fcntl
 import json
 import pathlib
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from dynsparse.launching.errors import UserError
+from dynsparse.reports.compare import differences
 from dynsparse.whole import write_json
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
-    """Refuses a folder that holds a run of another config.
+    """Refuses a folder that holds a sweep, or a run of another config.
 
     Raises:
         UserError: With the first differences.
     """
+    if (workdir / "sweep.json").is_file():
+        raise UserError(f"--workdir: {workdir} holds a sweep, not a run.")
     recorded = read_json(workdir / "config.json")
     if recorded is None or recorded == config:
         return
-    old, new = dict(_flat(recorded)), dict(_flat(config))
-    changes = [
-        f"{key}: {old.get(key, 'absent')} there, {new.get(key, 'absent')} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    found = [
+        f"{key}: {there} there, {here} here"
+        for key, (there, here) in differences([recorded, config]).items()
     ]
-    raise UserError(f"{workdir} holds a run of another config ({'; '.join(changes)}).")
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    shown = "; ".join([*found[:_SHOWN], *more])
+    raise UserError(f"{workdir} holds a run of another config ({shown}).")
 
 
 @contextlib.contextmanager
-def claim(workdir: pathlib.Path, config: Mapping[str, Any]) -> Iterator[None]:
+def claim(
+    workdir: pathlib.Path, config: Mapping[str, Any], patience: float = 0.0
+) -> Iterator[None]:
     """Holds `workdir` for this process and records `config` in it.
+
+    Args:
+        workdir: Folder of a run.
+        config: Of the run.
+        patience: Seconds to wait for another process that holds it.
 
     Raises:
         UserError: If another process holds it, it holds a run of another config, or it
             cannot be written.
     """
-    with hold(workdir):
+    with hold(workdir, patience):
         check_config(workdir, config)
         write_json(workdir / "config.json", config)
         yield
 
 
 @contextlib.contextmanager
-def hold(workdir: pathlib.Path) -> Iterator[None]:
+def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
     """Makes `workdir` and holds it for this process, however that ends.
+
+    Args:
+        workdir: The folder.
+        patience: Seconds to wait for another process that holds it.
 
     Raises:
         UserError: If another process holds it, or it cannot be written.
@@ -56,10 +71,11 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"--workdir: {error}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{workdir} is in use by another process.") from error
+        end = time.monotonic() + patience
+        while not _locks(lock):
+            if time.monotonic() >= end:
+                raise UserError(f"{workdir} is in use by another process.")
+            time.sleep(_PAUSE)
         yield
 
 
@@ -73,12 +89,13 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-_ABSENT = object()
+def _locks(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+_SHOWN = 4  # differences of two configs
+_PAUSE = 0.1  # seconds between two looks at a lock

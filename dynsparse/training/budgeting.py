@@ -9,7 +9,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from dynsparse.budgets import Usage, check_target, find_shares, set_density
+from dynsparse.budgets import (
+    Usage,
+    check_target,
+    find_shares,
+    has_density,
+    set_density,
+)
 from dynsparse.costs import PriceCurve, Prices
 from dynsparse.gates.base import GateOutput, certain
 from dynsparse.training.settings import Settings
@@ -41,8 +47,13 @@ class Budgeting:
         """Returns the budgeting of a model.
 
         Raises:
-            ValueError: If a target is asked of a model without gates, or cannot be met.
+            ValueError: If a target is asked of a model without gates, or cannot be met,
+                or densities are drawn for a model without one to choose.
         """
+        if settings.density_sampling is not None and not has_density(model):
+            raise ValueError(
+                "density_sampling: no gate of the model has a density; accepted: None."
+            )
         floor, constraint = prices.floor / prices.dense, settings.budget_constraint
         if constraint is not None:
             if not prices.parts:

@@ -28,15 +28,17 @@ class Checkpoints:
 
     Args:
         directory: Where they live.
+        cleans: Whether to remove what a killed process left unfinished: for the process
+            that holds the run, since another may be writing just that.
     """
 
-    def __init__(self, directory: pathlib.Path):
+    def __init__(self, directory: pathlib.Path, *, cleans: bool = False):
         self._directory = directory
         newest_two: Any = ocp.training.preservation_policies.LatestN(2)
         self._checkpointer = ocp.training.Checkpointer(
             str(directory.absolute()),
             preservation_policy=newest_two,
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=cleans,
         )
 
     def __enter__(self) -> "Checkpoints":

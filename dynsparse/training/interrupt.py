@@ -1,8 +1,10 @@
 """A run that was asked to stop."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """A run was asked to stop between two steps and has saved its state.
+
+    It is handled where Ctrl-C is.
 
     Args:
         step: Where it stopped.

@@ -72,21 +72,21 @@ def train_together(
         by_step: dict[int, list[Run]] = collections.defaultdict(list)
         for run in runs:
             by_step[run.step].append(run)
-        for start, group in by_step.items():
-            if start < group[0].experiment.settings.train.num_steps:
-                _train(group, start)
+        with StopSignal(only_first=True) as stop:
+            for start, group in by_step.items():
+                if start < group[0].experiment.settings.train.num_steps:
+                    _train(group, start, stop)
         return [run.state for run in runs]
 
 
-def _train(runs: Sequence[Run], start: int):
-    """Steps runs that are at the same step until the last one."""
+def _train(runs: Sequence[Run], start: int, stop: StopSignal):
+    """Steps runs that are at the same step until the last one, or a stop."""
+    if stop.times:
+        raise Interrupted(start)
     plan = runs[0].experiment.settings.train
     program = Program([run.experiment for run in runs])
     names = [f"{run.name}: " if len(runs) > 1 else "" for run in runs]
-    with (
-        ProgressReport(start, plan.num_steps) as progress,
-        StopSignal(only_first=True) as stop,
-    ):
+    with ProgressReport(start, plan.num_steps) as progress:
         for run in runs:
             run.begin()
         if start:

@@ -25,7 +25,7 @@ class ProgressReport:
     """
 
     def __init__(self, start: int, num_steps: int):
-        console = Console(file=sys.stdout)
+        console = Console(file=sys.stdout, markup=False, emoji=False)
         self._live = console.is_terminal
         self._num_steps = num_steps
         self._first = self._last = (time.monotonic(), start)

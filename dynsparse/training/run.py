@@ -34,7 +34,7 @@ class Run:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Run":
-        checkpoints = Checkpoints(self._workdir / "checkpoints")
+        checkpoints = Checkpoints(self._workdir / "checkpoints", cleans=True)
         self._checkpoints = self._open.enter_context(checkpoints)
         if self._checkpoints.latest is not None:
             self.state = self._checkpoints.restore(self.state)

@@ -15,6 +15,7 @@ from dynsparse.budgets import (
 )
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
+from dynsparse.sections import check_sections
 from dynsparse.training.annealing import TemperatureSchedule
 
 
@@ -159,8 +160,10 @@ class Settings:
         """Reads the sections of `config`.
 
         Raises:
-            ValueError: If a key is missing or unknown, or a value out of range.
+            ValueError: If a section or a key is missing or unknown, or a value out of
+                range.
         """
+        check_sections(config)
         optional = {
             name: None if config[name] is None else _section(kind, config, name)
             for name, kind in (

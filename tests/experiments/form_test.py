@@ -80,6 +80,5 @@ def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
 
 def test_a_docstring_without_a_claim_is_named(experiment, monkeypatch):
     monkeypatch.setattr(experiment, "__doc__", "No claim.")
-    loaded = sweep.Experiment.load("tests/experiments/squares.py")
     with pytest.raises(UserError, match=r"experiments/squares\.py states no claim"):
-        _ = loaded.claim
+        sweep.Experiment.load("tests/experiments/squares.py")

@@ -38,6 +38,11 @@ def with_half_a_result(folder):
     return [folder / "a", folder / "b"]
 
 
+def with_a_measured_result(folder):
+    (folder / "b/result.json").write_text('{"rows": []}')
+    return [folder / "a", folder / "b"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -48,6 +53,7 @@ def with_half_a_result(folder):
         ),
         (lambda folder: [folder / "a", "--seed=3"], "only, got '--seed=3'"),
         (without_a_result, "its result.json cannot be read"),
+        (with_a_measured_result, "of a trial that was measured, not trained"),
         (with_half_a_result, "its result.json cannot be read"),
     ],
 )

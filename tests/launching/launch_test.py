@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -161,21 +162,41 @@ def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("stop", [training.Interrupted(4), KeyboardInterrupt()])
-def test_an_interrupted_run_says_how_to_go_on(stop, tmp_path, capsys, monkeypatch):
-    def interrupt(experiments, workdirs):
+@pytest.mark.parametrize(
+    ("where", "stop", "said"),
+    [
+        ("train_together", training.Interrupted(4), "stopped at step 4; resume with  "),
+        ("train_together", KeyboardInterrupt(), "stopped; resume with  "),
+        ("prepare_together", KeyboardInterrupt(), "stopped; resume with  "),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(
+    where, stop, said, tmp_path, capsys, monkeypatch
+):
+    def interrupt(*_):
         raise stop
 
-    monkeypatch.setattr(training, "train_together", interrupt)
+    monkeypatch.setattr(training, where, interrupt)
     assert launch.main(command(tmp_path)) == 130
-    assert f"--workdir={tmp_path}" in capsys.readouterr().out.splitlines()[-1]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(said)
+    assert last.endswith(f"--workdir={tmp_path}")
     assert not (tmp_path / "result.json").exists()
 
 
 MISTAKES = [
     (["--config.gate.density=1.5"], "density must be in [0, 1], got 1.5"),
     (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: b"),
-    (["--config.model.widht=9"], "widht"),
+    (["--config.model.widht=9"], "--config.model.widht: no such key; accepted: depth,"),
+    (
+        ["--config.optimiser.a=9"],
+        "--config.optimiser.a: no such key; accepted: budget_",
+    ),
+    (
+        ["--config.density_ramp.until=1"],
+        "--config.density_ramp.until: density_ramp is None and has no keys",
+    ),
+    (["--config.evaluation.densities[0]=1"], "0 is not a valid index"),
     (["--config.model.width=1.5"], "1.5"),
     (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
     (["--colour=red"], "colour"),
@@ -211,6 +232,27 @@ def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
     assert message in error
 
 
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("gate", "config: missing: gate; accepted: seed, data, "),
+        ("gate.name", "gate.name: no such key; accepted: density, "),
+    ],
+)
+def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
+    gone, message, tmp_path, capsys
+):
+    config = tmp_path / "short.py"
+    config.write_text("from configs.cluttered_digits import *\nwhole = get_config\n")
+    with config.open("a") as file:
+        file.write("def get_config():\n    config = whole().unlock()\n")
+        file.write(f"    del config.{gone}\n    return config\n")
+    assert launch.main(["launch.py", f"--config={config}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
+
+
 def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
     config = f"--config={ROOT}/configs/npz_images.py"
     flags = ["--config.data.path=nowhere.npz", f"--workdir={tmp_path}/run"]
@@ -232,13 +274,22 @@ def test_folders_are_fresh_where_none_is_named(tmp_path, monkeypatch):
     assert first != second
 
 
-def test_the_printed_command_resumes(tmp_path):
-    request = launching.parse(command(tmp_path, "--config.seed=3"))
-    import shlex
-
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--config.seed=3"],
+        ["--config.seed", "3", "--workdir=runs/x"],
+        ["--workdir", "runs/a b", "--config.seed=3"],
+    ],
+    ids=str,
+)
+def test_the_printed_command_resumes(words):
+    request = launching.parse(["launch.py", CONFIG, *words])
     again = launching.parse(shlex.split(request.command)[1:])
     assert again.workdir == request.workdir
     assert again.plain_config == request.plain_config
+    assert again.config.seed == 3
+    assert request.command.count("--workdir") == 1
 
 
 def test_ones_own_pictures_train_and_leave_a_curve(tmp_path):

@@ -4,23 +4,19 @@ import contextlib
 import csv
 import errno
 import fcntl
-import io
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from rich.console import Console
 
 import launch
 from dynsparse.launching import sweep
 from dynsparse.launching.sweep import conclude
-from dynsparse.launching.sweep.board import Board
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
@@ -97,9 +93,11 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing: 1 of 3 trials." in report
     printed = capsys.readouterr().out
     for line in (report, printed):
-        assert "is not to its liking" in line
+        assert "is not to its liking [/data/x] [batch, 3]" in line
     assert "killed by SIGKILL" in printed
-    log = (toys.folder_of("raises") / "log.txt").read_text()
+    log = toys.folder_of("raises") / "log.txt"
+    assert f"; see {log}" in printed
+    log = log.read_text()
     assert log.count("Traceback") == 2
 
     toys.plan(dict(does="returns"), dict(does="dies once"), dict(does="new"))
@@ -109,11 +107,26 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
-def test_a_mistake_is_not_tried_again(toys, capsys):
-    toys.plan(dict(does="is refused"), dict(does="returns"))
-    assert toys.run("--jobs=2") == 1
-    assert sorted(toys.calls()) == ["is refused 0", "returns 0"]
-    assert "error: no such thing" in capsys.readouterr().out
+def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
+    toys.plan(dict(does="raises in a program", number=2))
+    assert toys.run() == 1
+    assert "TypeError: add got incompatible shapes" in capsys.readouterr().out
+
+
+def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
+    """A job of Slurm that is lost may have left none."""
+
+    def lose(request, trials, board, stop):
+        for trial in trials:
+            board.started(trial)
+            board.failed(trial, "lost")
+
+    module = sys.modules[sweep.conduct.__module__]
+    monkeypatch.setattr(module, "run_on_slurm", lose)
+    toys.plan(dict(does="returns"))
+    assert toys.run("--slurm=any", "--limit=9") == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.endswith(": lost")
 
 
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
@@ -146,6 +159,21 @@ def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
     process.kill()
     process.communicate()
     assert until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
+
+
+def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
+    with subprocess.Popen((sys.executable, "-c", "")) as gone:
+        pass
+    code = (
+        "import time; from dynsparse.launching import sweep;"
+        "sweep.stop_with_launcher(); time.sleep(5)"
+    )
+    orphan = subprocess.run(
+        (sys.executable, "-c", code),
+        cwd=ROOT,
+        env={**os.environ, "DYNSPARSE_LAUNCHER": str(gone.pid)},
+    )
+    assert orphan.returncode == -signal.SIGTERM
 
 
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
@@ -249,28 +277,6 @@ def test_a_folder_of_something_else_is_refused(name, content, message, toys, cap
     (toys.folder / name).write_text(json.dumps(content))
     assert toys.run() == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_terminal_has_a_table_of_what_runs_and_what_failed(toys):
-    toys.plan(*(dict(does=name) for name in ("one", "two", "three", "four")))
-    trials = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
-    console = Console(force_terminal=True, width=100, file=io.StringIO(), no_color=True)
-    with Board(console, trials, {trials[0].name}, jobs=2) as board:
-        board.started(trials[1])
-        board.started(trials[2])
-        board.finished(trials[2])
-        board.started(trials[3])
-        board.failed(trials[3], "it would not")
-        assert board.left() is not None
-    shown = console.file.getvalue().rpartition("trial  ")[2]
-    for words in (
-        "two-.* running",
-        "three-.* finished",
-        "four-.* failed .* it would not",
-    ):
-        assert re.search(words, shown)
-    assert "does=one" not in shown
-    assert "2 of 4 finished, 1 failed" in shown
 
 
 def test_the_launcher_imports_no_jax(toys):

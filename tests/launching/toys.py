@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 
-from dynsparse.launching import UserError
 from dynsparse.reports import Report
 
 
@@ -32,15 +31,19 @@ def measure(*, does: str, number: int = 0) -> dict:
     first = (notes / "calls").read_text().split("\n").count(f"{does} {number}") == 1
     match does:
         case "raises":
-            raise RuntimeError(f"number {number}\nis not to its liking")
+            raise RuntimeError(
+                f"number {number}\nis not to its liking [/data/x] [batch, 3]"
+            )
+        case "raises in a program":
+            import jax
+
+            jax.jit(lambda: jax.numpy.zeros(number) + jax.numpy.zeros(number + 1))()
         case "dies once" if first:
             os.kill(os.getpid(), signal.SIGKILL)
         case "hangs once" if first:
             child = subprocess.Popen((sys.executable, "-c", "while True: pass"))
             (notes / "child").write_text(str(child.pid))
             time.sleep(1000)
-        case "is refused":
-            raise UserError("no such thing")
         case "fills the disk":
             with open("/dev/full", "w") as full:
                 full.write("more than it takes")

@@ -8,6 +8,7 @@ import pytest
 import launch
 from dynsparse.launching import UserError, sweep
 from dynsparse.launching.sweep import slots
+from dynsparse.launching.sweep.changes import Changes
 from dynsparse.launching.sweep.trial import make_trial
 from tests.training import tiny
 
@@ -87,7 +88,7 @@ def test_rows_of_an_examined_run_are_what_was_found():
             "no such Python file: 'configs/nothing.py'",
         ),
         (dict(config=f"{TRAINS['config']}x"), "unknown method 'soft_topkx'; accepted"),
-        (dict(overrides={"model.widht": 1}), "widht"),
+        (dict(overrides={"model.widht": 1}), ": model.widht: no such key; accepted: d"),
         (dict(overrides={"model.width": "wide"}), "wide"),
         (dict(setting={1, 2}), "not plain values"),
     ],
@@ -121,9 +122,17 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
             ["--sweep=experiments/difficulty.py", "--config=configs/npz_images.py"],
             "examines what only its own pictures have recorded",
         ),
+        (
+            [
+                "--sweep=experiments/difficulty.py",
+                "--config.data.name=npz_images",
+                "--dry_run",
+            ],
+            "--config.data.name=npz_images: experiments/difficulty.py examines what",
+        ),
         (["--sweep=experiments/any_budget.py", "--config.seed=1"], "a seed of its own"),
         (["--sweep=experiments/any_budget.py", "--config.train=1"], "train"),
-        (["--sweep=experiments/any_budget.py", "--config.model.widht=1"], "widht"),
+        (["--sweep=experiments/any_budget.py", "--config.model.widht=1"], "widht: no"),
         (["--sweep=experiments/any_budget.py", "--config.a"], "--config.a needs a val"),
         (["--sweep=experiments/wall_clock.py", "--config.a=1"], "are measured, not tr"),
         (["--trial=nowhere"], "is not the folder of a trial"),
@@ -151,6 +160,9 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     found = request.experiment.trials(request.size, request.changes)
     usual = request.experiment.trials(request.size)
     assert len(found) == len(usual)
+    assert {trial.asked["config"].partition(":")[0] for trial in found} == {
+        "configs/npz_images.py"
+    }
     for trial, before in zip(found, usual, strict=True):
         assert trial.config["data"]["path"] == "mine.npz"
         assert trial.config["train"]["num_steps"] == 7
@@ -163,12 +175,35 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     assert f"{task} {path}" in request.command
 
 
+def test_what_a_trial_asks_of_its_pictures_goes_with_them():
+    other, _ = Changes.split(["--config=configs/npz_images.py"])
+    made = make_trial(
+        "experiments/x.py",
+        TRAINS | dict(overrides={"data.num_train": 9, "train.num_steps": 9}),
+        measured=False,
+        changes=other,
+    )
+    assert made.asked["overrides"] == {"train.num_steps": 9}
+    assert made.asked["config"] == "configs/npz_images.py:soft_topk"
+
+
+def test_changes_are_the_same_in_any_order():
+    words = ["--config=configs/a.py", "--config.b=1", "--config.c=2", "--config.c=3"]
+    changes, _ = Changes.split(words)
+    again, others = Changes.split(
+        ["launch.py", "-config.c=2", "--config.c=3", "--config.b=1", words[0]]
+    )
+    assert again == changes
+    assert again.words == tuple(words)
+    assert others == ["launch.py"]
+
+
 def test_trials_that_become_the_same_run_are_refused():
     falls = "--config.temperature_schedule.final=1"
     request = sweep.parse_sweep(
         ["launch.py", "--sweep=experiments/soft_to_hard_gap.py", falls]
     )
-    with pytest.raises(UserError, match="are the same run"):
+    with pytest.raises(UserError, match=f"are the same run under {falls}"):
         request.experiment.trials(request.size, request.changes)
 
 

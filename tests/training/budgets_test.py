@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsparse import training
+from dynsparse import gates, training
 from dynsparse.budgets import set_density
 from tests.training import tiny
 
@@ -107,6 +107,13 @@ def test_a_ramp_starts_with_everything_open(progress, density):
     np.testing.assert_allclose(metrics["density"], density, atol=0.011)
 
 
-def test_a_gate_with_passes_of_its_own_takes_no_sandwich():
+@pytest.mark.parametrize("method", ["dense", "gumbel_sigmoid", "disarm"])
+def test_a_gate_without_a_density_takes_no_sandwich(method):
+    with pytest.raises(ValueError, match="density_sampling: no gate of the model has"):
+        training.prepare(tiny.config(f"{method},,sandwich"))
+
+
+def test_a_gate_with_passes_of_its_own_takes_no_sandwich(monkeypatch):
+    monkeypatch.setattr(gates.find("soft_topk"), "samples", 2)
     with pytest.raises(ValueError, match="3 passes of a step and a gate that wants 2"):
-        training.prepare(tiny.config("disarm,,sandwich"))
+        training.prepare(tiny.config("soft_topk,,sandwich"))

@@ -14,6 +14,7 @@ from dynsparse import training
 from dynsparse.stop_signal import StopSignal
 from dynsparse.training.batches import Batches
 from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.progress import ProgressReport
 from dynsparse.training.step import Trainer
 from tests.training import tiny
 
@@ -133,6 +134,11 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(
     same(training.train(fresh(experiment), tmp_path), uninterrupted[0])
 
 
+def test_what_a_run_says_is_printed_as_it_is(capsys):
+    ProgressReport(0, 1).say("[/data/x] [batch, 3] :key:")
+    assert capsys.readouterr().out == "[/data/x] [batch, 3] :key:\n"
+
+
 def test_signal_handlers_are_those_of_before():
     before = signal.getsignal(signal.SIGTERM)
     with StopSignal(only_first=True) as stop:
@@ -222,6 +228,15 @@ def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
     training.train(training.prepare(config), tmp_path)
     density = [row["density"] for row in metrics(tmp_path) if "density" in row]
     np.testing.assert_allclose(density[-1], 0.2, atol=0.05)
+
+
+@pytest.mark.parametrize("cleans", [False, True])
+def test_a_reader_leaves_what_is_being_written(cleans, tmp_path):
+    unfinished = tmp_path / "7.orbax-checkpoint-tmp-1"
+    unfinished.mkdir()
+    with Checkpoints(tmp_path, cleans=cleans) as checkpoints:
+        checkpoints.save(dict(step=jnp.array(1)))  # waits for the cleaning
+    assert unfinished.exists() != cleans
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,15 @@ def test_unknown_and_missing_keys_are_named(section):
         training.prepare(config)
 
 
+def test_unknown_and_missing_sections_are_named():
+    config = tiny.config()
+    config["optimiser"] = config.pop("optimizer")
+    with pytest.raises(
+        ValueError, match="missing: optimizer; unknown: optimiser; accepted: seed, data"
+    ):
+        training.prepare(config)
+
+
 def test_a_curve_needs_a_point():
     config = tiny.config(evaluation__densities=(), evaluation__budgets=())
     with pytest.raises(ValueError, match="needs at least one density or budget"):

@@ -1,7 +1,10 @@
 """Runs that train together are the runs that they are alone."""
 
+import dataclasses
 import json
+import os
 import pathlib
+import signal
 
 import jax
 import numpy as np
@@ -94,6 +97,28 @@ def test_runs_that_stopped_at_different_steps_end_all_the_same(tmp_path):
         for config, folder in zip(configs(argument), others, strict=True)
     ]
     agree(states, singles, folders, others)
+
+
+def test_a_stop_in_the_last_step_of_some_stops_the_others(tmp_path):
+    """The others are at another step, and so would follow."""
+    first, second = training.prepare_together(configs("ema_threshold"))
+
+    class Signalling(training.experiment.Batches):
+        def __init__(self):
+            pass
+
+        def __getitem__(self, index):
+            if index == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return first.batches[index]
+
+    later = first.initial_state | dict(step=jax.numpy.int32(4))
+    asked = dataclasses.replace(first, initial_state=later, batches=Signalling())
+    folders = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(training.Interrupted, match="stopped at step 0"):
+        training.train_together([asked, second], folders)
+    assert (folders[0] / "checkpoints/6").is_dir()
+    assert not (folders[1] / "metrics.jsonl").exists()
 
 
 def test_the_run_whose_loss_is_not_finite_is_named(tmp_path):

@@ -17,8 +17,9 @@ from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
 
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
-MISTAKE = 2  # exit status of a trial over something that its caller has to mend
 STOPPED = 130  # exit status of a trial that was asked to stop
+_UNFILTERED = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
+_LAUNCHER = "DYNSPARSE_LAUNCHER"  # variable that holds the id of its process
 _LEAST_SPACE = 2**16  # bytes without which no trial can go on
 _LONGEST = 300  # characters of a complaint
 _LAST = 4096  # bytes of a log that hold its last line
@@ -61,7 +62,12 @@ class Attempt:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 (sys.executable, str(ROOT / "launch.py"), *asked),
-                env={**os.environ, **environment},
+                env={
+                    **_UNFILTERED,
+                    **os.environ,
+                    **environment,
+                    _LAUNCHER: str(os.getpid()),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -119,11 +125,6 @@ class Attempt:
         return self._last_line() or f"ended with status {status} and no result"
 
     @property
-    def mistaken(self) -> bool:
-        """Whether it ended over a mistake, which a second try would meet too."""
-        return self._process.poll() == MISTAKE
-
-    @property
     def found_no_space(self) -> bool:
         """Whether it ended since the disk is full, as far as can be told.
 
@@ -143,10 +144,11 @@ class Attempt:
 def stop_with_launcher():
     """Stops this process, gently, when the one that started it is gone.
 
-    SIGUSR2, by which Slurm announces the end of a job, is for that one alone.
+    It may have gone before this is called. SIGUSR2, by which Slurm announces the end of
+    a job, is for that one alone.
     """
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    parent = os.getppid()
+    parent = int(os.environ.get(_LAUNCHER, os.getppid()))
 
     def watch():
         while os.getppid() == parent:

@@ -27,6 +27,14 @@ class _Line:
     seconds: float | None = None  # its share of what its process took
     complaint: str = ""
 
+    def share(self) -> float:
+        """Seconds since its process started, by the trials that it runs."""
+        return (time.monotonic() - self.since) / self.together
+
+    def left(self, usual: float) -> float:
+        """Its share of what its process still takes, if that is as `usual`."""
+        return max(0.0, usual - self.share()) if self.state == "running" else usual
+
 
 class Board:
     """The states of the trials of a sweep, on a console.
@@ -87,7 +95,8 @@ class Board:
 
     def died(self, trial: Trial, complaint: str):
         """A trial ended without a result, and is tried again later."""
-        self._end(trial, "died, once more").complaint = complaint
+        line = self._end(trial, "died, once more")
+        line.complaint, line.together = complaint, 1
         self._say(f"died      {trial.name}  {complaint}; tried again later")
 
     def failed(self, trial: Trial, complaint: str):
@@ -112,24 +121,26 @@ class Board:
             self._live.update(self._drawn(), refresh=True)
 
     def left(self) -> float | None:
-        """Seconds until the last trial ends, from those that were finished here."""
+        """Seconds until the last trial ends, from those that were finished here.
+
+        The work that is left, shared by the jobs; no less than one process has left.
+        """
         took = [line.seconds for line in self._lines.values() if line.seconds]
         if not took:
             return None
         mean = statistics.mean(took)
-        ahead = sum(
-            max(0.0, mean - (time.monotonic() - line.since) / line.together)
-            if line.state == "running"
-            else mean
+        ahead = [
+            line
             for line in self._lines.values()
             if line.state in ("waiting", "running", "died, once more")
-        )
-        return ahead / self._jobs
+        ]
+        longest = max((line.left(mean) * line.together for line in ahead), default=0.0)
+        return max(longest, sum(line.left(mean) for line in ahead) / self._jobs)
 
     def _end(self, trial: Trial, state: str) -> _Line:
         line = self._lines[trial.name]
         line.state = state
-        line.seconds = (time.monotonic() - line.since) / line.together
+        line.seconds = line.share()
         return line
 
     def _count(self, state: str) -> int:

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from dynsparse.launching.command_line import flag_of
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.overrides import override
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Changes:
     """Other pictures, or other values, than an experiment asks for.
 
     Attributes:
-        words: Of the command line: `--config=FILE.py`, whose task takes the place of
-            that of every trial, and `--config.KEY=VALUE`, as for a single run.
+        words: Of the command line, by key: `--config=FILE.py`, whose task takes the
+            place of that of every trial, and `--config.KEY=VALUE`, as for a single run.
     """
 
     words: tuple[str, ...] = ()
@@ -29,8 +29,8 @@ class Changes:
         Raises:
             UserError: If a change has no value, names a method, or is that of the seed.
         """
-        words = tuple(word for word in argv if _changes(word))
-        for word in words:
+        given = [word for word in argv if _changes(word)]
+        for word in given:
             key, equals, value = word.partition("=")
             if not (equals and value):
                 raise UserError(f"{key} needs a value: {key}=VALUE")
@@ -41,13 +41,21 @@ class Changes:
                 )
             if flag_of(word) == "config.seed":
                 raise UserError(f"{word}: each trial of a sweep has a seed of its own")
-        return cls(words), [word for word in argv if word not in words]
+        plain = [f"--{word.lstrip('-')}" for word in given]
+        words = sorted(plain, key=lambda word: word.partition("=")[0])
+        return cls(tuple(words)), [word for word in argv if not _changes(word)]
 
     @property
     def task(self) -> str | None:
         """The file of the task, if the command names one."""
         tasks = [word for word in self.words if flag_of(word) == "config"]
         return tasks[-1].partition("=")[2] if tasks else None
+
+    @property
+    def other_pictures(self) -> str | None:
+        """The word that takes the task away from the trials, if the command has one."""
+        takes = ("config", "config.data", "config.data.name")
+        return next((word for word in self.words if flag_of(word) in takes), None)
 
     def place(
         self, config: str, overrides: Mapping[str, Any]
@@ -70,16 +78,11 @@ class Changes:
         """Returns the config with the values that the command names.
 
         Raises:
-            ValueError, KeyError, AttributeError or absl's own: If a key or a value is
-                not accepted.
+            UserError: If a key or a value is not accepted.
         """
-        argv = ["", *(word for word in self.words if flag_of(word) != "config")]
-        values = flags.FlagValues()
-        config_flags.DEFINE_config_dict(
-            "config", config, "", flag_values=values, sys_argv=argv
+        return override(
+            config, ["", *(w for w in self.words if flag_of(w) != "config")]
         )
-        values(argv)
-        return values.config
 
 
 NO_CHANGES = Changes()

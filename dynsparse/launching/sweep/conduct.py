@@ -75,7 +75,9 @@ def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> in
             console.print(f"stopped; go on with  {request.command}")
             return 130
         for name, complaint in board.complaints.items():
-            console.print(f"failed  {name}: {complaint}; see {workdir / name}/log.txt")
+            log = workdir / name / "log.txt"
+            see = f"; see {log}" if log.exists() else ""
+            console.print(f"failed  {name}: {complaint}{see}")
         if len(board.complaints) < len(trials):
             _report(request, trials, board.complaints, console)
         return 1 if board.complaints else 0

@@ -55,7 +55,10 @@ class Experiment:
         missing = [name for name in ("sweep", "report") if not hasattr(module, name)]
         if missing:
             raise UserError(f"{path} is no experiment: it has no {missing[0]}()")
-        return cls(module, shown(module))
+        experiment = cls(module, shown(module))
+        if not experiment.claim:
+            raise UserError(f"the docstring of {experiment.path} states no claim.")
+        return experiment
 
     @property
     def name(self) -> str:
@@ -79,15 +82,9 @@ class Experiment:
 
     @property
     def claim(self) -> str:
-        """What it set out to show, and what would refute it, on one line.
-
-        Raises:
-            UserError: If the docstring states no claim.
-        """
+        """What it set out to show, and what would refute it, on one line."""
         found = re.search(r"Claim: (.*?)\n\n", f"{self.module.__doc__}\n\n", re.S)
-        if found is None:
-            raise UserError(f"the docstring of {self.path} states no claim.")
-        return " ".join(found[1].split())
+        return " ".join(found[1].split()) if found else ""
 
     def asked(self, size: str) -> list[dict[str, Any]]:
         """The calls of `add`, in their order.
@@ -116,8 +113,10 @@ class Experiment:
             )
             same = trials.setdefault(trial.runs, trial)
             if same is not trial:
+                under = f" under {' '.join(changes.words)}" if changes.words else ""
                 raise UserError(
-                    f"{self.path}: trials {same.name} and {trial.name} are the same run"
+                    f"{self.path}: trials {same.name} and {trial.name} are the same "
+                    f"run{under}"
                 )
         if not trials:
             raise UserError(f"{self.path} adds no trials at size {size!r}")

@@ -3,7 +3,7 @@
 Invariants:
 - a trial has one process at most, and a slot one process;
 - a trial that dies goes to the end of the queue, once, alone, and resumes from what it
-  left, but for a mistake of its caller's;
+  left;
 - however `run` ends, no process is left.
 """
 
@@ -116,7 +116,7 @@ class Pool:
                     self._board.finished(trial)
                 elif attempt.found_no_space:
                     raise OSError(errno.ENOSPC, complaint, str(self._workdir))
-                elif attempt.number < ATTEMPTS and not attempt.mistaken:
+                elif attempt.number < ATTEMPTS:
                     self._waiting.append(((trial,), attempt.number + 1))
                     self._board.died(trial, complaint)
                 else:

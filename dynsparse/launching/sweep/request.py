@@ -3,12 +3,11 @@
 import dataclasses
 import pathlib
 import shlex
-import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from dynsparse.launching.command_line import asks, flag_of, read
+from dynsparse.launching.command_line import asks, go_on, read
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.experiment import SIZES, Experiment
@@ -95,10 +94,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
     default = pathlib.Path("runs", f"{experiment.name}-{size}")
     workdir = pathlib.Path(values.workdir or default)
-    words = [w for w in argv if flag_of(w) not in _ONCE]
-    command = shlex.join([sys.executable, *words])
-    if not values.workdir:
-        command += f" --workdir={shlex.quote(str(workdir))}"
+    command = go_on(argv, workdir, named=bool(values.workdir), without=_ONCE)
     return SweepRequest(
         experiment,
         size,
@@ -132,9 +128,9 @@ def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int
             f"{changes.words[0]}: trials of {path} are measured, not trained, and "
             "have no config"
         )
-    if experiment.own_task and changes.task:
+    if experiment.own_task and changes.other_pictures:
         raise UserError(
-            f"--config={changes.task}: {path} examines what only its own pictures "
+            f"{changes.other_pictures}: {path} examines what only its own pictures "
             "have recorded (OWN_TASK = True there)"
         )
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.overrides import check_key
 from dynsparse.launching.sweep.changes import Changes
 from dynsparse.launching.sweep.source import load
+from dynsparse.sections import check_sections
 
 
 def resolve(
@@ -18,16 +20,18 @@ def resolve(
         config: "FILE.py" or "FILE.py:ARGUMENT", as after --config.
         overrides: Values by dotted key.
         seed: Of the run; becomes `config.seed`.
-        changes: What the command wants otherwise.
+        changes: Values that the command wants otherwise.
 
     Raises:
         UserError: If a file, an argument, a key or a value is not accepted.
     """
-    config, overrides = changes.place(config, overrides)
     path, _, argument = config.partition(":")
     module = load(path)
     try:
         found = module.get_config(*filter(None, [argument]))
+        check_sections(found)
+        for key in overrides:
+            check_key(found, key, key)
         found.update_from_flattened_dict({**overrides, "seed": seed})
         found = changes.apply(found)
     except Exception as error:  # a config is code: anything may come out of it

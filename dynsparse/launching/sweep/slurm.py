@@ -15,13 +15,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
+from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import Bundle, bundles
 from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest
+from dynsparse.launching.sweep.slots import compiled_once
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
@@ -31,7 +31,7 @@ _MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the 
 _PAUSE = 2.0  # seconds between two looks at the queue
 _REQUEUES = 1000  # of a job, more than a trial ever needs
 
-_Jobs = dict[str, tuple[Trial, Any]]  # by name, with submitit's job
+_Jobs = dict[str, tuple[Trial, Any, int]]  # by name: submitit's job, its trials
 
 
 class Job:
@@ -50,10 +50,11 @@ class Job:
     def __call__(self, bundle: Bundle) -> dict[str, str]:
         """Returns why trials failed, by name."""
         workdir, command, limit = self._options
-        board = Board(Console(), bundle, set(), jobs=1)
+        board = Board(make_console(), bundle, set(), jobs=1)
         with StopSignal(only_first=False) as stop:
+            slot = {} if bundle[0].config is None else compiled_once(workdir)
             self._pool = Pool(
-                workdir, command, slots=[{}], limit=limit, board=board, stop=stop
+                workdir, command, slots=[slot], limit=limit, board=board, stop=stop
             )
             self._pool.run([bundle])
             left = [t for t in bundle if finished(workdir / t.name) is None]
@@ -92,7 +93,7 @@ def run_on_slurm(
             board.refresh()
             time.sleep(_PAUSE)
     finally:
-        for trial, job in jobs.values():
+        for trial, job, _ in jobs.values():
             job.cancel(check=False)
             if trial.name in running:
                 board.stopped(trial, finished(workdir / trial.name) is not None)
@@ -103,11 +104,11 @@ def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
     states = _queue()
     if states is None:
         return
-    for name, (trial, job) in list(jobs.items()):
+    for name, (trial, job, together) in list(jobs.items()):
         state = states.get(job.job_id)
         if name not in running and state in ("RUNNING", None):
             running.add(name)
-            board.started(trial)
+            board.started(trial, together)
         if state is not None:
             continue
         del jobs[name]
@@ -147,7 +148,7 @@ def _submit(
     except FailedJobError as error:
         raise UserError(f"--slurm: {str(error).strip().splitlines()[-1]}") from error
     jobs = zip(bundled, submitted, strict=True)
-    return {t.name: (t, job) for bundle, job in jobs for t in bundle}
+    return {t.name: (t, job, len(bundle)) for bundle, job in jobs for t in bundle}
 
 
 def _queue() -> dict[str, str] | None:

@@ -22,6 +22,7 @@ from dynsparse.whole import write_json
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}
 _LONGEST = 80  # characters of a level of a name
+_PATIENCE = 60.0  # seconds that a trial of a killed launcher may take to stop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +131,10 @@ def make_trial(
             f"may have setting and overrides, and nothing else; got {', '.join(plain)}"
         )
     plain |= {key: _OPTIONAL[key] for key in _OPTIONAL.keys() - plain.keys()}
+    place = changes.place(plain["config"], plain["overrides"])
+    plain["config"], plain["overrides"] = place
     try:
-        config = resolve(plain["config"], plain["overrides"], plain["seed"], changes)
+        config = resolve(*place, plain["seed"], changes)
     except UserError as error:
         raise UserError(f"add({_call(asked)}): {error}") from error
     levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]
@@ -169,7 +172,8 @@ def _read(folder: pathlib.Path) -> Asked:
     trial = Trial(**content)
     if trial.config is None:
         return trial, None, folder
-    return trial, Request(ConfigDict(trial.config).lock(), folder, command), folder
+    config = ConfigDict(trial.config).lock()
+    return trial, Request(config, folder, command, _PATIENCE), folder
 
 
 def examiner(trial: Trial) -> Callable[..., list[dict[str, Any]]] | None:
@@ -183,7 +187,7 @@ def measure(trial: Trial, folder: pathlib.Path):
     Raises:
         UserError: If another process holds the folder.
     """
-    with claim(folder, trial.asked):
+    with claim(folder, trial.asked, _PATIENCE):
         measured = load(trial.experiment).measure(**trial.asked)
         rows = measured if isinstance(measured, list) else [measured]
         write_json(folder / "result.json", dict(rows=rows, **provenance()))

@@ -1,0 +1,43 @@
+"""The folder of a run: what it refuses, and when it waits."""
+
+import contextlib
+import json
+import threading
+
+import pytest
+
+from dynsparse import launching
+from dynsparse.launching import sweep
+
+
+def test_only_the_first_differences_are_named(tmp_path):
+    there, here = (dict(model={name: n for name in "abcdefg"}) for n in (1, 2))
+    (tmp_path / "config.json").write_text(json.dumps(there))
+    with pytest.raises(launching.UserError, match=r"; model.d: 1 .*; and 3 more\)"):
+        launching.check_config(tmp_path, here)
+
+
+def test_the_folder_of_a_sweep_is_refused_but_not_one_in_it(tmp_path):
+    (tmp_path / "sweep.json").write_text("{}")
+    launching.check_config(tmp_path / "trial", {})
+    with pytest.raises(launching.UserError, match="holds a sweep, not a run"):
+        launching.check_config(tmp_path, {})
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypatch):
+    """As when a launcher is killed and started again at once."""
+    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
+    asked, config = dict(does="returns"), dict(seed=0) if trains else None
+    path = "tests/launching/toys.py"
+    folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
+    ((trial, request, _),) = sweep.read_trials(["launch.py", f"--trial={folder}"])
+    before = contextlib.ExitStack()
+    before.enter_context(launching.claim(folder, config or asked))
+    threading.Timer(0.5, before.close).start()
+    if trains:
+        with launching.claim(folder, request.plain_config, request.patience):
+            pass
+    else:
+        sweep.measure(trial, folder)
+        assert (folder / "result.json").exists()
