@@ -186,7 +186,7 @@ def test_recovery_by_chance_at_one_density_of_many_is_no_recovery():
     rows = [
         dict(density=density, method="random_topk", seed=seed, precision=0.3)
         | dict(random_recall=0.5, fixed_recall=0.5, accuracy=0.1)
-        | dict(recall=0.5 + (0.001 * (seed + 1) if density == 0.4 else 0.01 * sign))
+        | dict(recall=0.5 + (0.01 * (seed + 1) if density == 0.4 else 0.1 * sign))
         for density in (0.1, 0.2, 0.3, 0.4)
         for seed, sign in enumerate((-1, 1, 1, -1))
     ]
