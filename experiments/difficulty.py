@@ -21,9 +21,11 @@ from typing import Any
 from dynsparse.reports import (
     Report,
     Row,
+    decide,
     holm,
     means_in_words,
     over_seeds,
+    p_in_words,
     paired_difference,
     strokes,
 )
@@ -45,6 +47,7 @@ RANDOM = "random_bernoulli"
 MORE = 2  # times the most fragments of training
 PICTURES = ("as in training", "more clutter")
 FACTORS = ("clutter", "faintness")
+WORDS = dict(better="follows", worse="goes against", undecided="not shown to follow")
 OF = dict(clutter="+.3f", faintness="+.3f", budget=".3f", accuracy=".4f")
 
 
@@ -121,8 +124,8 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
         }
         corrected = holm([gap.p for gap in gaps.values()])
         words = [
-            f"{'follows' if p < 0.05 and gap.mean > 0 else 'not shown to follow'} "
-            f"{factor}, {pictures} ({gap.mean:+.3f}, p = {p:.3f})"
+            f"{WORDS[decide(gap.mean, p)]} {factor}, {pictures} "
+            f"({gap.mean:+.3f}, p {p_in_words(p)})"
             for ((factor, pictures), gap), p in zip(
                 gaps.items(), corrected, strict=True
             )
@@ -138,7 +141,7 @@ def _draw(figure, means: Sequence[Row]):
     methods = list(dict.fromkeys(row["method"] for row in means))
     looks = strokes(list(PICTURES), [])
     figure.set_size_inches(11, 4.8)
-    panels = figure.subplots(1, len(FACTORS), sharey=True)
+    panels = figure.subplots(1, len(FACTORS), sharex=True, sharey=True)
     for axes, factor in zip(panels, FACTORS, strict=True):
         for index, pictures in enumerate(PICTURES):
             some = [row for row in means if row["pictures"] == pictures]

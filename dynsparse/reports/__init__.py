@@ -5,8 +5,10 @@ from dynsparse.reports.board import write_board
 from dynsparse.reports.chance import (
     Difference,
     Interval,
+    decide,
     holm,
     mean_interval,
+    p_in_words,
     paired_difference,
 )
 from dynsparse.reports.compare import compare_runs
@@ -41,6 +43,7 @@ __all__ = [
     "compare_methods",
     "compare_runs",
     "curve_table",
+    "decide",
     "draw_curve",
     "draw_kept",
     "draw_serving",
@@ -50,6 +53,7 @@ __all__ = [
     "mean_interval",
     "means_in_words",
     "over_seeds",
+    "p_in_words",
     "paired_difference",
     "pareto_front",
     "read_curve",

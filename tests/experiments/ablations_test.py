@@ -169,7 +169,7 @@ def test_a_report_has_a_table_and_a_figure(module):
 def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
     notes = "\n".join(reported(difficulty).notes)
     assert "gumbel_sigmoid: follows clutter, as in training (+0.5" in notes
-    assert "not shown to follow faintness, more clutter (+0.000, p = 1.000)" in notes
+    assert "not shown to follow faintness, more clutter (+0.000, p 1.000)" in notes
     assert "hard_concrete: not shown to follow clutter, as in training" in notes
 
 
