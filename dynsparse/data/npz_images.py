@@ -101,7 +101,7 @@ def _split(path: str, arrays, name: str, num_classes: int) -> Split:
 
 def _cut(path: str, train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     try:
-        parts = train_test_split(
+        first, second = train_test_split(
             np.arange(len(train)),
             test_size=fraction,
             stratify=train.labels,
@@ -109,5 +109,4 @@ def _cut(path: str, train: Split, fraction: float, seed: int) -> tuple[Split, Sp
         )
     except ValueError as error:
         raise ValueError(f"{path}: cannot cut a validation split: {error}") from error
-    first, second = map(train.take, parts)
-    return first, second
+    return train.take(np.asarray(first)), train.take(np.asarray(second))
