@@ -28,6 +28,13 @@ def test_numbers_are_those_of_the_committed_results():
     assert readme.reported("any_budget") in TEXT
 
 
+def test_answers_are_linked_where_an_experiment_has_them():
+    results = readme.ROOT / "experiments/results"
+    full = sorted(path.parent.name for path in results.glob("*/report.md"))
+    links = re.findall(r"\(experiments/results/(\w+)/report\.md\)", TEXT)
+    assert sorted(links) == full
+
+
 def test_pictures_are_there():
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", TEXT)
     assert len(pictures) == 3
