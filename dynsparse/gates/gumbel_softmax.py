@@ -7,6 +7,8 @@ from jaxtyping import Array, Float
 from dynsparse import ops
 from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
 
+_BEYOND = 60.0  # where infinite scores are put, as in `ops.gumbel_softmax`
+
 
 class GumbelSoftmax(Gate):
     """Opens exactly one unit of each row, unit i with probability softmax(scores)[i].
@@ -37,7 +39,8 @@ class GumbelSoftmax(Gate):
         mask = ops.gumbel_softmax(
             self.noise(), scores, self.temperature[...], hard=True
         )
-        return GateOutput(mask, jax.nn.softmax(scores, -1))
+        prob = jax.nn.softmax(ops.finite(scores, _BEYOND), -1)
+        return GateOutput(mask, prob.astype(scores.dtype))
 
     def static_count(self, n: int) -> int:
         """One of `n`."""

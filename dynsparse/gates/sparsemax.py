@@ -1,5 +1,6 @@
 """Sparsemax gates: the support of the projection onto the simplex."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -18,8 +19,8 @@ class Sparsemax(Gate):
 
     The mask, and `open_prob`, are 1 where `ops.sparsemax` is above 0 (Martins and
     Astudillo, 2016, arXiv:1602.02068) with its gradient, which sums to zero over the
-    units. At least one unit is open. The density follows the spread of the scores over
-    the temperature.
+    units. At least one unit is open, beside those of infinite scores. The density
+    follows the spread of the scores over the temperature.
 
     Differs from the paper: the mask is the support, not the probabilities, which would
     shrink every unit as more are open.
@@ -37,5 +38,8 @@ class Sparsemax(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis."""
-        probabilities = ops.sparsemax(scores, self.temperature[...])
-        return certain(ops.straight_through(positive(probabilities), probabilities))
+        first, allowed = scores == jnp.inf, scores > -jnp.inf
+        others = jnp.where(first, -jnp.inf, scores)
+        probabilities = ops.sparsemax(others, self.temperature[...])
+        opened = jnp.maximum(positive(probabilities) * allowed, first)
+        return certain(ops.straight_through(opened, probabilities))

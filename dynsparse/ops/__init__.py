@@ -25,6 +25,7 @@ from dynsparse.ops.hard_concrete import (
     hard_concrete_open_prob,
 )
 from dynsparse.ops.imle import imle_topk_mask
+from dynsparse.ops.infinite import finite
 from dynsparse.ops.parts import sum_of_parts
 from dynsparse.ops.perturbed import perturbed_topk_mask
 from dynsparse.ops.plackett_luce import (
@@ -62,6 +63,7 @@ __all__ = [
     "dftopk_mask",
     "disarm_surrogate",
     "find_family",
+    "finite",
     "gather",
     "gumbel_perturb",
     "gumbel_sigmoid",

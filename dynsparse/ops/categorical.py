@@ -6,7 +6,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
+from dynsparse.ops.infinite import finite
 from dynsparse.ops.plackett_luce import gumbel_perturb
+
+_BEYOND = 60.0  # where infinite logits are put: e^-60 is not yet 0 in float32
 
 
 def gumbel_softmax(
@@ -35,7 +38,7 @@ def gumbel_softmax(
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("gumbel_softmax", temperature=temperature)
-    perturbed = gumbel_perturb(key, logits)
+    perturbed = gumbel_perturb(key, finite(logits, _BEYOND))
     soft = jax.nn.softmax(perturbed / temperature, -1)
     if hard:
         soft = straight_through(_one_hot(perturbed), soft)
@@ -67,7 +70,7 @@ def reinmax(
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("reinmax", temperature=temperature)
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = finite(logits, _BEYOND)
     sample = _one_hot(gumbel_perturb(key, wide))
     middle = (jax.nn.softmax(wide / temperature, -1) + sample) / 2
     # A softmax whose value is `middle`, for its Jacobian by the logits.

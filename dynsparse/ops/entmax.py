@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Num
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.families import power
+from dynsparse.ops.infinite import finite
 from dynsparse.ops.threshold import soft_topk_mask
 
 
@@ -31,10 +32,10 @@ def sparsemax(
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("sparsemax", temperature=temperature)
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) / temperature
+    wide = finite(scores, _FAR * temperature) / temperature
     # A shift changes nothing; near zero, float32 resolves the scores best.
     top = jax.lax.stop_gradient(wide.max(-1, keepdims=True))
-    rows = (wide - jnp.where(jnp.isfinite(top), top, 0)).reshape(-1, scores.shape[-1])
+    rows = (wide - top).reshape(-1, scores.shape[-1])
     rows = jnp.maximum(rows, -_FAR)  # what is further below the largest has 0 anyway
     projected = jax.vmap(optax.projections.projection_simplex)(rows)
     return projected.reshape(scores.shape).astype(scores.dtype)

@@ -1,5 +1,6 @@
 """Infinite scores, in operators that subtract scores: they come first and last."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -7,6 +8,27 @@ from jaxtyping import Array, Float
 def without_infinities(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
     """Zeros, without a gradient, in the place of infinite scores."""
     return jnp.where(jnp.isinf(scores), 0, scores)
+
+
+def finite(
+    scores: Float[Array, "*batch n"], beyond: float | Float[Array, ""]
+) -> Float[Array, "*batch n"]:
+    """The scores in float32 at least, infinite ones at a distance beyond the others.
+
+    For operators that subtract scores, where infinities would meet.
+
+    Args:
+        scores: Any may be infinite.
+        beyond: The distance, > 0: where the operator decides as surely as it can.
+    """
+    x = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    known = jnp.isfinite(x)
+    frozen = jax.lax.stop_gradient(x)
+    high = jnp.where(known, frozen, -jnp.inf).max(-1, keepdims=True)
+    low = jnp.where(known, frozen, jnp.inf).min(-1, keepdims=True)
+    high, low = (jnp.where(jnp.isfinite(end), end, 0) for end in (high, low))
+    x = jnp.where(x == jnp.inf, high + beyond, x)
+    return jnp.where(x == -jnp.inf, low - beyond, x)
 
 
 def levels(

@@ -9,7 +9,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, require_positive
 from dynsparse.ops.hard import hard_topk_mask
+from dynsparse.ops.infinite import finite
 
+_BEYOND = 200.0  # times the scale of the noise, where infinite scores are put
 _NOISES: dict[str, Any] = dict(
     gumbel=optax.perturbations.Gumbel(), normal=optax.perturbations.Normal()
 )
@@ -56,7 +58,7 @@ def perturbed_topk_mask(
         raise ValueError(f"noise must be one of {sorted(_NOISES)}, got {noise!r}.")
     n = scores.shape[-1]
     counts = per_row("perturbed_topk_mask", k, scores).astype(jnp.int32).reshape(-1)
-    rows = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)).reshape(-1, n)
+    rows = finite(scores, _BEYOND * sigma).reshape(-1, n)
 
     def one_row(key, row, k):
         topk: Any = lambda scores: hard_topk_mask(scores, k)

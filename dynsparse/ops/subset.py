@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, widest
+from dynsparse.ops.infinite import finite
 
 _BEYOND = 200.0  # where infinite scores are put
 _IMPOSSIBLE = -1e30  # a log-probability; unlike -inf, with a derivative
@@ -62,7 +63,7 @@ def k_subset_marginals(
         ValueError: If a concrete `k` is outside [0, n].
     """
     total = lambda logits: k_subset_log_partition(logits, k).sum()
-    marginals = jax.grad(total)(_finite(scores))
+    marginals = jax.grad(total)(finite(scores, _BEYOND))
     # Rounding may leave [0, 1] by a last place; the slope is kept.
     excess = jax.lax.stop_gradient(marginals - jnp.clip(marginals, 0, 1))
     return (marginals - excess).astype(scores.dtype)
@@ -118,7 +119,7 @@ def k_subset_log_prob(
         mask: Zeros and ones.
     """
     k = mask.sum(-1).astype(jnp.int32)
-    logits = _finite(scores)
+    logits = finite(scores, _BEYOND)
     chosen = (logits * jax.lax.stop_gradient(mask)).sum(-1)
     return chosen - k_subset_log_partition(logits, k)
 
@@ -136,25 +137,13 @@ def k_subset_score(
     return mask - k_subset_marginals(scores, k)
 
 
-def _finite(scores):
-    """The scores in float32 at least, infinite ones 200 beyond the others."""
-    x = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
-    finite = jnp.isfinite(x)
-    frozen = jax.lax.stop_gradient(x)
-    high = jnp.where(finite, frozen, -jnp.inf).max(-1, keepdims=True)
-    low = jnp.where(finite, frozen, jnp.inf).min(-1, keepdims=True)
-    high, low = (jnp.where(jnp.isfinite(end), end, 0) for end in (high, low))
-    x = jnp.where(x == jnp.inf, high + _BEYOND, x)
-    return jnp.where(x == -jnp.inf, low - _BEYOND, x)
-
-
 def _centred(scores, k):
     """Returns a shift without gradient, and the logits that are left around it.
 
     Half-way between the k-th and the next score: then about k units have odds above
     one, k is a likely count, and float32 resolves its log-probability.
     """
-    x = _finite(scores)
+    x = finite(scores, _BEYOND)
     ordered = -jnp.sort(-jax.lax.stop_gradient(x), -1)
     at = lambda index: jnp.take_along_axis(
         ordered, jnp.clip(index, 0, x.shape[-1] - 1), -1

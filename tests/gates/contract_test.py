@@ -208,6 +208,17 @@ def test_scores_receive_gradient_through_the_mask(row, key):
     assert jnp.count_nonzero(gradient) > 1
 
 
+@pytest.mark.parametrize("row", [r for r in GATES if not r.random], ids=by_name)
+def test_an_infinite_score_is_open_and_spoils_no_other(row, key):
+    scores = jax.random.normal(key, (N,)).at[0].set(jnp.inf)
+    gradient = slopes(by_name(row))(scores)
+    for evaluation in (False, True):
+        decision = compiled(by_name(row), evaluation=evaluation)(scores)
+        assert decision.mask[0] == pytest.approx(1, abs=1e-6)
+        assert all(jnp.isfinite(part).all() for part in decision)
+    assert all(jnp.isfinite(part).all() for part in gradient)
+
+
 @learning_gates
 def test_a_density_penalty_reaches_the_scores(row, key):
     gradient = slopes(by_name(row))(jax.random.normal(key, (N,))).open_prob
