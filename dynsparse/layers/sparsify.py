@@ -65,9 +65,10 @@ def sparsify(
             `num_tokens`; blocks, tokens, bypass and positions also need `width`, the
             features of their input, and features `num_codes`. Heads take an
             `nnx.MultiHeadAttention` that is called with its input alone. Where a plain
-            module stands in for an MLP or a pair of convolutions, its parts are named,
-            `dict(up="fc1", down="fc2", activation=jax.nn.gelu)` or `dict(first="conv1",
-            norm="bn1", second="conv2", activation=jax.nn.relu)`.
+            module stands in for an MLP or a pair of convolutions, all of its parts are
+            named, `dict(up="fc1", down="fc2", activation=jax.nn.gelu)` or
+            `dict(first="conv1", norm="bn1", second="conv2", activation=jax.nn.relu)`,
+            where None is no norm.
         rngs: Streams `params` and `gate`, for scorers and gates.
 
     Returns:
@@ -153,8 +154,9 @@ def _known(host: Any, options: dict[str, Any]) -> nnx.Module:
         return Attention.from_flax(host)
     for kind, first in ((Mlp, "up"), (ConvPair, "first")):
         if first in options:
-            names = set(inspect.signature(kind.__init__).parameters) - {"self"}
-            own = {key: options.pop(key) for key in names & options.keys()}
+            # All of them: what a plain module does without would change silently.
+            names = inspect.signature(kind.__init__).parameters.keys() - {"self"}
+            own = {key: options.pop(key) for key in sorted(names)}
             make: Any = kind
             return make(
                 **{

@@ -47,10 +47,10 @@ def _add(total, rows, weight, function, sizes):
             return total
         chosen = indices[:size]
         output = function(jax.tree.map(lambda x: x[chosen], rows))
-        # Gathered back, not scattered: a closed row reads any other one, times 0.
+        # Gathered back, not scattered: a closed row reads any other one, and drops it.
         slots = jnp.arange(size, dtype=jnp.int32)
         slot = jnp.zeros(n, jnp.int32).at[chosen].set(slots, unique_indices=True)
         scale = weight.reshape(-1, *[1] * (total.ndim - 1)).astype(total.dtype)
-        return total + output[slot] * scale
+        return total + jnp.where(scale > 0, output[slot] * scale, 0)
 
     return capacity_switch((weight > 0).sum(), sizes, compute)

@@ -184,6 +184,14 @@ MISTAKES = [
         "heads around Linear needs",
     ),
     (
+        {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "activation"}},
+        "neurons around Hidden needs 'activation'",
+    ),
+    (
+        {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "down"}},
+        "neurons around Hidden needs 'down'",
+    ),
+    (
         {"blocks/0": dict(granularity="blocks", gate=GUMBEL, scorer=SCORER)},
         "blocks around Block needs 'width'",
     ),

@@ -31,6 +31,14 @@ def test_sum_is_that_of_the_open_pairs(n, density, key):
     np.testing.assert_allclose(total, expected, atol=1e-5)
 
 
+def test_a_row_without_a_number_stays_alone():
+    x = jnp.ones((6, 2)).at[2].set(jnp.nan)
+    mask = (jnp.arange(6)[:, None] >= 2).astype(jnp.float32)  # 2 is the first open one
+    total = ops.sum_of_parts(x, mask, lambda _, rows: rows, jnp.zeros((6, 2)), [4])
+    expected = [0, 0, jnp.nan, 1, 1, 1]
+    np.testing.assert_array_equal(total, jnp.stack([jnp.array(expected)] * 2, -1))
+
+
 @pytest.mark.parametrize("steps", [1, 4, 16])
 def test_each_part_runs_the_smallest_capacity_that_holds_its_rows(steps):
     sizes = []
