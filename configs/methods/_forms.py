@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 LEARNED = dict(name="mlp", hidden=24)
+UNREAD = dict(name="evenly_spaced")  # costs nothing: for gates that draw
 
 
 def exact_budget(
@@ -49,9 +50,11 @@ def target_density(
     )
 
 
-def own_density(gate: Mapping[str, Any]) -> ConfigDict:
+def own_density(
+    gate: Mapping[str, Any], *, scorer: Mapping[str, Any] = LEARNED
+) -> ConfigDict:
     """A gate whose own keys set its density: neither sampled nor penalised."""
-    return _method(gate)
+    return _method(gate, scorer=scorer)
 
 
 def _method(

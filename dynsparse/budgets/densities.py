@@ -63,7 +63,8 @@ def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
         model: It shares its arrays with what is returned.
         densities: From `densities_at`.
     """
-    for name, density in densities.items():
+    for name, density in sorted(densities.items(), key=lambda item: len(item[0])):
+        # Outer layers first: what is inside of them has densities of its own.
         within = lambda path, _, name=name: _inside("/".join(map(str, path)), name)
         model = nnx.view(model, only=within, density=density)
     return model

@@ -61,7 +61,7 @@ class Usage:
         Args:
             leak: Adds to the gradient by the logits of `open_prob`, per unit. Without
                 it that is p (1 - p), and what is surely closed or open stays so at any
-                price.
+                price. Of no effect where `open_prob` is exactly 0 or 1.
         """
         spent = []
         for name, decision in self.decisions.items():

@@ -65,14 +65,14 @@ def evaluating(model: Any, **view: Any) -> Any:
     Args:
         model: Any module; it shares its arrays with what is returned.
         **view: More arguments for `nnx.view`, such as `execution="compact"`.
+
+    Raises:
+        ValueError: If no module of the model takes one of them, or accepts its value.
     """
-    return nnx.view(
-        model,
-        deterministic=True,
-        use_running_average=True,
-        raise_if_not_found=False,
-        **view,
+    model = nnx.view(
+        model, deterministic=True, use_running_average=True, raise_if_not_found=False
     )
+    return nnx.view(model, **view) if view else model
 
 
 def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
@@ -225,7 +225,11 @@ def positive(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
 
 
 def unit_logits(record: GateOutput) -> Float[Array, "*batch n"]:
-    """Logits whose sigmoid is `open_prob`, in float32; finite where that is 0 or 1."""
+    """Logits whose sigmoid is `open_prob`, in float32.
+
+    Where that is exactly 0 or 1, as always with gates that decide without noise, they
+    are finite and have no gradient.
+    """
     prob = record.open_prob.astype(jnp.float32)
     ends = jnp.finfo(jnp.float32)
     prob = jnp.clip(prob, ends.tiny, 1 - ends.epsneg)

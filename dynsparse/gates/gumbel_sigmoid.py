@@ -5,7 +5,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, initial_temperature, positive
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    certain,
+    initial_temperature,
+    positive,
+)
 
 
 class GumbelSigmoid(Gate):
@@ -30,8 +36,7 @@ class GumbelSigmoid(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
-        open_prob = jax.nn.sigmoid(scores)
         if self.deterministic:
-            return GateOutput(positive(scores), open_prob)
+            return certain(positive(scores))
         mask = ops.gumbel_sigmoid(self.noise(), scores, self.temperature[...])
-        return GateOutput(mask, open_prob)
+        return GateOutput(mask, jax.nn.sigmoid(scores))

@@ -11,8 +11,9 @@ from dynsparse.gates.base import Gate, GateOutput, check_density
 class RandomBernoulli(Gate):
     """Opens each unit with probability `density`, for every example anew.
 
-    It learns nothing and stays random in evaluation; `nnx.reseed(model, gate=key)`
-    before a call replays a draw.
+    Those of infinite scores, such as a class token, are open; of other scores nothing
+    matters. It learns nothing and stays random in evaluation;
+    `nnx.reseed(model, gate=key)` before a call replays a draw.
 
     Args:
         density: Probability that a unit opens, in [0, 1].
@@ -31,7 +32,8 @@ class RandomBernoulli(Gate):
         self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Draws units of the last axis; only the shape of `scores` matters."""
-        opened = jax.random.bernoulli(self.noise(), self.density, scores.shape)
-        prob = jnp.full_like(scores, self.density)
-        return GateOutput(opened.astype(scores.dtype), prob)
+        """Draws units of the last axis."""
+        first = scores == jnp.inf
+        opened = jax.random.bernoulli(self.noise(), self.density, scores.shape) | first
+        prob = jnp.where(first, 1, self.density)
+        return GateOutput(opened.astype(scores.dtype), prob.astype(scores.dtype))

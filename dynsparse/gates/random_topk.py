@@ -12,8 +12,9 @@ from dynsparse.gates.base import GateOutput, TopkGate
 class RandomTopk(TopkGate):
     """Opens exactly round(density * n) units, drawn uniformly for every example.
 
-    It learns nothing and stays random in evaluation; `nnx.reseed(model, gate=key)`
-    before a call replays a draw.
+    Those of infinite scores, such as a class token, come first; of other scores nothing
+    matters. It learns nothing and stays random in evaluation;
+    `nnx.reseed(model, gate=key)` before a call replays a draw.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -27,9 +28,13 @@ class RandomTopk(TopkGate):
         self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Draws k units of the last axis; only the shape of `scores` matters."""
+        """Draws k units of the last axis."""
         n = scores.shape[-1]
         k = self.num_open(n)
         noise = jax.random.uniform(self.noise(), scores.shape, jnp.float32)
-        mask = ops.hard_topk_mask(noise, k).astype(scores.dtype)
-        return GateOutput(mask, jnp.full_like(scores, k / n))
+        first = scores == jnp.inf
+        mask = ops.hard_topk_mask(jnp.where(first, jnp.inf, noise), k)
+        taken = first.sum(-1, keepdims=True)
+        rest = jnp.clip((k - taken) / jnp.maximum(n - taken, 1), 0, 1)
+        prob = jnp.where(first, jnp.minimum(1, k / jnp.maximum(taken, 1)), rest)
+        return GateOutput(mask.astype(scores.dtype), prob.astype(scores.dtype))

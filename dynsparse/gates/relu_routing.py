@@ -1,5 +1,6 @@
 """ReLU routing: the positive part of the score is the mask."""
 
+import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -12,8 +13,8 @@ class ReluRouting(Gate):
 
     The mask is `ops.relu_mask` (ReMoE: Wang, Zhu and Chen, 2024, arXiv:2412.14711,
     here capped at 1); `open_prob` is 1 where it is above 0, with the gradient of the
-    mask, so that a density penalty acts as the paper's L1 term does. Continuous, in
-    training as in evaluation.
+    uncapped score, so that a density penalty acts as the paper's L1 term does.
+    Continuous, in training as in evaluation.
 
     Args:
         rngs: Unused: there is no noise.
@@ -27,4 +28,6 @@ class ReluRouting(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         mask = ops.relu_mask(scores)
-        return GateOutput(mask, ops.straight_through(positive(mask), mask))
+        slope = jax.nn.relu(ops.finite(scores, 1.0))
+        opened = ops.straight_through(positive(mask), slope)
+        return GateOutput(mask, opened.astype(scores.dtype))

@@ -159,11 +159,22 @@ class GatedLayer(nnx.Module):
         Args:
             features: What the scorer reads.
             mask: Of what decides, rows or examples: where closed, no unit is open.
+
+        Raises:
+            ValueError: If there is not one score for each unit, or the host has a norm
+                over the batch where some of it is not computed.
         """
         if self.execution == "compact":
             _check_norms(self.host)
         with jax.named_scope("gate"):  # how bills tell the gate's own cost
             decision = self.choose(features)
+        wanted = self.decision_shape(features)
+        if decision.mask.shape != wanted:
+            raise ValueError(
+                f"{type(self.scorer).__name__} gives scores of shape "
+                f"{decision.mask.shape}, where {type(self).__name__} (unit: "
+                f"{self.unit}) needs {wanted}."
+            )
         if mask is not None:
             weight = mask[..., None]
             decision = GateOutput(

@@ -52,16 +52,15 @@ def switch(
         )
         return output, [part(layer, decision) for layer, decision in ledger]
 
-    everything = jax.eval_shape(lambda: recorded(sizes[-1])[1])
-    if not everything:
-        return ops.capacity_switch(count, sizes, branch)
+    result, everything = jax.eval_shape(lambda: recorded(sizes[-1]))
 
     def filled(size: int):
         output, decisions = recorded(size)
-        if not decisions:  # nothing ran: nothing was open
+        if everything and not decisions:  # nothing ran: nothing was open
             zeros = lambda x: jnp.zeros(x.shape, x.dtype)
             decisions = jax.tree.map(zeros, everything)
-        return output, decisions
+        # Closed units have the dtype of the input, unless something ran beside them.
+        return jax.tree.map(lambda x, y: x.astype(y.dtype), output, result), decisions
 
     output, decisions = ops.capacity_switch(count, sizes, filled)
     for layer, decision in zip(layers, decisions, strict=True):

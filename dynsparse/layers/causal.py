@@ -1,5 +1,6 @@
 """From a model whose tokens compete to one that decides token by token."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -37,8 +38,8 @@ def causal_twins(
         `model`.
 
     Raises:
-        ValueError: If no top-k gate of the model is over tokens, or a density is not
-            between 0 and 1.
+        ValueError: If no top-k gate of the model is over tokens, a density is not
+            between 0 and 1, or there are no batches.
     """
     found = [
         layer
@@ -49,6 +50,10 @@ def causal_twins(
     ]
     if not found:
         raise ValueError("causal_twins: the model has no top-k gate over tokens.")
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None:
+        raise ValueError("causal_twins: needs at least one batch, got none.")
     for layer in found:
         layer.gate = EmaThreshold(
             density=_density(layer.gate) if density is None else density,
@@ -68,7 +73,7 @@ def causal_twins(
         observed(batch)
         return nnx.state(observed)
 
-    for batch in batches:
+    for batch in itertools.chain([first], batches):
         state = observe(state, batch)
     nnx.update(view, state)  # whose Variables are the model's own
     return model

@@ -1,5 +1,6 @@
 """Gated heads: each example runs some heads of an attention."""
 
+import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse.gates.base import Gate
@@ -37,6 +38,14 @@ class GatedHeads(GatedParts):
     def whole(self, x, mask, parts):
         """The attention, its heads weighed."""
         return self.host(x, mask, parts)
+
+    def reads(self, x, mask):
+        """The tokens, weighed so that their mean is that of the open ones alone."""
+        if mask is None:
+            return x
+        share = mask.mean(-1, keepdims=True)
+        weight = mask / jnp.where(share > 0, share, 1)
+        return x * weight[..., None].astype(x.dtype)
 
     def part(self, index, x, mask):
         """One head."""

@@ -91,7 +91,8 @@ def _evenly_spaced(
     axis: str, *, width: int, num_units: int, rngs: nnx.Rngs
 ) -> nnx.Module:
     del width, rngs
-    return EvenlySpacedScorer(num_units=num_units, by_row=axis == "rows")
+    known = None if axis in ("units", "fields") else num_units
+    return EvenlySpacedScorer(num_units=known, by_row=axis == "rows")
 
 
 def _magnitude(axis: str, **sizes: Any) -> nnx.Module:

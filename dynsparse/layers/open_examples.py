@@ -52,7 +52,9 @@ class OpenExamples(GatedLayer):
             indices = ops.open_indices(mask, size)
             take = lambda tree: jax.tree.map(lambda x: x[indices], tree)
             some = self._blend(take(inputs), take(closed), mask[indices])
-            write = lambda x, new: x.at[indices].set(new, unique_indices=True)
+            write = lambda x, new: (
+                x.astype(new.dtype).at[indices].set(new, unique_indices=True)
+            )
             return jax.tree.map(write, closed, some)
 
         sizes = ops.capacities(batch, self.capacity_steps)

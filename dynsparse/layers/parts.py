@@ -71,7 +71,7 @@ class GatedParts(GatedLayer, abc.ABC):
         if self.opens_all(self.competing(x) if forced is None else _pairs(self, x)):
             self.decide_all(x, deciding)
             return self.whole(x, mask, None)
-        parts = self.decide(x, deciding).mask
+        parts = self.decide(self.reads(x, mask), deciding).mask
         if self.execution == "masked":
             return self.whole(x, mask, parts)
         lead = parts.ndim - 1
@@ -82,6 +82,11 @@ class GatedParts(GatedLayer, abc.ABC):
         else:
             total = self.sum_open(rows, flat(parts), flat(start), self.sizes(x))
         return total.reshape(start.shape)
+
+    def reads(self, x: Array, mask: Float[Array, "batch n"] | None) -> Array:
+        """What the scorer is given."""
+        del mask
+        return x
 
     def competing(self, x: Array) -> int:
         """Units that each decision of the gate is about."""

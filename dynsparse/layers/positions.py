@@ -16,7 +16,9 @@ class GatedPositions(GatedLayer):
     """Adds a residual branch at the tiles that the gate opens.
 
     DynConv (Verelst and Tuytelaars, 2020, arXiv:1912.03203) with tiles as units (SBNet:
-    Ren et al., 2018, arXiv:1801.02108); with `tile=1`, single pixels. The input is
+    Ren et al., 2018, arXiv:1801.02108); with `tile=1`, single pixels. Tiles are
+    computed with their halo, so that small ones cost more than their share: all tiles
+    of side t cost ((t + 2 halo) / t)^2 of the plain branch. The input is
     padded once, by the halo, and the branch convolves without padding: it sees the same
     in both executions. Compact execution gathers the open tiles with their halo.
 
@@ -32,7 +34,7 @@ class GatedPositions(GatedLayer):
         grid: Tiles from top to bottom and from left to right.
 
     Raises:
-        ValueError: If the host has a norm over positions.
+        ValueError: If the host has a norm over positions, or gates for whole examples.
     """
 
     unit = "tile of positions"
@@ -56,6 +58,12 @@ class GatedPositions(GatedLayer):
                     f"GatedPositions: {type(module).__name__} at "
                     f"{'/'.join(map(str, path))} looks at other positions, of which "
                     f"some are not computed; use a BatchNorm or LayerNorm."
+                )
+            if isinstance(module, GatedLayer) and module.score_axis == "example":
+                raise ValueError(
+                    f"GatedPositions: {type(module).__name__} at "
+                    f"{'/'.join(map(str, path))} decides for an example, of which "
+                    f"compact execution sees some tiles; gate one of the two."
                 )
         super().__init__(
             host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]
@@ -81,6 +89,8 @@ class GatedPositions(GatedLayer):
         padded = jnp.pad(x, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
         count = self.static_count()
         tiles = self._tiles(x).mean((2, 3))
+        output = jax.eval_shape(self.host, padded)
+        x = x.astype(jnp.promote_types(x.dtype, output.dtype))
         if self.opens_all():
             self.decide_all(tiles)
             return x + self.host(padded)

@@ -12,7 +12,7 @@ class StaticScorer(nnx.Module):
     """Learned scores that do not look at the input: static pruning, as a control.
 
     Args:
-        num_units: Scores.
+        num_units: Scores; an example with fewer units is refused by its layer.
         by_row: Whether each row of features decides, rather than each example.
         rngs: Initialises from the `params` stream: small, so that no two units tie.
     """
@@ -24,7 +24,8 @@ class StaticScorer(nnx.Module):
 
     def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example of [batch, ...]."""
-        return _for_all(self.scores[...], features, self.by_row)
+        lead = features.shape[: -1 if self.by_row else 1]
+        return _for_all(self.scores[...], features, lead)
 
 
 class EvenlySpacedScorer(nnx.Module):
@@ -35,25 +36,26 @@ class EvenlySpacedScorer(nnx.Module):
     theorem: any k largest leave gaps of at most three lengths).
 
     Args:
-        num_units: Scores.
+        num_units: Scores; None for one of each of the second axis of the features.
         by_row: Whether each row of features decides, rather than each example.
     """
 
-    def __init__(self, *, num_units: int, by_row: bool = False):
+    def __init__(self, *, num_units: int | None, by_row: bool = False):
         self.num_units, self.by_row = num_units, by_row
 
     def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example of [batch, ...]."""
-        multiples = jnp.arange(1, self.num_units + 1) * ((1 + 5**0.5) / 2)
-        return _for_all(multiples % 1, features, self.by_row)
+        num_units = features.shape[1] if self.num_units is None else self.num_units
+        multiples = jnp.arange(1, num_units + 1) * ((1 + 5**0.5) / 2)
+        lead = features.shape[: -1 if self.by_row else 1]
+        return _for_all(multiples % 1, features, lead)
 
 
 def _for_all(
-    scores: Float[Array, "n"], features: Array, by_row: bool
-) -> Float[Array, "batch *rows n"]:
+    scores: Float[Array, "n"], features: Array, lead: tuple[int, ...]
+) -> Float[Array, "*lead n"]:
     if jnp.issubdtype(features.dtype, jnp.floating):
         scores = scores.astype(features.dtype)
-    lead = features.shape[: -1 if by_row else 1]
     return jnp.broadcast_to(scores, (*lead, *scores.shape))
 
 

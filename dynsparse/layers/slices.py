@@ -46,6 +46,7 @@ def bias_rows(
 ) -> Float[Array, "*rows features"]:
     """What a linear map gives for zeros: its bias for every row of `x`."""
     shape = (*x.shape[:-1], module.out_features)
+    dtype = module.dtype or jnp.promote_types(x.dtype, module.kernel.dtype)
     if module.bias is None:
-        return jnp.zeros(shape, x.dtype)
-    return jnp.broadcast_to(module.bias[...].astype(x.dtype), shape)
+        return jnp.zeros(shape, dtype)
+    return jnp.broadcast_to(module.bias[...].astype(dtype), shape)

@@ -75,8 +75,8 @@ def sparsify(
         `model`.
 
     Raises:
-        ValueError: If a rule matches nothing, two match the same module, or a
-            granularity, gate or option is not accepted.
+        ValueError: If a rule matches nothing, two match the same module, a module is
+            used in several places, or a granularity, gate or option is not accepted.
     """
     paths = ["/".join(map(str, path)) for path, _ in nnx.iter_modules(model)]
     taken: dict[str, str] = {}
@@ -93,6 +93,7 @@ def sparsify(
                     f"sparsify: {path} matches {taken[path]!r} and {pattern!r}."
                 )
             taken[path] = pattern
+            _check_unshared(model, path)
     for path, pattern in sorted(taken.items(), reverse=True):  # inner ones first
         parent, name = _parent(model, path)
         layer = gated(_child(parent, name), **dict(rules[pattern]), rngs=rngs)
@@ -165,6 +166,19 @@ def _known(host: Any, options: dict[str, Any]) -> nnx.Module:
                 }
             )
     return host
+
+
+def _check_unshared(model: nnx.Module, path: str):
+    """Raises a ValueError where one gate would have to decide in several places."""
+    host = _child(*_parent(model, path))
+    parts = (part for _, part in nnx.iter_modules(model))
+    children = (child for part in parts for _, child in nnx.iter_children(part))
+    uses = sum(child is host for child in children)
+    if uses > 1:
+        raise ValueError(
+            f"sparsify: {path} is the same module in {uses} places; a gated one has a "
+            "place of its own: copy it by nnx.clone first."
+        )
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -111,7 +111,12 @@ def gated_stack(
             case "width":
                 block.mlp = around(block.mlp, num_slices=NUM_PARTS)
             case "experts":
-                hidden = block.mlp.up.out_features // NUM_PARTS
+                hidden, rest = divmod(block.mlp.up.out_features, NUM_PARTS)
+                if rest:
+                    raise ValueError(
+                        f"model: {NUM_PARTS} experts must divide mlp_width, got "
+                        f"{block.mlp.up.out_features}."
+                    )
                 block.mlp = around(
                     Experts(
                         width=width, hidden=hidden, num_experts=NUM_PARTS, rngs=rngs

@@ -1,5 +1,6 @@
 """A decoder-only transformer, gated in four ways, which answers token by token."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,8 +164,7 @@ def generate(
     Raises:
         ValueError: If the sequence would be too long, or `key` is missing.
     """
-    batch, n = prompt.shape
-    length = len(model.position)
+    n, length = prompt.shape[1], len(model.position)
     if not 1 <= n <= length + 1 - num_tokens:
         raise ValueError(
             f"prompt and num_tokens must fit into {length} places, "
@@ -173,19 +173,28 @@ def generate(
     if temperature and key is None:
         raise ValueError(f"temperature {temperature} samples, which needs a key.")
     graphdef, state = nnx.split(model)
-    keys = jax.random.split(jax.random.key(0) if key is None else key, length)
+    heat = jnp.float32(temperature) if temperature else None
+    return _continue(graphdef, num_tokens, nnx.as_pure(state), prompt, heat, key)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _continue(graphdef, num_tokens, state, prompt, heat, key):
+    """`generate`, compiled once per model and shape; greedy without heat."""
+    batch, n = prompt.shape
+    places = jnp.arange(n + num_tokens - 1)
+    model = nnx.merge(graphdef, state)
 
     def next_token(carry, place):
         token, caches = carry
         logits, caches = nnx.merge(graphdef, state).step(token, caches, place)
         chosen = logits.argmax(-1)
-        if temperature:
-            chosen = jax.random.categorical(keys[place], logits / temperature)
+        if heat is not None:
+            own = jax.random.fold_in(key, place)
+            chosen = jax.random.categorical(own, logits / heat)
         given = prompt[:, jnp.minimum(place + 1, n - 1)]
         token = jnp.where(place + 1 < n, given, chosen).astype(prompt.dtype)
         return (token, caches), token
 
     start = prompt[:, 0], model.empty_caches(batch)
-    places = jnp.arange(n + num_tokens - 1)
     _, tokens = jax.lax.scan(next_token, start, places)
     return tokens[n - 1 :].T

@@ -8,7 +8,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.layers import NUM_PARTS, EarlyExits, gated
+from dynsparse.layers import NUM_PARTS, EarlyExits, GatedLayer, gated
 from dynsparse.layers.residual import (
     Branch,
     PaddedShortcut,
@@ -98,6 +98,15 @@ class Resnet(nnx.Module):
                 channels = shape.outputs
             stages.append(nnx.Sequential(*blocks))
             widths.append(channels)
+        if granularity == "positions" and not any(
+            isinstance(part, GatedLayer)
+            for stage in stages
+            for _, part in nnx.iter_modules(stage)
+        ):
+            raise ValueError(
+                f"model: tile={tile} divides no stage of {image_shape[:2]} pixels into "
+                "several tiles, so that there is nothing to gate."
+            )
         head = lambda features: PooledHead(
             width=features, num_classes=num_classes, rngs=rngs
         )

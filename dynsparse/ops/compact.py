@@ -49,7 +49,11 @@ def scatter(
     indices: Int[Array, "batch size"],
     into: Shaped[Array, "batch n *features"],
 ) -> Shaped[Array, "batch n *features"]:
-    """Returns `into` with `units` written over the units at `indices`."""
+    """Returns `into` with `units` written over the units at `indices`.
+
+    In the dtype to which both promote.
+    """
+    into = into.astype(jnp.promote_types(into.dtype, units.dtype))
     write = lambda row, index, values: row.at[index].set(
         values, unique_indices=True, mode="drop"
     )

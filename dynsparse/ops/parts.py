@@ -32,7 +32,8 @@ def sum_of_parts(
         sizes: Capacities of each part, increasing; the last must hold the rows that
             open any part.
     """
-    total = start
+    output = jax.eval_shape(lambda rows: part(0, rows), rows)
+    total = start.astype(jnp.promote_types(start.dtype, output.dtype))
     for p in range(mask.shape[1]):
         total = _add(total, rows, mask[:, p], lambda some, p=p: part(p, some), sizes)
     return total

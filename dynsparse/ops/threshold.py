@@ -136,7 +136,9 @@ def _solve(scores, k, temperature, family, costs, where, solver):
         _require(costs, lambda c: c > 0, "costs > 0")
     _require(temperature, lambda t: t > 0, "temperature > 0")
     largest = scores.shape[-1] if costs is None else _total(costs)
-    _require(k, lambda k: (k >= 0) & (k <= largest), f"k in [0, {largest}]")
+    most = largest if np.ndim(largest) == 0 else "sum(costs)"
+    rounded = np.asarray(largest) * (1 + 1e-6)  # as a sum in float32 may be
+    _require(k, lambda k: (k >= 0) & (k <= rounded), f"k in [0, {most}]")
     unit = jnp.ones((), dtype) if costs is None else costs.astype(dtype)
     c = jnp.broadcast_to(unit, x.shape)
     rows = (*scores.shape[:-1], 1)
@@ -186,10 +188,10 @@ def _require(value, holds, accepted: str):
 
 
 def _total(costs):
-    """The smallest budget of a row that opens everything, infinite if traced."""
+    """The budget of each row that opens everything, infinite if traced."""
     if isinstance(costs, jax.core.Tracer):
         return np.inf
-    return float(np.asarray(costs, np.float64).sum(-1).min())
+    return np.asarray(costs, np.float64).sum(-1)
 
 
 def _clip(k, largest):

@@ -219,16 +219,18 @@ def open_share(network: Any, inputs: Any, density: float):
     from dynsparse.gates import GateRecord, records
     from dynsparse.layers import ConfidenceScorer, GatedLayer
 
-    graphdef, _ = nnx.split(network)
-
-    @jax.jit
-    def probabilities(state):
-        captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(inputs)[1]
-        return {name: record.open_prob for name, record in records(captured).items()}
+    def probabilities(name: str):
+        graphdef, state = nnx.split(network)
+        capture = lambda state: nnx.capture(nnx.merge(graphdef, state), GateRecord)
+        return records(jax.jit(lambda state: capture(state)(inputs)[1])(state))[
+            name
+        ].open_prob
 
     for path, layer in nnx.iter_modules(network):
         if isinstance(layer, GatedLayer):
-            prob = probabilities(nnx.state(network))["/".join(map(str, path))]
+            layer.gate.set_view(deterministic=False)  # where it says how likely, too
+            prob = probabilities("/".join(map(str, path)))
+            layer.gate.set_view(deterministic=True)
             scores = jnp.sort(jax.scipy.special.logit(prob).ravel())[::-1]
             scores = jnp.append(scores, scores[-1] - 1)
             k = round(density * prob.size)

@@ -1,5 +1,7 @@
 """Each penalty against its formula, and what all of them must hold."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import scipy.stats
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from dynsparse.budgets import penalties
+from dynsparse.gates import GateOutput
 from tests.budgets.usages import usage
 
 ROWS = {
@@ -161,6 +164,14 @@ def test_balance_follows_its_formulas():
     for form, expected in (("load", load), ("importance", importance)):
         loss = build("load_balance", form=form, weight=1.0)(usage(dict(a=uneven)))
         np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+def test_load_of_soft_masks_is_their_sum():
+    loss = build("load_balance", form="load", weight=1.0)
+    for masks, expected in (([0.5, 0.5], 1.0), ([0.9, 0.1], 2 * (0.81 + 0.01))):
+        record = GateOutput(jnp.array([[masks]]), jnp.array([[[0.9, 0.1]]]))
+        batch = dataclasses.replace(usage(dict(a=[[1.0]])), decisions=dict(a=record))
+        np.testing.assert_allclose(loss(batch), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["load", "importance"])

@@ -16,6 +16,7 @@ from dynsparse.budgets import (
     spread_of,
 )
 from dynsparse.gates.base import GateRecord, evaluating, num_open, records
+from tests.layers.rows import build
 from tests.training import tiny
 
 COSTS = dict(a=1.0, b=4.0, c=2.0)
@@ -85,6 +86,19 @@ def test_masked_and_compact_execution_open_what_the_shares_say(run):
         n = decision.mask.shape[-1]
         assert (decision.mask.sum(-1) == num_open(asked[name], n)).all()
         np.testing.assert_array_equal(decision.mask, records(again)[name].mask)
+
+
+def test_layers_inside_of_others_keep_their_own_density():
+    class Inner(nnx.Module):
+        def __init__(self):
+            self.neurons = build("neurons", "soft_topk")
+
+    outer = build("tokens", "soft_topk")
+    outer.host = Inner()
+    asked = {"host/neurons": 0.25, "": 0.75}
+    view = fix_densities(outer, asked)
+    assert view.gate.static_density == 0.75
+    assert view.host.neurons.gate.static_density == 0.25
 
 
 def test_a_budget_buys_the_largest_level_that_it_pays_for(run):

@@ -208,7 +208,7 @@ def test_scores_receive_gradient_through_the_mask(row, key):
     assert jnp.count_nonzero(gradient) > 1
 
 
-@pytest.mark.parametrize("row", [r for r in GATES if not r.random], ids=by_name)
+@every_gate
 def test_an_infinite_score_is_open_and_spoils_no_other(row, key):
     scores = jax.random.normal(key, (N,)).at[0].set(jnp.inf)
     gradient = slopes(by_name(row))(scores)
@@ -317,6 +317,30 @@ def test_passes_of_a_step_decide_apart(row, key):
     assert gate.samples > 1
     for first, second in itertools.combinations(masks, 2):
         assert (first != second).mean() > 0.2
+
+
+@pytest.mark.parametrize("row", [r for r in GATES if not r.random], ids=by_name)
+def test_what_is_decided_without_noise_is_certain(row, key):
+    decision = compiled(by_name(row), evaluation=True)(random_rows(key))
+    np.testing.assert_array_equal(decision.open_prob > 0, decision.mask > 0)
+    assert ((decision.open_prob == 0) | (decision.open_prob == 1) | row.soft).all()
+
+
+@pytest.mark.parametrize("row", [r for r in GATES if r.random], ids=by_name)
+def test_infinite_scores_come_first_and_the_rest_is_drawn(row, key):
+    scores = jnp.zeros((4096, N)).at[:, :2].set(jnp.inf)
+    decision = compiled(by_name(row))(scores)
+    assert decision.mask[:, :2].all()
+    # Four standard errors of a Bernoulli mean.
+    np.testing.assert_allclose(
+        decision.mask.mean(0), decision.open_prob[0], atol=4 * 0.5 / 64
+    )
+
+
+def test_relu_routing_prices_scores_above_one():
+    gradient = slopes("relu_routing")(jnp.array([-1.0, 0.5, 3.0] + [0.0] * (N - 3)))
+    np.testing.assert_allclose(gradient.open_prob[:3], [0, WEIGHTS[1], WEIGHTS[2]])
+    assert gradient.mask[2] == 0
 
 
 @every_gate

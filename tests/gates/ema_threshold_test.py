@@ -100,10 +100,17 @@ def test_without_differences_between_examples_the_twin_is_the_topk_gate():
 
 
 def test_twin_takes_the_density_of_a_view():
-    twin = gates.calibrate(nnx.view(trained_topk(), density=0.5), [], decay=0.5)
+    twin = gates.calibrate(
+        nnx.view(trained_topk(), density=0.5), batches(1, 8), decay=0.5
+    )
     assert twin.density == 0.5
 
 
 def test_a_density_without_a_choice_is_refused():
     with pytest.raises(ValueError, match=r"density must be in \(0, 1\), got 1.0"):
         gates.calibrate(trained_topk(1.0), [], decay=0.5)
+
+
+def test_no_batches_are_refused():
+    with pytest.raises(ValueError, match="at least one batch of scores, got none"):
+        gates.calibrate(trained_topk(), [], decay=0.5)

@@ -422,11 +422,60 @@ def test_confidence_is_asked_of_answers_alone():
             ),
             "GroupNorm at .* looks at other positions",
         ),
+        (
+            lambda: layers.GatedPositions(
+                host=build("channels", "soft_topk"),
+                scorer=build("positions", "soft_topk").scorer,
+                gate=build("positions", "soft_topk").gate,
+                tile=2,
+                halo=0,
+                grid=(2, 2),
+            ),
+            "GatedChannels at .* decides for an example",
+        ),
     ],
 )
 def test_norms_over_what_may_be_skipped_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_heads_look_at_the_open_tokens_alone():
+    class Inner(nnx.Module):
+        def __init__(self):
+            self.heads = build("heads", "gumbel_sigmoid")
+
+        def __call__(self, tokens, mask):
+            return self.heads(tokens, mask)
+
+    module, x = build("tokens", "soft_topk"), inputs("tokens", 32)
+    module.host = Inner()
+    views = [
+        evaluating(module, execution=e, density=0.5) for e in ("masked", "compact")
+    ]
+    (masked, captured), (compact, again) = (
+        nnx.capture(view, GateRecord)(x) for view in views
+    )
+    np.testing.assert_allclose(compact[0], masked[0], atol=1e-5)
+    for name, decision in records(captured).items():
+        np.testing.assert_array_equal(decision.mask, records(again)[name].mask)
+
+
+def test_a_score_for_each_unit_is_needed():
+    scores = dict(width=WIDTH, num_units=TOKENS, rngs=nnx.Rngs(0))
+    module, x = build("tokens", "soft_topk"), inputs("tokens", 3)[:, :8]
+    module.scorer = make_scorer(dict(name="static"), GatedTokens, **scores)
+    with pytest.raises(
+        ValueError, match=r"StaticScorer gives .* \(3, 12\), .* \(3, 8\)"
+    ):
+        module(x)
+    module.scorer = make_scorer(dict(name="evenly_spaced"), GatedTokens, **scores)
+    assert module(x)[1].shape == (3, 8)
+
+
+def test_a_view_that_nothing_takes_is_refused():
+    with pytest.raises(ValueError, match="densty"):
+        evaluating(build("tokens", "soft_topk"), densty=0.5)
 
 
 def test_shorter_sequences_open_their_share():

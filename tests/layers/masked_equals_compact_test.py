@@ -110,6 +110,18 @@ def test_outputs_agree_in_bfloat16(layer):
     assert jnp.abs(difference).max() <= 2**-6 * size  # two of eight bits
 
 
+@pytest.mark.parametrize(
+    "layer", [n for n, row in LAYERS.items() if row.reads != "codes"]
+)
+def test_narrow_inputs_give_the_same_type(layer):
+    gate = "soft_topk" if layer == "width" else "gumbel_sigmoid"
+    module, x = build(layer, gate), inputs(layer, 7, jnp.bfloat16)
+    masked, _ = run(evaluating(module), x)
+    compact, _ = run(compact_view(module, gate), x)
+    assert compact.dtype == masked.dtype
+    np.testing.assert_allclose(compact, masked, atol=1e-4, rtol=1e-4)
+
+
 # A random control's draw belongs to the place in the batch, by design.
 ALONE = [
     pytest.param(layer, gate, marks=() if gate in USUAL else pytest.mark.full)

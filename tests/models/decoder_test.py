@@ -106,6 +106,11 @@ def test_twins_need_a_gate_to_replace():
         layers.causal_twins(build("neurons", SOFT), [TEXT])
 
 
+def test_twins_need_something_to_see():
+    with pytest.raises(ValueError, match="at least one batch, got none"):
+        layers.causal_twins(build("bypass", SOFT), [])
+
+
 def test_gates_that_look_ahead_are_refused_in_words():
     model = evaluating(build("bypass", SOFT), execution="compact")
     with pytest.raises(ValueError, match="SoftTopk compares a token with later ones"):
@@ -119,6 +124,14 @@ def test_generation_takes_the_likeliest_of_the_whole_sequence():
     text = jnp.concatenate([text, made], 1)
     logits, _ = call(whole_sequence, model, text)
     np.testing.assert_array_equal(made, logits[:, 2:-1].argmax(-1))
+
+
+def test_generation_compiles_once():
+    model = evaluating(build("width", SOFT))
+    generate(model, TEXT[:, :2], num_tokens=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "step", None)  # whoever traces again, calls it
+        generate(model, TEXT[:, 1:3], num_tokens=3)
 
 
 def test_samples_follow_the_key():

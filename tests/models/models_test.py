@@ -145,6 +145,11 @@ def test_batch_averages_are_refused_in_compact_execution():
             r"one of \(18, 34, 50\), got 51",
         ),
         (RESNET | dict(granularity="positions"), "tile is for positions"),
+        (
+            RESNET | dict(granularity="positions", tile=7),
+            r"tile=7 divides no stage of \(16, 16\) pixels",
+        ),
+        (VIT | dict(granularity="experts", mlp_width=20), "divide mlp_width, got 20"),
         (RESNET | dict(granularity="blocks", tile=4), "tile is for positions"),
         (RESNET | dict(granularity="channels", width=0), "width must be at least 1"),
     ],

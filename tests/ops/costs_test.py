@@ -41,6 +41,16 @@ def test_the_budget_is_spent(family, temperature, share):
     np.testing.assert_allclose(np.float64(mask) @ COSTS, budget, atol=near)
 
 
+def test_each_row_may_spend_all_of_its_own():
+    rows = jnp.stack([COSTS, 2 * COSTS])
+    budgets = rows.sum(-1)
+    scores = jnp.stack([SCORES, SCORES])
+    mask = ops.soft_topk_mask(scores, budgets, costs=rows)
+    np.testing.assert_array_equal(mask, 1)
+    with pytest.raises(ValueError, match=r"k in \[0, sum\(costs\)\]"):
+        ops.soft_topk_mask(scores, budgets[::-1], costs=rows)
+
+
 @every_family
 def test_equal_costs_change_nothing(family):
     plain = compiled(family)(SCORES, 5.5, 0.7)

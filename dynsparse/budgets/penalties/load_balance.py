@@ -16,11 +16,12 @@ class LoadBalance(Penalty):
     r"""Unequal use of the units of each layer: experts, so that none is left alone.
 
     "load" (Switch Transformers: Fedus, Zoph and Shazeer, 2021, arXiv:2101.03961) is
-    $n \sum_i f_i p_i$ for $n$ units, of which unit $i$ has the share $f_i$ of all that
-    ran and $p_i$ of all `open_prob`; 1 where all are equal. Its gradient passes through
-    $p$. "importance" (Shazeer et al., 2017, arXiv:1701.06538) is the squared
-    coefficient of variation of the summed `open_prob`; 0 where all are equal. Both look
-    at shares, so that neither moves the density, and are summed over the layers.
+    $n \sum_i f_i p_i$ for $n$ units, of which unit $i$ has the share $f_i$ of all masks
+    (of hard ones: of all that ran) and $p_i$ of all `open_prob`; 1 where all are equal.
+    Its gradient passes through $p$. "importance" (Shazeer et al., 2017,
+    arXiv:1701.06538) is the squared coefficient of variation of the summed `open_prob`;
+    0 where all are equal. Both look at shares, so that neither moves the density, and
+    are summed over the layers.
 
     Attributes:
         form: "load" or "importance".
@@ -47,6 +48,6 @@ class LoadBalance(Penalty):
         if self.form == "importance":
             mean = likely.mean()
             return likely.var() / jnp.square(jnp.where(mean > 0, mean, 1))
-        ran = usage.unit_means((decision.mask > 0).astype(jnp.float32))
+        ran = usage.unit_means(decision.mask)
         share = lambda x: x / jnp.where(x.sum() > 0, x.sum(), 1)
         return len(ran) * (share(jax.lax.stop_gradient(ran)) * share(likely)).sum()
