@@ -13,6 +13,7 @@ on cluttered digits; the same steps for every model, which are three passes each
 that of any budget; the accuracy is that of compact execution over the test pictures.
 """
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from dynsparse.reports import (
     Difference,
     Report,
     Row,
+    by_seed,
     means_in_words,
     over_seeds,
     paired_difference,
@@ -98,11 +100,8 @@ def differences(measured: Sequence[Row]) -> dict[float, Difference]:
     """
     found = {}
     for density in sorted({row["density"] for row in measured}):
-        by_model: dict[str, dict[int, float]] = {model: {} for model in MODELS}
-        for row in measured:
-            if row["density"] == density:
-                by_model[row["model"]][row["seed"]] = row["accuracy"]
-        found[density] = paired_difference(*(by_model[model] for model in MODELS))
+        of = functools.partial(by_seed, measured, "accuracy", density=density)
+        found[density] = paired_difference(*(of(model=model) for model in MODELS))
     return found
 
 

@@ -14,19 +14,20 @@ Tokens of `conv_vit` on cluttered digits, held at half of the dense MACs while t
 easier half: it is more patches that are not empty. A faint picture has no more of them.
 """
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports import (
     Report,
     Row,
+    by_seed,
     decide,
-    holm,
     means_in_words,
     over_seeds,
     p_in_words,
-    paired_difference,
+    paired_differences,
     strokes,
 )
 from experiments.alone import run_alone
@@ -70,7 +71,8 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     del points
     same = experiment.dataset.test
     rows = []
-    for name, split in zip(PICTURES, (same, _beyond(len(same))), strict=True):
+    harder = _beyond(experiment.task, len(same))
+    for name, split in zip(PICTURES, (same, harder), strict=True):
         answers, bill = audit(experiment, state, split)
         varies = bill.used.min() < bill.used.max()
         row = dict(pictures=name, budget=bill.budget, accuracy=answers.accuracy)
@@ -81,13 +83,11 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     return rows
 
 
-def _beyond(number: int):
+def _beyond(task: Mapping[str, Any], number: int):
     """Those of so many pictures that have more fragments than any of training."""
-    from configs import cluttered_digits
     from dynsparse import data
 
-    config = cluttered_digits.get_config().data.to_dict()
-    config |= dict(num_train=1, num_validation=1, num_test=number)
+    config = dict(task) | dict(num_train=1, num_validation=1, num_test=number)
     config["max_fragments"] *= MORE
     pictures = data.from_config(config).test
     return pictures.take(pictures.factors["clutter"] > 1 / MORE)
@@ -109,26 +109,21 @@ def report(rows: Sequence[Row]) -> Report:
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:
     """Each gate beside the random one, by seed."""
-    found: dict[str, dict[tuple[str, str], dict[int, float]]] = {}
-    for row in rows:
-        for factor in FACTORS:
-            by_place = found.setdefault(row["method"], {})
-            seeds = by_place.setdefault((factor, row["pictures"]), {})
-            seeds[row["seed"]] = row[factor]
-    chance = found.pop(RANDOM)
+    values = lambda method, pictures, factor: by_seed(
+        rows, factor, method=method, pictures=pictures
+    )
     lines = []
-    for method, by_place in found.items():
-        gaps = {
-            place: paired_difference(seeds, chance[place])
-            for place, seeds in by_place.items()
+    for method in dict.fromkeys(row["method"] for row in rows):
+        if method == RANDOM:
+            continue
+        pairs = {
+            place: (values(method, *place), values(RANDOM, *place))
+            for place in itertools.product(PICTURES, FACTORS)
         }
-        corrected = holm([gap.p for gap in gaps.values()])
         words = [
             f"{WORDS[decide(gap.mean, p)]} {factor}, {pictures} "
             f"({gap.mean:+.3f}, p {p_in_words(p)})"
-            for ((factor, pictures), gap), p in zip(
-                gaps.items(), corrected, strict=True
-            )
+            for (pictures, factor), (gap, p) in paired_differences(pairs).items()
         ]
         lines.append(f"- {method}: {'; '.join(words)}")
     said = (

@@ -22,10 +22,10 @@ from typing import Any
 from dynsparse.reports import (
     Report,
     Row,
-    holm,
+    by_seed,
     means_in_words,
     over_seeds,
-    paired_difference,
+    paired_differences,
     strokes,
 )
 from experiments.alone import run_alone
@@ -119,18 +119,19 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
 
 def _above(rows: Sequence[Row], chance: str) -> str:
     """The densities where the recall of one method is above a chance."""
-    pairs: dict[float, tuple[dict[int, float], dict[int, float]]] = {}
-    for row in rows:
-        found, other = pairs.setdefault(row["density"], ({}, {}))
-        found[row["seed"]], other[row["seed"]] = row["recall"], row[chance]
-    gaps = {density: paired_difference(*pair) for density, pair in pairs.items()}
-    corrected = holm([gap.p for gap in gaps.values()])
+    densities = dict.fromkeys(row["density"] for row in rows)
+    pairs = {
+        density: tuple(
+            by_seed(rows, name, density=density) for name in ("recall", chance)
+        )
+        for density in densities
+    }
     places = [
         f"{density:g}"
-        for (density, gap), p in zip(gaps.items(), corrected, strict=True)
+        for density, (gap, p) in paired_differences(pairs).items()
         if p < 0.05 and gap.mean > LEAST
     ]
-    return f"at {', '.join(places) or 'no density'} of {len(gaps)}"
+    return f"at {', '.join(places) or 'no density'} of {len(densities)}"
 
 
 def _draw(figure, means: Sequence[Row]):

@@ -26,10 +26,10 @@ from typing import Any
 from dynsparse.reports import (
     Report,
     Row,
-    holm,
+    by_seed,
     means_in_words,
     over_seeds,
-    paired_difference,
+    paired_differences,
     strokes,
 )
 from experiments.alone import run_alone
@@ -114,28 +114,24 @@ def report(rows: Sequence[Row]) -> Report:
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:
     """Both halves of the claim, paired by seed, in points."""
-    by_seed = lambda name, method, setting: {
-        row["seed"]: 100 * row[name]
-        for row in rows
-        if row["method"] == method and row["setting"] == setting
-    }
+    values = lambda name, method, setting: by_seed(
+        rows, name, method=method, setting=setting
+    )
     shared = dict.fromkeys(row["setting"] for row in rows if row["method"] == HARD)
-    differences = {
-        f"gap of soft samples over that of hard ones at {setting}": paired_difference(
-            by_seed("gap", SOFT, setting), by_seed("gap", HARD, setting)
+    pairs = {
+        f"gap of soft samples over that of hard ones at {setting}": (
+            values("gap", SOFT, setting),
+            values("gap", HARD, setting),
         )
         for setting in shared
     }
     for method, words in ESTIMATORS.items():
         name = f"accuracy of {method} ({words}) at {USUAL} over that at {LOW}"
-        differences[name] = paired_difference(
-            by_seed("accuracy", method, USUAL), by_seed("accuracy", method, LOW)
-        )
-    corrected = holm([found.p for found in differences.values()])
+        pairs[name] = tuple(values("accuracy", method, at) for at in (USUAL, LOW))
     lines = [
-        f"- {name}: {found.mean:+.2f} points (± {found.half:.2f}, p = {p:.3f}): "
-        + ("shown" if p < 0.05 and found.mean > 0 else "not shown")
-        for (name, found), p in zip(differences.items(), corrected, strict=True)
+        f"- {name}: {100 * found.mean:+.2f} points (± {100 * found.half:.2f}, "
+        f"p = {p:.3f}): " + ("shown" if p < 0.05 and found.mean > 0 else "not shown")
+        for name, (found, p) in paired_differences(pairs).items()
     ]
     return ["\n".join(lines), "p of the paired t test, corrected by Holm over these."]
 

@@ -10,15 +10,16 @@ from dynsparse.reports.chance import (
     mean_interval,
     p_in_words,
     paired_difference,
+    paired_differences,
 )
-from dynsparse.reports.compare import compare_runs
+from dynsparse.reports.compare import compare_runs, flattened
 from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import draw_kept
 from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
-from dynsparse.reports.over_seeds import means_in_words, over_seeds
+from dynsparse.reports.over_seeds import by_seed, means_in_words, over_seeds
 from dynsparse.reports.palette import strokes
 from dynsparse.reports.points import read_points
 from dynsparse.reports.report import Report, write_report
@@ -37,6 +38,7 @@ __all__ = [
     "area",
     "area_differences",
     "areas",
+    "by_seed",
     "common_origin",
     "common_range",
     "compare_in_groups",
@@ -47,6 +49,7 @@ __all__ = [
     "draw_curve",
     "draw_kept",
     "draw_serving",
+    "flattened",
     "holm",
     "latex_table",
     "markdown_table",
@@ -55,6 +58,7 @@ __all__ = [
     "over_seeds",
     "p_in_words",
     "paired_difference",
+    "paired_differences",
     "pareto_front",
     "read_curve",
     "read_points",

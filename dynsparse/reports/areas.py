@@ -1,17 +1,15 @@
 """Areas under accuracy against cost, where methods can be compared at equal costs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from dynsparse.reports.chance import (
-    Difference,
     decide,
-    holm,
     mean_interval,
     p_in_words,
-    paired_difference,
+    paired_differences,
 )
 from dynsparse.reports.markup import Row, markdown_table, with_half
-from dynsparse.reports.points import Cost, Point, curves
+from dynsparse.reports.points import BySeed, Cost, Point, curves
 from dynsparse.reports.tradeoff import Curve, area, common_range
 
 _OF = dict(macs="FLOPs", time="time of a batch")
@@ -67,20 +65,22 @@ def area_differences(
         cost: As of `areas`.
     """
     found = curves(points, cost)
-    gaps = {
-        other: gap
+    pairs = {
+        (other, over): pair
         for other in others
-        if (gap := _gap(found.get(reference, {}), found.get(other, {})))
+        for over, pair in _areas(found.get(reference, {}), found.get(other, {}))
     }
-    corrected = holm([difference.p for _, difference in gaps.values()])
     lines = [
         f"- against {other} over {low:.3f} to {high:.3f}: {decide(gap.mean, p)}, "
         f"{with_half(100 * gap.mean, 100 * gap.half, '+.2f')} points (p by Holm: "
         f"{p_in_words(p)})"
-        for (other, ((low, high), gap)), p in zip(gaps.items(), corrected, strict=True)
+        for (other, (low, high)), (gap, p) in paired_differences(pairs).items()
     ]
+    compared = {other for other, _ in pairs}
     lines += [
-        f"- against {other}: nothing in common" for other in others if other not in gaps
+        f"- against {other}: nothing in common"
+        for other in others
+        if other not in compared
     ]
     return [
         f"{reference}, mean accuracy less that of each other one over the {_OF[cost]} "
@@ -89,15 +89,12 @@ def area_differences(
     ]
 
 
-def _gap(
+def _areas(
     mine: Mapping[int, Curve], its: Mapping[int, Curve]
-) -> tuple[tuple[float, float], Difference] | None:
-    """What is common to two methods, and the difference of their areas over it."""
+) -> Iterator[tuple[tuple[float, float], tuple[BySeed, BySeed]]]:
+    """What is common to two methods, if anything is, and their areas over it."""
     seeds = sorted(mine.keys() & its.keys())
     over = common_range([some[seed] for some in (mine, its) for seed in seeds])
-    if over is None:
-        return None
-    left, right = (
-        {seed: area(some[seed], *over) for seed in seeds} for some in (mine, its)
-    )
-    return over, paired_difference(left, right)
+    if over is not None:
+        of = lambda some: {seed: area(some[seed], *over) for seed in seeds}
+        yield over, (of(mine), of(its))

@@ -7,10 +7,12 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from scipy import special
 
 CONFIDENCE = 0.95
+Place = TypeVar("Place")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,23 @@ def paired_difference(
     else:
         p = 0.0 if interval.mean else 1.0
     return Difference(interval.mean, interval.half, interval.number, p)
+
+
+def paired_differences(
+    pairs: Mapping[Place, tuple[Mapping[int, float], Mapping[int, float]]],
+) -> dict[Place, tuple[Difference, float]]:
+    """Returns what `paired_difference` finds at each place, and its p corrected.
+
+    Args:
+        pairs: Left and right values by seed, by place: one family of comparisons, over
+            which p is corrected by Holm.
+
+    Raises:
+        ValueError: If no seed has both at a place.
+    """
+    gaps = [paired_difference(*pair) for pair in pairs.values()]
+    corrected = holm([gap.p for gap in gaps])
+    return dict(zip(pairs, zip(gaps, corrected, strict=True), strict=True))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

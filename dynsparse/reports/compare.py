@@ -33,7 +33,7 @@ def differences(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     Args:
         records: Nested plain values; a key that one lacks is "absent" there.
     """
-    flat = [dict(_flat(record)) for record in records]
+    flat = [dict(flattened(record)) for record in records]
     keys = dict.fromkeys(key for record in flat for key in record)
     found = {key: [record.get(key, _ABSENT) for record in flat] for key in keys}
     return {
@@ -86,9 +86,15 @@ def _short(key: str, value: Any) -> str:
     return str(value)[:12] if key.endswith("commit") else str(value)
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted keys of nested plain values, with what they hold.
+
+    Args:
+        record: Its empty parts are values of their own.
+        prefix: Of all keys.
+    """
     for key, value in record.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flattened(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from dynsparse.reports.chance import Difference, decide, holm, paired_difference
+from dynsparse.reports.chance import Difference, decide, paired_differences
 from dynsparse.reports.points import DENSE, BySeed, Point, by_method, curves
 from dynsparse.reports.tradeoff import Curve, value_at
 
@@ -63,17 +63,13 @@ def _judge_method(
 ) -> dict[Point, Verdict]:
     read = {point: _at_equal_macs(point, rivals) for point in points}
     best = {point: _most_accurate(values) for point, values in read.items() if values}
-    differences = [
-        paired_difference(point.accuracy, read[point][name])
-        for point, name in best.items()
-    ]
-    corrected = holm([difference.p for difference in differences])
+    differences = paired_differences(
+        {point: (point.accuracy, read[point][name]) for point, name in best.items()}
+    )
     absent = lambda point: [n for n in rivals if n not in read[point] and n != DENSE]
     return {
-        point: Verdict(name, difference, p, absent(point))
-        for (point, name), difference, p in zip(
-            best.items(), differences, corrected, strict=True
-        )
+        point: Verdict(best[point], difference, p, absent(point))
+        for point, (difference, p) in differences.items()
     }
 
 

@@ -33,6 +33,18 @@ def over_seeds(
     return means
 
 
+def by_seed(rows: Sequence[Row], name: str, **place: Any) -> dict[int, float]:
+    """Returns one column of the rows at a place, by seed.
+
+    Args:
+        rows: With a `seed` each, one per seed at that place.
+        name: Of the column.
+        **place: Values of other columns.
+    """
+    here = [row for row in rows if all(row[key] == place[key] for key in place)]
+    return {row["seed"]: row[name] for row in here}
+
+
 def means_in_words(
     means: Sequence[Row], by: Sequence[str], of: Mapping[str, str]
 ) -> list[dict[str, Any]]:

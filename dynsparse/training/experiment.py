@@ -27,6 +27,7 @@ class Experiment:
 
     Attributes:
         settings: Of the run.
+        task: The section `data` of its config.
         dataset: The task.
         batches: The training pictures by step.
         placement: Where steps run.
@@ -39,6 +40,7 @@ class Experiment:
     """
 
     settings: Settings
+    task: Mapping[str, Any]
     dataset: Dataset
     batches: Batches
     placement: Placement
@@ -94,7 +96,16 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
     )
     grid = getattr(model, "grid", None)
     return Experiment(
-        settings, dataset, batches, placement, trainer, state, prices, densities, grid
+        settings=settings,
+        task=config["data"],
+        dataset=dataset,
+        batches=batches,
+        placement=placement,
+        trainer=trainer,
+        initial_state=state,
+        prices=prices,
+        densities=densities,
+        grid=grid,
     )
 
 

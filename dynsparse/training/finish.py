@@ -122,19 +122,12 @@ def _write_board(
     figures: Mapping[str, pathlib.Path],
 ):
     with Writer(workdir, step) as writer:
-        writer.summary(step, _flat(config), [point.row() for point in points])
+        # TensorBoard takes plain values.
+        plain = {
+            key: value if isinstance(value, bool | str | int | float) else str(value)
+            for key, value in reports.flattened(config)
+        }
+        writer.summary(step, plain, [point.row() for point in points])
         for name, path in figures.items():
             picture = matplotlib.image.imread(path)[..., :3]
             writer.image(step, name, (255 * picture).round().astype(np.uint8))
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns `config` with dotted keys and values that TensorBoard takes."""
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            plain = isinstance(value, bool | str | int | float)
-            flat[prefix + key] = value if plain else str(value)
-    return flat
