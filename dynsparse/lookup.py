@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -59,7 +60,8 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
         **arguments: What the caller adds to every constructor of the package.
 
     Raises:
-        ValueError: If the name is unknown, or a key is missing or unknown.
+        ValueError: If the name is unknown, a key is missing or unknown, or the
+            constructor does not take what the caller adds.
     """
     kind = package.rpartition(".")[2]
     settings = dict(config)
@@ -69,6 +71,11 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
     name = settings.pop("name")
     constructor = find(package, name)
     accepted = inspect.signature(constructor.__init__).parameters
+    foreign = [key for key in arguments if key not in accepted]
+    if foreign and not _takes_any(accepted):
+        raise ValueError(
+            f"{kind}: {name} is not for this task: it takes no {', '.join(foreign)}"
+        )
     own = [key for key in accepted if key not in arguments and key != "self"]
     for key in settings:
         if key not in own:
@@ -77,6 +84,10 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
         if key not in settings and accepted[key].default is inspect.Parameter.empty:
             raise ValueError(f"{kind}: {name} needs the key {key!r}")
     return constructor(**settings, **arguments)
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
 def _camel_case(name: str) -> str:

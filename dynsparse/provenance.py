@@ -1,5 +1,6 @@
 """Where a number comes from: what every result carries."""
 
+import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -28,13 +29,21 @@ def provenance() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Returns the commit of the checkout, `+` if it was changed, or "unknown"."""
+    """Returns the commit of the checkout, or "unknown".
+
+    Where tracked files were changed, or there are untracked ones in Python, `+` and the
+    start of a hash of all that follow.
+    """
     root = pathlib.Path(__file__).parents[1]
     try:
         run = lambda *words: subprocess.run(
             ("git", "-C", str(root), *words), capture_output=True, text=True, check=True
         ).stdout.strip()
-        changed = run("status", "--porcelain", "--untracked-files=no")
-        return run("rev-parse", "HEAD") + ("+" if changed else "")
+        new = run("ls-files", "--others", "--exclude-standard", "*.py").splitlines()
+        texts = [run("diff", "HEAD"), *((root / name).read_text() for name in new)]
+        if not any(texts):
+            return run("rev-parse", "HEAD")
+        changed = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        return f"{run('rev-parse', 'HEAD')}+{changed[:8]}"
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

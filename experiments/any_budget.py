@@ -113,17 +113,21 @@ def _notes(networks: Mapping[str, Sequence[Row]]) -> list[str]:
         head = f"{network}, any budget less one density, in points of accuracy."
         lines = [" ".join([head, *few]) + "\n"]
         for density, gap in differences(measured).items():
-            words.append(_verdict(gap))
             points = with_half(100 * gap.mean, 100 * gap.half, "+.2f")
-            lines.append(f"- density {density:g}: {points}, {words[-1]}")
+            lines.append(f"- density {density:g}: {points}, {_verdict(gap)}")
+            if not few:
+                words.append(_verdict(gap))
         notes.append("\n".join(lines))
+    if not words:
+        return notes
     shown, refuted = words.count("shown"), words.count("refuted")
     overall = "refuted" if refuted else "shown" if shown == len(words) else "not shown"
     return [
-        f"At most half a point less at every density: {overall}. Shown at {shown} of "
-        f"{len(words)}, where the 95 % interval lies above half a point less; refuted "
-        f"at {refuted}, where it lies below; not shown at the others. Each interval is "
-        f"that of one density, not corrected for their number.",
+        f"At most half a point less at every density, by the networks of enough seeds: "
+        f"{overall}. Shown at {shown} of {len(words)}, where the 95 % interval lies "
+        f"above half a point less; refuted at {refuted}, where it lies below; not "
+        f"shown at the others. Each interval is that of one density, not corrected for "
+        f"their number.",
         *notes,
     ]
 

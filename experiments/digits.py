@@ -20,6 +20,7 @@ EIGHTHS = tuple(number / 8 for number in range(8, 0, -1))  # all that parts can 
 _QUICK = {
     "train.num_steps": 60,
     "train.eval_every": 60,
+    "optimizer.warmup_steps": 10,
     "data.num_train": 4_000,
     "data.num_validation": 300,
     "data.num_test": 1_000,

@@ -100,4 +100,4 @@ def report(rows: Sequence[Row]) -> Report:
 
 
 if __name__ == "__main__":
-    run_alone(sys.modules["__main__"])
+    sys.exit(run_alone(sys.modules["__main__"]))

@@ -24,8 +24,9 @@ FILES = ("config.json", "curve.csv", "curve.png", "kept.png", "result.json")
 
 def block(docs: pathlib.Path) -> str:
     """Returns the table and its provenance, from the results in `docs`."""
-    result, control = (
-        json.loads((docs / name).read_text()) for name in ("result.json", "random.json")
+    result, control, config = (
+        json.loads((docs / f"{name}.json").read_text())
+        for name in ("result", "random", "config")
     )
     lines = [
         "| density | M MACs | of dense MACs | of dense time | test accuracy | random "
@@ -38,10 +39,11 @@ def block(docs: pathlib.Path) -> str:
     where = (
         f"Commit {result['commit'][:12]}, seed {result['seed']}, {result['device']} "
         f"({result['cores']} cores), Python {result['python']}, jax {packages['jax']}, "
-        f"flax {packages['flax']}; 10,000 test pictures; times are medians of batches "
-        f"of {result['batch_size']} beside the dense network. No gate can close "
-        f"{result['macs_floor'] / result['macs_dense']:.1%} of the dense MACs (the "
-        f"floor). Random tokens: commit {control['commit'][:12]}, trained apart with "
+        f"flax {packages['flax']}; {config['data']['num_test']:,} test pictures; "
+        f"times are medians of batches of {result['batch_size']} beside the dense "
+        f"network. No gate can close {result['macs_floor'] / result['macs_dense']:.1%} "
+        f"of the dense MACs (the floor). Random tokens: commit "
+        f"{control['commit'][:12]}, trained apart with "
         f"`random_topk`, seed {control['seed']}."
     )
     return "\n".join([START, *lines, "", where, END])

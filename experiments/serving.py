@@ -16,6 +16,7 @@ come from another process, Poisson. Processor seconds are those of this process,
 passes at one rung after the other.
 """
 
+import json
 import pathlib
 import sys
 import time
@@ -27,6 +28,7 @@ from experiments.alone import run_alone
 
 ALONE = True
 RUN = pathlib.Path("runs/serving")
+WAIT = 3_600.0  # seconds for another process that trains the model
 SECONDS = 24.0  # of each replay; its middle third is the spike, or the competition
 SIZE = 64
 AS_WELL = 0.005  # of accuracy that a single rung may be behind the controller
@@ -122,6 +124,8 @@ def _ladder(small: bool):
 
     from configs import cluttered_digits
     from dynsparse import training
+    from dynsparse.launching.workdir import claim
+    from dynsparse.provenance import provenance
     from dynsparse.serving import trial
 
     config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")
@@ -136,7 +140,10 @@ def _ladder(small: bool):
     experiment = training.prepare(config.to_dict())
     state = experiment.initial_state
     if not small:
-        state = training.train(experiment, RUN)
+        # Of this config and commit: another folder's model is not this one's.
+        made = json.loads(config.to_json_best_effort())
+        with claim(RUN, made | dict(commit=provenance()["commit"]), WAIT):
+            state = training.train(experiment, RUN)
     split = experiment.dataset.test
     inputs = split.images.astype(np.float32) / 255
     ladder = trial.build_ladder(

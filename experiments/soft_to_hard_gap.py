@@ -29,6 +29,7 @@ from dynsparse.reports import (
     by_seed,
     means_in_words,
     over_seeds,
+    p_in_words,
     paired_differences,
     strokes,
 )
@@ -130,7 +131,8 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
         pairs[name] = tuple(values("accuracy", method, at) for at in (USUAL, LOW))
     lines = [
         f"- {name}: {100 * found.mean:+.2f} points (± {100 * found.half:.2f}, "
-        f"p = {p:.3f}): " + ("shown" if p < 0.05 and found.mean > 0 else "not shown")
+        f"p {p_in_words(p)}): "
+        + ("shown" if p < 0.05 and found.mean > 0 else "not shown")
         for name, (found, p) in paired_differences(pairs).items()
     ]
     return ["\n".join(lines), "p of the paired t test, corrected by Holm over these."]

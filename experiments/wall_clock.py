@@ -223,7 +223,8 @@ def _draw(figure, results: Sequence[Row]):
                 marker, color = "o^sv"[index % 4], f"C{index % 10}"
                 line = "-" if index < 10 else "--"
                 ax.plot(x, y, line, marker=marker, color=color, label=name)
-        ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs", ylim=(0, 2))
+        ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs")
+        ax.set_ylim(bottom=0)
     axes[0].set_ylabel("time / dense time")
     axes[-1].legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
 

@@ -8,7 +8,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             name="resnet",
-            granularity="positions",  # or blocks, channels, exits, without a tile
+            granularity="positions",  # or blocks, channels, exits, with tile 0
             stem="small",
             depth=14,  # 6 n + 2
             width=16,  # channels of the first stage

@@ -76,15 +76,20 @@ class Usage:
         return self.floor + jnp.stack(spent).sum()
 
     def _reached(self, name: str) -> Float[Array, "passes batch *rows n"]:
-        """`open_prob`, less where a gate of the whole host around it is closed.
+        """`open_prob`, less where gates around it are closed.
 
-        Rows that are closed further out are in the decision already.
+        Rows that are closed further out are in the decision already; a decision about
+        an example counts for the share of it that runs.
         """
         prob = self.decisions[name].open_prob
         for other, decision in self.decisions.items():
             around = decision.open_prob
             inside = name.startswith(f"{other}/") or (name and not other)
-            if inside and around.ndim == 3 and around.shape[-1] == 1:
+            if not inside or around.ndim != 3:
+                continue
+            if prob.ndim == 3:
+                prob = prob * around.mean(-1, keepdims=True)
+            elif around.shape[-1] == 1:
                 prob = prob * around.reshape(*prob.shape[:2], *[1] * (prob.ndim - 2))
         return prob
 

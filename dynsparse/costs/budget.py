@@ -28,8 +28,11 @@ def largest_density(
         count are priced with every unit open.
 
     Raises:
-        ValueError: If the budget is below the floor, or no gate has a density.
+        ValueError: If the budget is not a fraction or below the floor, or no gate has a
+            density.
     """
+    if not 0 < budget <= 1:
+        raise ValueError(f"a budget must be a fraction in (0, 1], got {budget}.")
     fixed = [part for part in prices.parts.values() if part.kind == "fixed"]
     if not fixed:
         raise ValueError("no gate of this model has a density to choose.")

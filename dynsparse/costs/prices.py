@@ -126,11 +126,12 @@ class Prices:
         counts: list[int | None] = [0] * len(self._paths)
         parts = list(self.parts.values())
         for index in order:
-            units = parts[index].num_units
+            # The dense price, without a decision, is that of a count that is fixed.
+            units, varies = parts[index].num_units, parts[index].kind == "varying"
             points = np.unique(np.linspace(0, units, 9).round().astype(int))
             spent = []
             for point in points.tolist():
-                counts[index] = point if point < units else None
+                counts[index] = point if point < units or varies else None
                 spent.append(self._host_macs(tuple(counts)))
             costs = (np.array(spent) - spent[0]) / self.dense
             curves[index] = PriceCurve(points / units, costs)

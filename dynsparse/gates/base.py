@@ -59,20 +59,35 @@ def records(
     }
 
 
-def evaluating(model: Any, **view: Any) -> Any:
+def evaluating(
+    model: Any,
+    *,
+    execution: str | None = None,
+    density: float | None = None,
+    capacity_steps: int | None = None,
+) -> Any:
     """The model as it answers: without noise, norms by their running averages.
 
     Args:
-        model: Any module; it shares its arrays with what is returned.
-        **view: More arguments for `nnx.view`, such as `execution="compact"`.
+        model: Any module, with gates or without; it shares its arrays with what is
+            returned.
+        execution: Of its gated layers; None leaves it.
+        density: Static density of its top-k gates; None leaves it.
+        capacity_steps: Of its gated layers; None leaves them.
 
     Raises:
-        ValueError: If no module of the model takes one of them, or accepts its value.
+        ValueError: If a layer does not accept a value.
     """
-    model = nnx.view(
-        model, deterministic=True, use_running_average=True, raise_if_not_found=False
+    asked: dict[str, Any] = dict(
+        execution=execution, density=density, capacity_steps=capacity_steps
     )
-    return nnx.view(model, **view) if view else model
+    return nnx.view(
+        model,
+        deterministic=True,
+        use_running_average=True,
+        raise_if_not_found=False,
+        **{name: value for name, value in asked.items() if value is not None},
+    )
 
 
 def certain(mask: Float[Array, "*batch n"]) -> GateOutput:

@@ -48,7 +48,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
 
     Raises:
         UserError: If a flag or a value is not accepted, or the folder holds no run that
-            was trained.
+            is finished.
     """
     values = flags.FlagValues()
     flags.DEFINE_string("serve", None, "", flag_values=values)
@@ -65,10 +65,10 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         flags.DEFINE_integer(name, default, "", lower_bound=lowest, flag_values=values)
     read(values, argv)
     run = pathlib.Path(values.serve)
-    for name in ("config.json", "checkpoints"):
+    for name in ("config.json", "checkpoints", "result.json"):
         if not (run / name).exists():
             raise UserError(
-                f"--serve: {str(run)!r} is not the folder of a trained run: it has no "
+                f"--serve: {str(run)!r} is not the folder of a finished run: it has no "
                 f"{name}"
             )
     return ServeRequest(

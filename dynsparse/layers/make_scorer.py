@@ -57,6 +57,8 @@ def make_scorer(
         raise ValueError(
             f"scorer: {name} takes the keys {sorted(wanted)}, got {sorted(settings)}"
         )
+    if settings.get("hidden", 1) < 1:
+        raise ValueError(f"scorer: hidden must be at least 1, got {settings['hidden']}")
     if layer.score_axis not in axes:
         raise ValueError(
             f"scorer: {name} needs {_READS[name]}, which a unit of {layer.__name__} "

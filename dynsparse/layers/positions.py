@@ -105,7 +105,7 @@ class GatedPositions(GatedLayer):
             return self._open(x, padded, flat, size)
 
         if count is not None:
-            return compute(count * len(x))
+            return self._open(x, padded, flat, count * len(x))
         sizes = ops.capacities(len(flat), self.capacity_steps)
         return ops.capacity_switch((flat > 0).sum(), sizes, compute)
 

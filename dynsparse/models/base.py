@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Shaped
 
 from dynsparse.layers import NUM_PARTS
 from dynsparse.lookup import Config
-from dynsparse.models.features import leave_features
 
 
 class PatchGrid(NamedTuple):
@@ -34,6 +33,22 @@ class PatchGrid(NamedTuple):
         """Those of `masks` that decide over the tokens, and of them the patches."""
         units = self.others + self.rows * self.columns
         return [m[:, self.others :] for m in masks if m.shape[1:] == (units,)]
+
+
+class Features(nnx.Variable):
+    """What a head reads: [batch, width], left for `nnx.capture`."""
+
+
+def leave_features(head: nnx.Module, features: Float[Array, "batch width"]):
+    """Leaves what a head reads, where `nnx.capture` looks for it.
+
+    Args:
+        head: The module that holds it.
+        features: Pooled: of the same shape whatever was left out.
+    """
+    if hasattr(head, "__captures__"):  # outside nnx.capture there is no reader
+        newest: Any = lambda _, new: new
+        head.sow(Features, "features", features, init_fn=lambda: None, reduce_fn=newest)
 
 
 def check_granularity(granularity: str, accepted: tuple[str, ...]):

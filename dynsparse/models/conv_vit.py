@@ -15,9 +15,9 @@ from dynsparse.models.base import (
     check_granularity,
     check_positive,
     learned_positions,
+    leave_features,
     narrower_transformers,
 )
-from dynsparse.models.features import leave_features
 
 _GRANULARITIES = (
     "tokens",
@@ -65,7 +65,9 @@ class ConvVit(nnx.Module):
         rngs: nnx.Rngs,
     ):
         check_granularity(granularity, _GRANULARITIES)
-        check_positive(width=width, depth=depth)
+        check_positive(depth=depth, num_heads=num_heads, mlp_width=mlp_width)
+        if width < 2:
+            raise ValueError(f"model: width must be at least 2, got {width}.")
         blocks = [
             TransformerBlock(
                 width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
@@ -146,4 +148,4 @@ def masked_max(
         return tokens.max(1)
     mask = mask[..., None]
     largest = jnp.where(mask > 0, mask * tokens, -jnp.inf).max(1)
-    return jnp.where(jnp.isfinite(largest), largest, 0)
+    return jnp.where((mask > 0).any(1), largest, 0)

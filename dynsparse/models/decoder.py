@@ -62,7 +62,8 @@ class Decoder(nnx.Module):
         rngs: nnx.Rngs,
     ):
         check_granularity(granularity, _GRANULARITIES)
-        check_positive(width=width, depth=depth, vocabulary=vocabulary, length=length)
+        check_positive(width=width, depth=depth, num_heads=num_heads)
+        check_positive(mlp_width=mlp_width, vocabulary=vocabulary, length=length)
         self.embed = nnx.Embed(vocabulary, width, rngs=rngs)
         self.position = learned_positions(length, width, rngs)
         blocks = [
@@ -157,12 +158,13 @@ def generate(
     Args:
         model: As it answers: `gates.evaluating(model, execution="compact")`.
         prompt: At least one token of each sequence.
-        num_tokens: To generate; with the prompt at most `length`.
+        num_tokens: To generate, at least 1; with the prompt at most `length`.
         temperature: Of the distribution that is sampled, >= 0; 0 takes the likeliest.
         key: Needed to sample.
 
     Raises:
-        ValueError: If the sequence would be too long, or `key` is missing.
+        ValueError: If the sequence would be too long, a value is out of range, or
+            `key` is missing.
     """
     n, length = prompt.shape[1], len(model.position)
     if not 1 <= n <= length + 1 - num_tokens:
@@ -170,6 +172,10 @@ def generate(
             f"prompt and num_tokens must fit into {length} places, "
             f"got {n} and {num_tokens}."
         )
+    if num_tokens < 1:
+        raise ValueError(f"num_tokens must be at least 1, got {num_tokens}.")
+    if temperature < 0:
+        raise ValueError(f"temperature must be >= 0, got {temperature}.")
     if temperature and key is None:
         raise ValueError(f"temperature {temperature} samples, which needs a key.")
     graphdef, state = nnx.split(model)

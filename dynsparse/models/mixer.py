@@ -60,7 +60,8 @@ class Mixer(nnx.Module):
         rngs: nnx.Rngs,
     ):
         check_granularity(granularity, _GRANULARITIES)
-        check_positive(patch=patch, width=width, depth=depth, token_width=token_width)
+        check_positive(patch=patch, width=width, depth=depth)
+        check_positive(token_width=token_width, mlp_width=mlp_width)
         self.embed = Patches(
             patch=patch, width=width, image_shape=image_shape, rngs=rngs
         )

@@ -44,7 +44,7 @@ class Resnet(nnx.Module):
             20, 32, 56 or 110; with the large one 18, 34 or 50.
         width: Channels of the first stage.
         tile: Pixels per side of a tile of positions; stages of a single tile and those
-            that it does not divide are not gated. For the other granularities None.
+            that it does not divide are not gated. For the other granularities 0.
         gate: Config of the gates, for `gates.from_config`.
         scorer: Config of their scorers, for `layers.make_scorer`.
         image_shape: Height, width, channels.
@@ -62,7 +62,7 @@ class Resnet(nnx.Module):
         stem: str,
         depth: int,
         width: int,
-        tile: int | None,
+        tile: int,
         gate: Config,
         scorer: Config,
         image_shape: tuple[int, int, int],
@@ -71,10 +71,10 @@ class Resnet(nnx.Module):
     ):
         check_granularity(granularity, _GRANULARITIES)
         check_positive(width=width)
-        if (tile is None) == (granularity == "positions"):
+        if (tile > 0) != (granularity == "positions"):
             raise ValueError(
-                f"model: tile is for positions, and positions need it; got {tile} "
-                f"for {granularity}."
+                f"model: tile is the side of a tile of positions, and 0 for other "
+                f"granularities; got {tile} for {granularity}."
             )
         sizes, widening = _stages(stem, depth)
         build = BlockBuilder(
@@ -152,7 +152,7 @@ class BlockBuilder:
 
     granularity: str
     projected: bool
-    tile: int | None
+    tile: int
     options: dict[str, Any]
 
     def __call__(self, shape: Shape, sides: Sequence[int]) -> nnx.Module:
@@ -180,7 +180,7 @@ class BlockBuilder:
         return PaddedShortcut(shape)
 
     def _grid(self, sides: Sequence[int]) -> tuple[int, int] | None:
-        tile = self.tile or 0
+        tile = self.tile
         fits = all(side % tile == 0 for side in sides) and max(sides) > tile
         return (sides[0] // tile, sides[1] // tile) if fits else None
 

@@ -15,9 +15,9 @@ from dynsparse.models.base import (
     check_granularity,
     check_positive,
     learned_positions,
+    leave_features,
     narrower_transformers,
 )
-from dynsparse.models.features import leave_features
 
 _GRANULARITIES = (
     "tokens",
@@ -77,6 +77,7 @@ class Vit(nnx.Module):
     ):
         check_granularity(granularity, _GRANULARITIES)
         check_positive(patch=patch, width=width, depth=depth)
+        check_positive(num_heads=num_heads, mlp_width=mlp_width)
         self.embed = Embed(patch=patch, width=width, image_shape=image_shape, rngs=rngs)
         blocks = [
             TransformerBlock(

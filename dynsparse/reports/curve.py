@@ -3,10 +3,7 @@
 import csv
 import pathlib
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
+from matplotlib.figure import Figure
 
 FIELDS: tuple[str, ...] = (
     "density",
@@ -41,7 +38,8 @@ def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
     rows = read_curve(run)
     macs = [row["macs_mean"] / 1e6 for row in rows]
     dense = rows[0]["macs_dense"] / 1e6
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
     figure.suptitle(title)
 
     left.plot(macs, [100 * row["accuracy"] for row in rows], "o-", color="#0072B2")
@@ -80,5 +78,4 @@ def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
         axes.spines[["top", "right"]].set_visible(False)
     path = run / "curve.png"
     figure.savefig(path, dpi=130)
-    plt.close(figure)
     return path

@@ -2,11 +2,8 @@
 
 import pathlib
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
-import numpy as np  # noqa: E402
+import numpy as np
+from matplotlib.figure import Figure
 
 _DIMMED = 0.25
 _KEPT = np.array([0.90, 0.62, 0.0])  # tints the kept patches
@@ -29,13 +26,9 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
             file[name] for name in ("densities", "predictions", "masks")
         )
     number = len(images)
-    figure, grid = plt.subplots(
-        1 + len(densities),
-        number,
-        figsize=(1.1 * number, 1.25 * (1 + len(densities))),
-        layout="constrained",
-        squeeze=False,
-    )
+    size = 1.1 * number, 1.25 * (1 + len(densities))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1 + len(densities), number, squeeze=False)
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
@@ -57,7 +50,6 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
         grid[1 + row, 0].set_ylabel(f"keeps {density:.0%}", fontsize=8)
     path = run / "kept.png"
     figure.savefig(path, dpi=120)
-    plt.close(figure)
     return path
 
 

@@ -28,7 +28,7 @@ def origin_in_words(where: Origin, seeds: Sequence[int]) -> str:
     """Returns one sentence: commit, device, cores, versions and seeds.
 
     Args:
-        where: `commit` (with `+` where the checkout was changed), `device`,
+        where: `commit` (with `+` and a hash where the checkout was changed), `device`,
             `processor`, `cores`, `python` and `packages` with their versions.
         seeds: Of the runs; none if the numbers have no seed.
     """
@@ -50,7 +50,8 @@ def _join(values) -> Any:
 
 
 def _commits(commits: str) -> str:
-    changed = lambda commit: (
-        commit[:-1] + " (with local changes)" if commit.endswith("+") else commit
-    )
-    return " and ".join(changed(commit) for commit in commits.split(" and "))
+    def in_words(commit: str) -> str:
+        known, changed, which = commit.partition("+")
+        return f"{known} (with local changes {which})" if changed else known
+
+    return " and ".join(in_words(commit) for commit in commits.split(" and "))

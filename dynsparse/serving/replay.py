@@ -56,14 +56,23 @@ def here(times: Times) -> Iterator[tuple[int, float]]:
 
 
 def from_process(times: Times) -> Iterator[tuple[int, float]]:
-    """The same, sent by another process: it does not wait for this one."""
+    """The same, sent by another process: it does not wait for this one.
+
+    Raises:
+        RuntimeError: If that process dies.
+    """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=send, args=(sender, times), daemon=True)
     process.start()
+    sender.close()  # so that its end is seen, however it ends
     try:
         while (entry := receiver.recv()) is not None:
             yield entry
+    except EOFError as error:
+        raise RuntimeError(
+            "the process that sends the requests ended before the last one."
+        ) from error
     finally:
         process.terminate()
         process.join()
@@ -94,15 +103,19 @@ def replay(
         A row of `FIELDS` per request, in the order of arrival. `seconds` is the time
         until the answer and `right` the share of right classes; with `rung` and
         `budget` they are None where a request was refused, with the reason.
+
+    Raises:
+        Exception: That of the first pass that failed.
     """
     deadline = Deadline()
     signal = deadline if pinned is None else Pinned(pinned)
     policy = "controller" if pinned is None else f"rung {pinned}"
     rows: dict[int, Row] = {}
+    errors: list[BaseException] = []
     runtime, lowest = Runtime(ladder, signal), pinned or 0
     with Server(runtime, deadline=deadline, lowest=lowest) as server:
         for index, arrival in source(times):
-            if stopped():
+            if stopped() or errors:
                 server.close(answer=False)
                 break
             chosen = index % len(requests.inputs)
@@ -113,11 +126,17 @@ def replay(
             def note(future: Future, index=index, arrival=arrival, chosen=chosen):
                 row = dict(policy=policy, arrival=float(times[index]))
                 seconds = time.monotonic() - arrival
+                error = future.exception()
+                if error is not None and not isinstance(error, Refused):
+                    errors.append(error)
+                    return
                 row |= _outcome(future, ladder, requests, chosen, seconds)
                 rows[index] = row
                 watch(row)
 
             future.add_done_callback(note)
+    if errors:
+        raise errors[0]
     return [rows[index] for index in sorted(rows)]
 
 
@@ -162,6 +181,6 @@ def summary(rows: Sequence[Row], start: float, end: float) -> Row:
 
 
 def first_on(rows: Sequence[Row], rung: int, since: float) -> float | None:
-    """Seconds after `since` until `rung` answers a request; None if it never does."""
+    """Seconds after `since` until a request comes that `rung` answers; None if none."""
     late = [r["arrival"] for r in rows if r["arrival"] >= since and r["rung"] == rung]
     return late[0] - since if late else None

@@ -121,13 +121,21 @@ class Server:
 
     def _serve(self, request: _Request, waiting: Sequence[_Request]):
         now = time.monotonic()
-        slacks = [other.deadline - now for other in waiting]
+        slack = lambda other: other.deadline - now
+        hopeless = lambda other: self._deadline.hopeless(
+            self._runtime.ladder, len(other.x), slack(other), self._lowest
+        )
         try:
-            ladder, number = self._runtime.ladder, len(request.x)
-            if self._deadline.hopeless(ladder, number, slacks[0], self._lowest):
+            if hopeless(request):
                 self._deadline.refused()
-                late = f"{1e3 * slacks[0]:.0f} ms left, which no rung can meet"
-                raise Refused(late)
+                left = 1e3 * slack(request)
+                raise Refused(f"{left:.0f} ms left, which no rung can meet")
+            # Nobody hurries for those that will not be answered in any case.
+            slacks = [
+                slack(other)
+                for other in waiting
+                if other is request or not (other.future.cancelled() or hopeless(other))
+            ]
             answer = self._runtime.predict(request.x, slacks)
         except Exception as error:  # the caller's, such as a wrong shape
             request.future.set_exception(error)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import psutil
 
 from dynsparse.serving.ladder import Ladder
@@ -151,9 +152,9 @@ class QueueLength(Signal):
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
         """One rung less for each equal part of the limit that the queue fills."""
-        waiting = self._length()
-        filled = min(waiting / self._limit, 1.0)
-        rung = round((1 - filled) * (len(ladder.rungs) - 1))
+        waiting, top = self._length(), len(ladder.rungs) - 1
+        filled = min(waiting, self._limit)
+        rung = top - filled * top // self._limit
         return Allowance(rung, f"{waiting} requests waiting")
 
 
@@ -183,16 +184,22 @@ def _within(ladder: Ladder, budget: float) -> int:
 
 def _others_share() -> Callable[[], float]:
     process, lock = psutil.Process(), threading.Lock()
-    last = [time.monotonic(), sum(process.cpu_times()[:2])]
-    psutil.cpu_percent()
+
+    def look() -> tuple[float, float, float]:
+        """The time, and since the start the idle time and this process's own."""
+        # Not psutil.cpu_percent: that remembers a last look for each thread.
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        return time.monotonic(), idle, sum(process.cpu_times()[:2])
+
+    last = [look()]
 
     def read() -> float:
         with lock:
-            now, own = time.monotonic(), sum(process.cpu_times()[:2])
+            before, last[0] = last[0], look()
+            elapsed, idle, mine = np.subtract(last[0], before)
             cores = psutil.cpu_count() or 1
-            elapsed = max(now - last[0], 1e-6) * cores
-            mine = (own - last[1]) / elapsed
-            last[:] = [now, own]
-            return min(max(psutil.cpu_percent() / 100 - mine, 0.0), 1.0)
+            share = 1 - (idle + mine) / (max(elapsed, 1e-6) * cores)
+            return min(max(float(share), 0.0), 1.0)
 
     return read

@@ -16,6 +16,8 @@ from dynsparse.budgets import (
     has_density,
     set_density,
 )
+from dynsparse.budgets.penalties.base import TargetPenalty
+from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
 from dynsparse.gates.base import GateOutput, certain
 from dynsparse.training.settings import Settings
@@ -47,8 +49,9 @@ class Budgeting:
         """Returns the budgeting of a model.
 
         Raises:
-            ValueError: If a target is asked of a model without gates, or cannot be met,
-                or densities are drawn for a model without one to choose.
+            ValueError: If a target is asked of a model without gates or of gates that
+                nothing moves, or cannot be met, or densities are drawn for a model
+                without one to choose.
         """
         if settings.density_sampling is not None and not has_density(model):
             raise ValueError(
@@ -59,6 +62,12 @@ class Budgeting:
             if not prices.parts:
                 raise ValueError("budget_constraint: the model has no gate.")
             check_target(constraint.target, floor, "budget_constraint")
+            _check_moves(prices, "budget_constraint")
+        for penalty in settings.penalties:
+            if isinstance(penalty, TargetPenalty):
+                _check_moves(prices, type(penalty).__name__)
+            if isinstance(penalty, MacTarget):
+                check_target(penalty.target, floor, "mac_target")
         shared = find_shares(model) is not None
         return cls(settings, prices.shares(), floor, shared)
 
@@ -180,3 +189,14 @@ class Budgeting:
     def _ramped(self, value, progress):
         ramp = self.settings.density_ramp
         return value if ramp is None else ramp(value, progress)
+
+
+def _check_moves(prices: Prices, name: str):
+    """Raises a ValueError where every gate opens what its own keys say."""
+    kinds = {part.kind for part in prices.parts.values()}
+    if "varying" not in kinds:
+        raise ValueError(
+            f"{name}: moves gates of a varying count, such as gumbel_sigmoid; this "
+            f"model has gates whose count is {' and '.join(sorted(kinds)) or 'none'}. "
+            "A top-k gate meets a budget by its density."
+        )

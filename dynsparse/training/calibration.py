@@ -63,7 +63,8 @@ def at_target(
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if excess(middle) > 0 else (middle, high)
-    return shifted(experiment, state, min((low, high), key=lambda s: abs(excess(s))))
+    nearest = low if at_most else min((low, high), key=lambda s: abs(excess(s)))
+    return shifted(experiment, state, nearest)
 
 
 def shifted(experiment: Experiment, state: State, shift: float) -> State:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
+from dynsparse.gates.base import Gate, TopkGate
+
 _SILENT = 1e-3  # bits per unit, below which a gate is said to ignore its input
 _GAP = 0.05  # of accuracy, from which training and evaluation are said to differ
 
@@ -68,6 +70,17 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     inside = np.where((p > 0) & (p < 1), p, 0.5)
     bits = -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
     return np.where((p > 0) & (p < 1), bits, 0.0)
+
+
+def has_choice(gate: Gate, density: float | None) -> bool:
+    """Whether a gate can do otherwise than open or close everything.
+
+    Args:
+        gate: Of any kind.
+        density: Of the top-k gates; None where there are none.
+    """
+    asked = density in (0.0, 1.0) and isinstance(gate, TopkGate)
+    return gate.count != "full" and not asked
 
 
 def complaints(health: Mapping[str, GateHealth]) -> list[str]:

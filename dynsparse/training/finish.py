@@ -14,7 +14,7 @@ from dynsparse import reports
 from dynsparse.data import Split
 from dynsparse.provenance import provenance
 from dynsparse.training.curve import Point, trace_curve
-from dynsparse.training.diagnostics import GateHealth, complaints
+from dynsparse.training.diagnostics import GateHealth, complaints, has_choice
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
@@ -73,10 +73,11 @@ def finish(
 def _decided(experiment: Experiment, points: list[Point]) -> dict[str, GateHealth]:
     """Of the gates that have a choice, at the point that leaves them most of it."""
     point = min(points, key=lambda point: abs(point.density - 0.5))
+    gates = experiment.trainer.gates
     return {
         name: health
         for name, health in point.health.items()
-        if experiment.trainer.gates[name].count != "full"
+        if has_choice(gates[name], point.density)
     }
 
 

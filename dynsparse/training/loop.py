@@ -91,17 +91,17 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
             run.begin()
         if start:
             progress.say(f"resumed from step {start}")
-        losses: dict[int, jax.Array] = {}
+        seen: dict[int, Mapping[str, jax.Array]] = {}
         working = program.begin([run.state for run in runs])
         for step in range(start + 1, plan.num_steps + 1):
             working, metrics = program.step(working, step - 1)
             last = step == plan.num_steps
-            losses[step] = metrics["loss"]
+            seen[step] = {name: metrics[name] for name in _FINITE}
             log = step % plan.log_every == 0 or last
             save = step % plan.checkpoint_every == 0 or last or stop.times
             if log or save:
-                _require_finite(losses, names)
-                losses.clear()
+                _require_finite(seen, names)
+                seen.clear()
             if log:
                 rows = program.values(metrics)
                 for run, row in zip(runs, rows, strict=True):
@@ -124,9 +124,16 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
 
 
-def _require_finite(losses: Mapping[int, jax.Array], names: Sequence[str]):
-    """Waits for the losses by step, and names the first that is not finite."""
-    for step, loss in losses.items():
-        for name, value in zip(names, np.atleast_1d(loss).tolist(), strict=True):
-            if not math.isfinite(value):
-                raise FloatingPointError(f"{name}the loss is {value} at step {step}")
+def _require_finite(seen: Mapping[int, Mapping[str, jax.Array]], names: Sequence[str]):
+    """Waits for the metrics by step, and names the first that is not finite."""
+    for step, metrics in seen.items():
+        for metric, words in _FINITE.items():
+            values = np.atleast_1d(metrics[metric]).tolist()
+            for name, value in zip(names, values, strict=True):
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"{name}the {words} is {value} at step {step}"
+                    )
+
+
+_FINITE = dict(loss="loss", gradient_norm="gradient's norm")

@@ -11,11 +11,20 @@ _GATES = {"gate", "scorer"}  # attributes of a gated layer
 def learning_rate_schedule(
     settings: OptimizerSettings, num_steps: int
 ) -> optax.Schedule:
-    """Linear warm-up, then a cosine to zero at `num_steps`."""
+    """Linear warm-up, then a cosine to zero at `num_steps`.
+
+    Raises:
+        ValueError: If the warm-up takes all of the steps.
+    """
+    if settings.warmup_steps >= num_steps:
+        raise ValueError(
+            f"optimizer: warmup_steps must be below the {num_steps} steps of the "
+            f"training, got {settings.warmup_steps}."
+        )
     return optax.schedules.warmup_cosine_decay_schedule(
         init_value=0.0,
         peak_value=settings.learning_rate,
-        warmup_steps=min(settings.warmup_steps, num_steps - 1),
+        warmup_steps=settings.warmup_steps,
         decay_steps=num_steps,
     )
 

@@ -119,7 +119,7 @@ class Settings:
     """Everything of a config that is neither data nor model.
 
     Raises:
-        ValueError: If two sections do not go together.
+        ValueError: If the seed is negative, or two sections do not go together.
     """
 
     seed: int
@@ -136,6 +136,8 @@ class Settings:
     temperature_schedule: TemperatureSchedule | None
 
     def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}.")
         if self.density_ramp is not None and not (
             self.density_sampling or self.budget_constraint
         ):

@@ -9,8 +9,8 @@ import optax
 from flax import nnx
 
 from dynsparse.costs import Prices
-from dynsparse.gates.base import Gate, GateRecord, evaluating, records
-from dynsparse.models.features import Features
+from dynsparse.gates.base import Density, Gate, GateRecord, evaluating, records
+from dynsparse.models.base import Features
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.budgeting import Budgeting
 from dynsparse.training.losses import objective
@@ -124,6 +124,7 @@ class Trainer:
 
         def loss(params, nudges):
             model = self.model(state | dict(params=params))
+            densities = [(node, node[...]) for node in _densities(model)]
             passes = []
             for index in range(self.samples):
                 budgeting.set_density(model, density_key, index, progress, nudges)
@@ -141,6 +142,8 @@ class Trainer:
                 self.settings.distillation,
                 list(features.values()),
             )
+            for node, density in densities:  # what was drawn is that step's alone
+                node[...] = density
             value, constraint, prices = budgeting.constrain(
                 state["constraint"], value, usage, spent
             )
@@ -184,6 +187,10 @@ class Trainer:
         if schedule is not None:
             for node in temperatures(model):
                 node[...] = schedule(node[...], step, plan.num_steps)
+
+
+def _densities(model: nnx.Module) -> list[Density]:
+    return [node for _, node in nnx.iter_graph(model) if isinstance(node, Density)]
 
 
 def find_gates(model: nnx.Module) -> dict[str, Gate]:

@@ -3,7 +3,13 @@
 import dataclasses
 from collections.abc import Sequence
 
-from dynsparse.training.diagnostics import complaints, diagnose, gap_complaint
+from dynsparse.training.calibration import shifted
+from dynsparse.training.diagnostics import (
+    complaints,
+    diagnose,
+    gap_complaint,
+    has_choice,
+)
 from dynsparse.training.evaluation import Answers, compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
@@ -16,7 +22,7 @@ class Validated:
     Attributes:
         scalars: Accuracy at each density, the health of each gate at one where it has a
             choice, and the soft-to-hard gap there: accuracy with the noise and soft
-            masks of training, less that of evaluation.
+            masks of training, less that of evaluation, both as trained.
         complaints: What is wrong with the gates, in words.
     """
 
@@ -58,21 +64,26 @@ class Validation:
         calm = answers[chosen]
         if not calm.masks:
             return Validated(scalars, [])
-        noisy = self._answer(self._noisy, state, chosen)
         labels = self._experiment.dataset.validation.labels
         gates = self._experiment.trainer.gates
         decided = {
             name: prob
             for name, prob in calm.probabilities.items()
-            if gates[name].count != "full"
+            if has_choice(gates[name], chosen)
         }
         health = diagnose(decided, labels)
         for name, gate in health.items():
             for key, value in dataclasses.asdict(gate).items():
                 scalars[f"{key}/{name}"] = value
-        scalars["soft_to_hard_gap"] = noisy.accuracy - calm.accuracy
-        wrong = complaints(health) + gap_complaint(noisy.accuracy, calm.accuracy)
-        return Validated(scalars, wrong)
+        # As trained: no step has seen the scores that calibration moves.
+        trained = shifted(self._experiment, state, 0.0)
+        held = self._experiment.settings.budget_constraint is not None
+        if held:
+            calm = self._answer(self._forward, trained, chosen)
+        noisy = self._answer(self._noisy, trained, chosen)
+        gap = noisy.accuracy, calm.accuracy
+        scalars["soft_to_hard_gap"] = gap[0] - gap[1]
+        return Validated(scalars, complaints(health) + gap_complaint(*gap))
 
     def _answer(self, forward, state: State, density: float | None) -> Answers:
         return evaluate(

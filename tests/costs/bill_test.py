@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from configs.methods import random_topk
 from dynsparse import costs, gates
 from dynsparse.gates import GateRecord, records
 from dynsparse.layers import GatedTokens, TransformerBlock, UnitScorer
@@ -74,9 +75,16 @@ def test_the_gate_pays_for_itself():
 
 
 def test_scores_that_no_gate_reads_cost_nothing():
-    for name in ("dense", "random_topk"):
-        bill = costs.bill(build_model(SPECS[name]), images(3))
-        np.testing.assert_array_equal(bill.layers["body"].gate, 0)
+    bill = costs.bill(build_model(SPECS["dense"]), images(3))
+    np.testing.assert_array_equal(bill.layers["body"].gate, 0)
+
+
+def test_random_methods_have_a_scorer_that_costs_nothing():
+    config = random_topk.get_config()
+    model = build_model(config.gate.to_dict() | dict(density=0.5), scorer=config.scorer)
+    bill = costs.bill(model, images(3))
+    np.testing.assert_array_equal(bill.layers["body"].gate, 0)
+    assert (bill.used < bill.dense).all()
 
 
 def test_full_density_of_a_top_k_gate_costs_what_the_dense_model_does():
@@ -100,7 +108,8 @@ def test_floor_is_the_count_with_every_unit_closed():
 
 
 def test_a_control_that_keeps_nothing_still_pays_its_stem():
-    floor = costs.bill(build_model(SPECS["random_topk"]), images(2)).floor
+    model = build_model(SPECS["random_topk"], scorer=dict(name="evenly_spaced"))
+    floor = costs.bill(model, images(2)).floor
     assert floor == costs.bill(build_model(SOFT), images(2)).floor - 12 * SCORER
 
 

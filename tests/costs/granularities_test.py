@@ -214,3 +214,39 @@ def test_shares_price_gates_behind_gates_by_their_open_units():
     np.testing.assert_allclose(
         usage.budget() - unasked / prices.dense, bill.budget, rtol=1e-5
     )
+
+
+def test_tiles_cost_their_halo_however_many_are_open():
+    """As where another example of the batch has closed ones."""
+    module = build("positions", "gumbel_sigmoid")
+    prices = costs.Prices(module, example("positions"))
+    (part,) = prices.parts.values()
+    pair = LAYERS["positions"].pair
+    counts = np.arange(part.num_units + 1)
+    used = prices.used({part.name: counts}) - part.gate
+    np.testing.assert_array_equal(used - used[0], counts * pair)
+    (curve,) = prices.shares().values()
+    np.testing.assert_allclose(curve.costs, curve.densities * used[-1] / prices.dense)
+
+
+def test_decisions_about_examples_count_for_the_share_that_runs():
+    """Heads inside of tokens: half of the tokens, half of what heads cost."""
+    decide = lambda rows: certain(jnp.array([rows], jnp.float32))
+    line = lambda cost: (np.array([0.0, 1.0]), np.array([0.0, cost]))
+    spent = Usage(
+        decisions={
+            "body": decide([[1, 1, 0, 0]]),
+            "body/host/heads": decide([[1, 1]]),
+        },
+        prices={"body": line(0.2), "body/host/heads": line(0.6)},
+        floor=0.2,
+        progress=1.0,
+    )
+    np.testing.assert_allclose(spent.budget(), 0.2 + 0.5 * 0.2 + 0.5 * 0.6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("budget", [0.0, 50.0])
+def test_a_budget_is_a_fraction(budget):
+    prices = costs.Prices(build("tokens", "soft_topk"), example("tokens"))
+    with pytest.raises(ValueError, match=r"a fraction in \(0, 1\], got"):
+        costs.largest_density(prices, budget)

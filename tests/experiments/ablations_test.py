@@ -300,9 +300,10 @@ def test_difficulty_looks_at_pictures_with_more_clutter(trained):
 
 
 def test_more_clutter_is_more_than_in_any_picture_of_training():
-    split = difficulty._beyond(300)
+    task = cluttered_digits.get_config().data.to_dict()
+    split = difficulty._beyond(task, 300)
     assert 0 < len(split) < 300
-    most = cluttered_digits.get_config().data.max_fragments
+    most = task["max_fragments"]
     fragments = split.factors["clutter"] * most * difficulty.MORE
     assert fragments.min() == most + 1
 

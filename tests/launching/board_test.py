@@ -41,6 +41,17 @@ def test_the_time_left_is_that_of_a_whole_bundle(watched):
     assert shown.left() == 4 * 100.0 - 40.0
 
 
+def test_the_time_left_is_that_of_trials_that_finish(watched):
+    shown, (first, second, *_), clock = watched
+    for trial in (first, second):
+        shown.started(trial)
+    clock[0] = 2.0
+    shown.failed(first, "a mistake")
+    clock[0] = 100.0
+    shown.finished(second)
+    assert shown.left() == 100.0
+
+
 def test_a_bundle_on_slurm_shares_its_time(watched, monkeypatch, tmp_path):
     shown, (first, second, *_), clock = watched
     job = SimpleNamespace(job_id="7")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ SERVE = ["--seconds=3", "--request_size=8", "--rungs=3"]
 def trained(tmp_path_factory):
     """Any budget, and half the features: the floor leaves room for three rungs."""
     workdir = tmp_path_factory.mktemp("runs") / "served"
-    assert launch.main(command(workdir, "--config.train.num_steps=2")) == 0
+    flags = "--config.train.num_steps=2", "--config.optimizer.warmup_steps=1"
+    assert launch.main(command(workdir, *flags)) == 0
     return workdir
 
 
@@ -89,9 +91,17 @@ def test_mistakes_are_one_line_and_exit_status_2(trained, flags, message, capsys
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
     assert launch.main(["launch.py", f"--serve={tmp_path}"]) == 2
-    assert "is not the folder of a trained run: it has no config.json" in (
+    assert "is not the folder of a finished run: it has no config.json" in (
         capsys.readouterr().err
     )
+
+
+def test_a_run_that_is_not_finished_is_refused(trained, tmp_path, capsys):
+    unfinished = tmp_path / "run"
+    shutil.copytree(trained, unfinished)
+    (unfinished / "result.json").unlink()
+    assert launch.main(["launch.py", f"--serve={unfinished}"]) == 2
+    assert "it has no result.json" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_what_was_measured(trained):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import types
 
 import pytest
 
@@ -246,3 +247,16 @@ def test_gpus_are_those_that_are_listed_and_visible(
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
     assert slots.devices() == found
+
+
+def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path, monkeypatch):
+    module = types.ModuleType("twice")
+    module.__file__, module.__doc__ = str(tmp_path / "x.py"), "Claim: none.\n\n"
+
+    def adds(add, size):
+        for steps in (100, 200):
+            add(**TRAINS | dict(overrides={"train.num_steps": steps}))
+
+    module.sweep = adds
+    with pytest.raises(UserError, match="have the same method, setting and seed"):
+        sweep.Experiment(module, "experiments/x.py").trials("small")

@@ -473,11 +473,6 @@ def test_a_score_for_each_unit_is_needed():
     assert module(x)[1].shape == (3, 8)
 
 
-def test_a_view_that_nothing_takes_is_refused():
-    with pytest.raises(ValueError, match="densty"):
-        evaluating(build("tokens", "soft_topk"), densty=0.5)
-
-
 def test_shorter_sequences_open_their_share():
     module, x = build("tokens", "soft_topk"), inputs("tokens", 3)[:, :8]
     view = evaluating(module, density=0.5)

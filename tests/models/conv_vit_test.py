@@ -22,11 +22,14 @@ SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
 
 
-def build(gate, image_shape=(12, 16, 3), **changes):
+SCORER = dict(name="mlp", hidden=4)
+
+
+def build(gate, image_shape=(12, 16, 3), scorer=SCORER, **changes):
     model = models.from_config(
         {**TINY, **changes},
         gate=gate,
-        scorer=dict(name="mlp", hidden=4),
+        scorer=scorer,
         image_shape=image_shape,
         num_classes=5,
         rngs=nnx.Rngs(0, gate=1),
@@ -96,7 +99,7 @@ def test_masked_max_reads_open_tokens_only(key):
     ("changes", "message"),
     [
         (dict(granularity="legs"), "granularity must be one of .* got 'legs'"),
-        (dict(width=0), "width must be at least 1, got 0"),
+        (dict(width=1), "width must be at least 2, got 1"),
         (dict(depth=0), "depth must be at least 1, got 0"),
         (dict(num_heads=3), "num_heads=3 must divide width=8"),
         (dict(name="resnet_9000"), "unknown name 'resnet_9000'; accepted: conv_vit"),
@@ -132,3 +135,8 @@ def test_a_budget_below_the_narrowest_is_named():
     shape = dict(image_shape=(12, 16, 3), num_classes=5, example=example)
     with pytest.raises(ValueError, match="no width of conv_vit has a budget of 0.001"):
         models.narrower(TINY, 0.001, **shape)
+
+
+def test_masked_max_hides_no_number_that_is_none():
+    tokens = jnp.array([[[jnp.nan], [1.0]]])
+    assert jnp.isnan(masked_max(tokens, jnp.ones((1, 2)))).all()

@@ -18,8 +18,8 @@ ENOUGH = dict(vit=0.3, resnet=0.241)
 TRANSFORMER = dict(width=8, depth=3, num_heads=2, mlp_width=16)
 VIT = dict(name="vit", patch=4, **TRANSFORMER)
 MIXER = dict(name="mixer", patch=4, width=8, depth=2, token_width=8, mlp_width=16)
-RESNET = dict(name="resnet", stem="small", depth=14, width=8, tile=None)
-LARGE = dict(name="resnet", stem="large", depth=50, width=8, tile=None)
+RESNET = dict(name="resnet", stem="small", depth=14, width=8, tile=0)
+LARGE = dict(name="resnet", stem="large", depth=50, width=8, tile=0)
 SHAPE, CLASSES = (16, 16, 3), 5
 
 # Config, gate and the number of gated layers.
@@ -144,16 +144,26 @@ def test_batch_averages_are_refused_in_compact_execution():
             LARGE | dict(granularity="blocks", depth=51),
             r"one of \(18, 34, 50\), got 51",
         ),
-        (RESNET | dict(granularity="positions"), "tile is for positions"),
+        (
+            RESNET | dict(granularity="positions"),
+            "tile is the side of a tile of positions",
+        ),
         (
             RESNET | dict(granularity="positions", tile=7),
             r"tile=7 divides no stage of \(16, 16\) pixels",
         ),
         (VIT | dict(granularity="experts", mlp_width=20), "divide mlp_width, got 20"),
-        (RESNET | dict(granularity="blocks", tile=4), "tile is for positions"),
+        (
+            RESNET | dict(granularity="blocks", tile=4),
+            "tile is the side of a tile of positions",
+        ),
         (RESNET | dict(granularity="channels", width=0), "width must be at least 1"),
     ],
 )
 def test_what_is_not_accepted_is_named(config, message):
     with pytest.raises(ValueError, match=message):
         build(config, GUMBEL)
+
+
+def test_every_file_is_a_model():
+    assert models.available() == ["conv_vit", "decoder", "mixer", "resnet", "vit"]

@@ -8,7 +8,7 @@ from flax import nnx
 from dynsparse import costs, models
 from dynsparse.gates import evaluating
 
-RESNET = dict(name="resnet", granularity="blocks", tile=None)
+RESNET = dict(name="resnet", granularity="blocks", tile=0)
 SMALL, LARGE = dict(stem="small", width=16), dict(stem="large", width=64)
 VIT = dict(name="vit", granularity="tokens", patch=16, depth=12)
 MIXER = dict(name="mixer", granularity="neurons", patch=16)

@@ -141,5 +141,7 @@ def test_runs_of_two_commits_are_said_to_be():
 
 
 def test_a_changed_checkout_is_said_to_be(tmp_path):
-    write(tmp_path, where=fake_sweep.PLACE | dict(commit="abc+"))
-    assert "commit abc (with local changes)" in (tmp_path / "report.md").read_text()
+    write(tmp_path, where=fake_sweep.PLACE | dict(commit="abc+12ef"))
+    assert (
+        "commit abc (with local changes 12ef)" in (tmp_path / "report.md").read_text()
+    )

@@ -1,6 +1,8 @@
 """Signals and the controller in virtual time: a simulated server, no sleeping."""
 
 import collections
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from dynsparse.serving import (
     Pinned,
     QueueLength,
     arrivals,
+    signals,
 )
 from dynsparse.serving.signals import Moment
 from tests.serving.ladders import Pretended
@@ -200,7 +203,9 @@ def test_the_processor_is_not_asked_at_every_request():
     assert 3 <= len(asked) <= 4
 
 
-@pytest.mark.parametrize(("waiting", "rung"), [(0, 2), (4, 1), (8, 0), (99, 0)])
+@pytest.mark.parametrize(
+    ("waiting", "rung"), [(0, 2), (3, 2), (4, 1), (7, 1), (8, 0), (99, 0)]
+)
 def test_a_long_queue_gets_cheaper_passes(waiting, rung):
     queue = QueueLength(lambda: waiting, limit=8)
     assert queue.allows(Pretended(SECONDS), NOW).rung == rung
@@ -240,3 +245,23 @@ def test_arrivals_follow_their_profile(name):
 def test_values_out_of_range_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_share_of_others_is_the_same_from_any_thread(monkeypatch):
+    """Of two cores in two seconds: idle 1 s, this process 2 s, others 1 s."""
+    clock, idle, own = [0.0], [10.0], [5.0]
+    times = SimpleNamespace(
+        monotonic=lambda: clock[0],
+        cpu_times=lambda: SimpleNamespace(idle=idle[0]),
+        cpu_count=lambda: 2,
+        Process=lambda: SimpleNamespace(cpu_times=lambda: (own[0], 0.0)),
+    )
+    monkeypatch.setattr(signals, "psutil", times)
+    monkeypatch.setattr(signals, "time", times)
+    share, found = CpuShare(period=1.0), []
+    clock[0], idle[0], own[0] = 2.0, 11.0, 7.0
+    look = lambda: found.append(share.allows(Pretended(SECONDS), Moment(2.0, 1)))
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found[0].reason == "75% of the processor left by others"

@@ -1,6 +1,8 @@
 """Real time: every request is answered or refused, from any thread or process."""
 
+import dataclasses
 import multiprocessing
+import os
 import threading
 import time
 
@@ -16,6 +18,7 @@ from dynsparse.serving import (
     Runtime,
     Server,
 )
+from dynsparse.serving import replay as replaying
 from dynsparse.serving.replay import (
     FIELDS,
     Requests,
@@ -157,6 +160,49 @@ def test_a_request_that_was_cancelled_costs_the_others_nothing():
         assert cancelled.cancel()
         gate.set()
         assert last.result(timeout=5).output.argmax() == 2
+
+
+def test_nobody_hurries_for_what_will_be_refused():
+    seen = []
+
+    class Noting(Deadline):
+        def allows(self, ladder, moment):
+            seen.append(len(moment.slacks))
+            return super().allows(ladder, moment)
+
+    deadline, gate = Noting(), threading.Event()
+    ladder = Pretended(SECONDS, lambda _: gate.wait(5))
+    with Server(Runtime(ladder, deadline), deadline=deadline) as server:
+        server.submit(np.array([1]), 10.0)
+        while len(server):
+            time.sleep(0.001)
+        patient = server.submit(np.array([1]), 10.0)
+        hopeless = server.submit(np.array([1]), 1e-6)
+        server.submit(np.array([1]), 10.0).cancel()
+        gate.set()
+        assert patient.result(timeout=5).rung is not None
+        with pytest.raises(Refused):
+            hopeless.result(timeout=5)
+    assert seen == [1, 1]  # the first, alone then; the patient one
+
+
+def test_a_pass_that_fails_ends_the_replay():
+    broken = dataclasses.replace(requests(), inputs=[np.array([99])] * 20)
+    with pytest.raises(IndexError):
+        replay(Pretended(SECONDS), broken, np.linspace(0, 0.1, 5))
+
+
+def die(sender, times):
+    sender.send((0, time.monotonic()))
+    os._exit(1)
+
+
+def test_a_source_that_dies_ends_the_replay(monkeypatch):
+    monkeypatch.setattr(replaying, "send", die)
+    arrivals = from_process(np.linspace(0, 1, 10))
+    assert next(arrivals)[0] == 0
+    with pytest.raises(RuntimeError, match="ended before the last one"):
+        next(arrivals)
 
 
 def test_a_summary_counts_what_arrived_in_its_time():

@@ -1,11 +1,14 @@
 """Calibration: what the validation split spends is what was asked for."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 from dynsparse import training
 from dynsparse.costs import itemize
+from dynsparse.training import calibration
 from dynsparse.training.calibration import calibrate, shifted
 from dynsparse.training.evaluation import compile_forward, evaluate
 from tests.training import tiny
@@ -81,3 +84,18 @@ def test_a_training_ends_with_it(tmp_path):
         jax.tree.leaves(state["params"]), jax.tree.leaves(other["params"]), strict=True
     ):
         np.testing.assert_array_equal(mine, its)
+
+
+@pytest.mark.parametrize(("at_most", "found"), [(False, 0.62), (True, 0.3)])
+def test_a_bound_is_kept_where_units_move_together(at_most, found, monkeypatch):
+    """No shift spends the target: .62 is nearer than .3, and above it."""
+    experiment = prepare("gumbel_sigmoid", 0.6, at_most=at_most)
+
+    def spends(experiment, state, split, **_):
+        shift = float(experiment.trainer.model(state).body.shift[...])
+        spent = 1.0 if shift > 8 else 0.62 if shift > -0.3 else 0.3
+        return None, SimpleNamespace(budget=spent)
+
+    monkeypatch.setattr(calibration, "audit", spends)
+    after = calibrate(experiment, experiment.initial_state)
+    assert spends(experiment, after, None)[1].budget == found

@@ -4,12 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from flax import nnx
 
+from dynsparse import gates
 from dynsparse.training.diagnostics import (
     GateHealth,
     complaints,
     diagnose,
     gap_complaint,
+    has_choice,
 )
 
 LABELS = np.array([0, 0, 1, 1])
@@ -85,3 +88,17 @@ def test_a_gap_between_training_and_evaluation_is_said_where_it_is_large():
     assert gap_complaint(0.9, 0.87) == []
     (line,) = gap_complaint(0.9, 0.3)
     assert "accuracy 0.900 in training, 0.300 in evaluation" in line
+
+
+@pytest.mark.parametrize(
+    ("gate", "density", "choice"),
+    [
+        (dict(name="hard_topk", density=0.5), 0.5, True),
+        (dict(name="hard_topk", density=0.5), 1.0, False),
+        (dict(name="gumbel_sigmoid", temperature=1.0), 1.0, True),
+        (dict(name="gumbel_sigmoid", temperature=1.0), None, True),
+        (dict(name="dense"), None, False),
+    ],
+)
+def test_gates_that_were_told_what_to_open_have_no_choice(gate, density, choice):
+    assert has_choice(gates.from_config(gate, rngs=nnx.Rngs(0)), density) == choice

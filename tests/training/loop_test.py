@@ -147,17 +147,22 @@ def test_signal_handlers_are_those_of_before():
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_with_the_step(experiment, tmp_path):
+@pytest.mark.parametrize(
+    ("metric", "words"), [("loss", "loss"), ("gradient_norm", "gradient's norm")]
+)
+def test_what_is_not_finite_stops_the_run_with_the_step(
+    metric, words, experiment, tmp_path
+):
     class Poisoned(Trainer):
         def step(self, state, images, labels):
             bad = state["step"] == 4
             state, values = super().step(state, images, labels)
-            values["loss"] = jnp.where(bad, jnp.nan, values["loss"])
+            values[metric] = jnp.where(bad, jnp.nan, values[metric])
             return state, values
 
     trainer = Poisoned(**vars(experiment.trainer))
     poisoned = dataclasses.replace(fresh(experiment), trainer=trainer)
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 5"):
+    with pytest.raises(FloatingPointError, match=f"the {words} is nan at step 5"):
         training.train(poisoned, tmp_path)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.latest == 3
@@ -255,3 +260,15 @@ def test_a_checkpoint_of_other_arrays_names_the_first(tmp_path, like, name):
         same(checkpoints.restore(step | dict(a=jnp.zeros(3)))["a"], jnp.ones(3))
         with pytest.raises(ValueError, match=name):
             checkpoints.restore(step | like)
+
+
+def test_what_steps_draw_is_not_the_density_of_the_model():
+    experiment = training.prepare(tiny.config())
+    state, step = experiment.initial_state, jax.jit(experiment.trainer.step)
+    density = lambda state: experiment.trainer.model(state).body.gate.density[...]
+    before, drawn = density(state), set()
+    for index in range(6):
+        state, metrics = step(state, *experiment.batches[index])
+        drawn.add(float(metrics["density"]))
+    assert len(drawn) > 1
+    assert density(state) == before

@@ -10,7 +10,7 @@ from flax import nnx
 
 from dynsparse import training
 from dynsparse.gates.base import records
-from dynsparse.models.features import Features
+from dynsparse.models.base import Features
 from tests.training import tiny
 
 MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
@@ -42,7 +42,7 @@ def test_every_model_leaves_what_its_head_reads(model):
 
 def test_a_whole_run_of_a_model_with_running_averages(tmp_path):
     config = tiny.config("gumbel_sigmoid,resnet", model__depth=8, model__width=8)
-    config["model"] |= dict(granularity="exits", tile=None)
+    config["model"] |= dict(granularity="exits", tile=0)
     config["scorer"] = dict(name="confidence", threshold=0.5, sharpness=10.0)
     experiment = training.prepare(config)
     before = experiment.initial_state["variables"]["stem"]["norm"]["mean"].copy()

@@ -34,6 +34,19 @@ MISTAKES = [
         "batch_size must be a multiple of num_devices=2, got 15",
     ),
     (dict(train__num_steps=0), "train: num_steps must be >= 1, got 0"),
+    (
+        dict(optimizer__warmup_steps=6),
+        "warmup_steps must be below the 6 steps .* got 6",
+    ),
+    (dict(seed=-1), "seed must be >= 0, got -1"),
+    (dict(scorer__hidden=0), "scorer: hidden must be at least 1, got 0"),
+    (dict(model__num_heads=0), "num_heads must be at least 1, got 0"),
+    (dict(model__mlp_width=0), "mlp_width must be at least 1, got 0"),
+    (dict(model__width=1), "width must be at least 2, got 1"),
+    (
+        dict(model=dict(name="decoder")),
+        "models: decoder is not for this task: it takes no image_shape, num_classes",
+    ),
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
     (dict(optimizer__clip_norm=0.0), "clip_norm must be > 0"),
     (dict(density_sampling__low=0.0), "low=0.0"),
@@ -60,6 +73,14 @@ MISTAKES = [
     (
         dict(budget_constraint=CONSTRAINT | dict(target=2.0)),
         r"budget_constraint: target must be in \(0, 1\], got 2.0",
+    ),
+    (
+        dict(budget_constraint=CONSTRAINT),
+        "budget_constraint: moves gates of a varying count, .* whose count is fixed",
+    ),
+    (
+        dict(penalties=dict(target_rate=dict(target=0.5, weight=1.0))),
+        "TargetRate: moves gates of a varying count, .* whose count is fixed",
     ),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
@@ -111,3 +132,9 @@ def test_a_curve_needs_a_point():
     config = tiny.config(evaluation__densities=(), evaluation__budgets=())
     with pytest.raises(ValueError, match="needs at least one density or budget"):
         training.prepare(config)
+
+
+def test_a_target_of_a_penalty_lies_above_the_floor():
+    penalty = dict(mac_target=dict(target=0.05, weight=1.0, bounds_until=0.3))
+    with pytest.raises(ValueError, match="mac_target: target 0.05 is below the floor"):
+        training.prepare(tiny.config("gumbel_sigmoid", penalties=penalty))

@@ -125,7 +125,11 @@ class Board:
 
         The work that is left, shared by the jobs; no less than one process has left.
         """
-        took = [line.seconds for line in self._lines.values() if line.seconds]
+        took = [
+            line.seconds
+            for line in self._lines.values()
+            if line.seconds and line.state == "finished"
+        ]
         if not took:
             return None
         mean = statistics.mean(took)

@@ -104,9 +104,11 @@ class Experiment:
             changes: What the command wants of all that train.
 
         Raises:
-            UserError: If there are none, two are the same run, or one is not accepted.
+            UserError: If there are none, two are the same run or have the same method,
+                setting and seed, or one is not accepted.
         """
         trials: dict[str, Trial] = {}
+        places: dict[tuple[str, str, int], str] = {}
         for asked in self.asked(size):
             trial = make_trial(
                 self.path, asked, measured=self.measured, changes=changes
@@ -118,6 +120,14 @@ class Experiment:
                     f"{self.path}: trials {same.name} and {trial.name} are the same "
                     f"run{under}"
                 )
+            if not self.measured:
+                place = (asked["method"], str(asked["setting"]), asked["seed"])
+                other = places.setdefault(place, trial.name)
+                if other != trial.name:
+                    raise UserError(
+                        f"{self.path}: {other} and {trial.name} have the same method, "
+                        "setting and seed; give what differs one of its own"
+                    )
         if not trials:
             raise UserError(f"{self.path} adds no trials at size {size!r}")
         return list(trials.values())
