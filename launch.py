@@ -133,6 +133,7 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
             experiment.prices,
             experiment.dataset.test,
             request.run,
+            inputs=training.training_inputs(experiment),
             load=request.load,
             seconds=request.seconds,
             size=request.request_size,

@@ -89,14 +89,14 @@ class GatedPositions(GatedLayer):
         padded = jnp.pad(x, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
         count = self.static_count()
         tiles = self._tiles(x).mean((2, 3))
-        output = jax.eval_shape(self.host, padded)
-        x = x.astype(jnp.promote_types(x.dtype, output.dtype))
         if self.opens_all():
             self.decide_all(tiles)
             return x + self.host(padded)
         mask = self.decide(tiles).mask
         if self.execution == "masked":
             return self._everywhere(x, padded, mask)
+        output = jax.eval_shape(self.host, padded)
+        x = x.astype(jnp.promote_types(x.dtype, output.dtype))
         flat = mask.reshape(-1)
 
         def compute(size: int):

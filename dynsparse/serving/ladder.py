@@ -11,7 +11,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Shaped
 
-from dynsparse.budgets import densities_at, fix_densities, has_density, spread_of
+from dynsparse.budgets import (
+    densities_at,
+    fix_densities,
+    has_density,
+    refit_averages,
+    spread_of,
+)
 from dynsparse.costs import (
     Prices,
     itemize,
@@ -24,6 +30,7 @@ from dynsparse.gates.base import evaluating
 from dynsparse.whole import write_json
 
 Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
+Inputs = Shaped[Array, "..."] | Shaped[np.ndarray, "..."]  # of any number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +60,10 @@ class Ladder:
 
     Attributes:
         rungs: From the cheapest to the dearest.
+        averages: Of the norms, by rung.
         batch_sizes: In rising order. Other batches are padded, or cut in pieces:
             nothing is compiled after `compile`.
-        state: The arrays of the model.
+        state: The arrays of the model, but for `averages`.
     """
 
     def __init__(
@@ -64,10 +72,12 @@ class Ladder:
         rungs: Sequence[Rung],
         batch_sizes: Sequence[int],
         programs: Mapping[tuple[int, int], Any],
+        averages: Sequence[Any],
         state: Any,
     ):
         self.rungs = tuple(rungs)
         self.batch_sizes = tuple(sorted(batch_sizes))
+        self.averages = tuple(averages)
         self.state = state
         self._programs = dict(programs)
 
@@ -79,6 +89,7 @@ class Ladder:
         examples: Batch,
         budgets: Sequence[float],
         batch_sizes: Sequence[int],
+        inputs: Sequence[Inputs] = (),
         repeats: int = 20,
     ) -> "Ladder":
         """Compiles, warms up and measures every rung.
@@ -90,6 +101,9 @@ class Ladder:
                 density that it pays for; those that buy the same are one rung. A model
                 whose gates have no density has one rung, whatever is asked.
             batch_sizes: Examples per pass, at least 1.
+            inputs: Batches of the training, to which the running averages of norms are
+                refitted at each density (`budgets.refit_averages`); without, every rung
+                has those of the model.
             repeats: Timed passes of each program, of which the median counts.
 
         Raises:
@@ -103,18 +117,22 @@ class Ladder:
         one = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
         prices = Prices(model, one)
         densities = _densities(model, prices, budgets)
-        state = nnx.state(model)
-        programs, calls, spent = {}, {}, []
+        _, _, state = nnx.split(model, nnx.BatchStat, ...)
+        programs, calls, spent, averages = {}, {}, [], []
         for index, density in enumerate(densities):
-            fast = evaluating(model, execution="compact")
+            own = nnx.clone(model)
+            fast = evaluating(own, execution="compact")
             if density is not None:
+                if inputs:
+                    refit_averages(own, density, map(jnp.asarray, inputs))
                 fast = fix_densities(fast, densities_at(model, density))
             spent.append(_budget(fast, prices, examples))
+            averages.append(nnx.state(own, nnx.BatchStat))
             for size in batch_sizes:
-                program = _compile(fast, state, examples, size)
+                program = _compile(fast, averages[index], state, examples, size)
                 programs[index, size] = program
-                batch = _filled(examples, size)
-                calls[index, size] = lambda p=program, x=batch: p(state, x)
+                held = averages[index], state, _filled(examples, size)
+                calls[index, size] = lambda p=program, held=held: p(*held)
         seconds = median_seconds(calls, repeats=repeats)
         rungs = [
             Rung(
@@ -127,7 +145,13 @@ class Ladder:
             )
             for index, density in enumerate(densities)
         ]
-        return cls(rungs=rungs, batch_sizes=batch_sizes, programs=programs, state=state)
+        return cls(
+            rungs=rungs,
+            batch_sizes=batch_sizes,
+            programs=programs,
+            averages=averages,
+            state=state,
+        )
 
     def __call__(self, rung: int, x: Batch) -> np.ndarray:
         """Returns the model's output for `x` at a rung.
@@ -140,7 +164,8 @@ class Ladder:
         for start in range(0, len(x), largest):
             piece = x[start : start + largest]
             size = self.fitting(len(piece))
-            output = self._programs[rung, size](self.state, _filled(piece, size))
+            held = self.averages[rung], self.state
+            output = self._programs[rung, size](*held, _filled(piece, size))
             pieces.append(np.asarray(output)[: len(piece)])
         return np.concatenate(pieces)
 
@@ -189,14 +214,14 @@ def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:
     return itemize(prices, masks, num_examples=len(examples)).budget
 
 
-def _compile(fast: nnx.Module, state: Any, examples: Batch, size: int):
-    graphdef = nnx.graphdef(fast)
+def _compile(fast: nnx.Module, averages: Any, state: Any, examples: Batch, size: int):
+    graphdef, *_ = nnx.split(fast, nnx.BatchStat, ...)
     shape = jax.ShapeDtypeStruct((size, *examples.shape[1:]), examples.dtype)
 
-    def run(state, x):
-        return nnx.merge(graphdef, state)(x)
+    def run(averages, state, x):
+        return nnx.merge(graphdef, averages, state)(x)
 
-    return jax.jit(run).lower(state, shape).compile()
+    return jax.jit(run).lower(averages, state, shape).compile()
 
 
 def _filled(x: Batch, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import threading
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from rich.text import Text
 from dynsparse import reports
 from dynsparse.costs import Prices
 from dynsparse.data import Split
-from dynsparse.serving.ladder import Ladder
+from dynsparse.serving.ladder import Inputs, Ladder
 from dynsparse.serving.replay import Row
 from dynsparse.serving.trial import (
     PATIENCE,
@@ -35,6 +36,7 @@ def serve_run(
     split: Split,
     run: pathlib.Path,
     *,
+    inputs: Sequence[Inputs],
     load: str,
     seconds: float,
     size: int,
@@ -54,6 +56,7 @@ def serve_run(
         prices: Of it.
         split: Labelled pictures, which make the requests.
         run: Folder to write into.
+        inputs: Batches of the training, as in `Ladder.compile`.
         load: One of `PROFILES`.
         seconds: Of each replay.
         size: Examples per request.
@@ -71,20 +74,21 @@ def serve_run(
     """
     if len(split) < size:
         raise ValueError(f"request_size {size} exceeds the {len(split)} test pictures.")
-    inputs = split.images.astype(np.float32) / 255
+    asked = split.images.astype(np.float32) / 255
     with console.status("compiling and timing the rungs"):
         ladder = build_ladder(
             model,
             prices,
-            inputs[: max(size, 64)],
+            asked[: max(size, 64)],
             rungs=rungs,
             size=size,
             lowest=lowest,
+            inputs=inputs,
         )
     ladder.save(run / "ladder.json")
     deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, size)
     console.print(_ladder_lines(ladder, size, deadline))
-    requests = group(inputs, split.labels, size=size, deadline=deadline)
+    requests = group(asked, split.labels, size=size, deadline=deadline)
     rows: list[Row] = []
     with StopSignal(only_first=True) as stop, _Watch(console, rows) as watch:
         try_policies(

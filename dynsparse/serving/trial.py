@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from dynsparse.costs import Prices
-from dynsparse.serving.ladder import Batch, Ladder
+from dynsparse.serving.ladder import Batch, Inputs, Ladder
 from dynsparse.serving.load import PROFILES, arrivals
 from dynsparse.serving.replay import FIELDS, Requests, Row, here, replay
 
@@ -24,6 +24,7 @@ def build_ladder(
     rungs: int,
     size: int,
     lowest: float,
+    inputs: Sequence[Inputs] = (),
 ) -> Ladder:
     """A ladder from a lowest budget to all of the model.
 
@@ -35,11 +36,12 @@ def build_ladder(
         size: Examples per pass.
         lowest: Fraction of the dense MACs, in (0, 1); where the floor of the model is
             above it, the ladder starts just above that.
+        inputs: Batches of the training, as in `Ladder.compile`.
     """
     floor = min(1.1 * prices.floor / prices.dense, 0.95)
     budgets = np.geomspace(max(lowest, floor), 1.0, rungs).tolist()
     return Ladder.compile(
-        model, examples=examples, budgets=budgets, batch_sizes=(size,)
+        model, examples=examples, budgets=budgets, batch_sizes=(size,), inputs=inputs
     )
 
 

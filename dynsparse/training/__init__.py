@@ -1,5 +1,6 @@
 """From a config to a trained, billed and drawn model."""
 
+from dynsparse.training.averages import training_inputs
 from dynsparse.training.checkpoint import OtherCheckpointError
 from dynsparse.training.experiment import Experiment, prepare, prepare_together
 from dynsparse.training.finish import finish
@@ -17,4 +18,5 @@ __all__ = [
     "restore",
     "train",
     "train_together",
+    "training_inputs",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from dynsparse.budgets import densities_at
 from dynsparse.costs import Bill, itemize, median_seconds
 from dynsparse.data import Split
+from dynsparse.training.averages import at_density
 from dynsparse.training.diagnostics import GateHealth, diagnose
 from dynsparse.training.evaluation import (
     Answers,
@@ -75,7 +76,10 @@ class Point:
 
 
 def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Point]:
-    """Evaluates compact execution over `split` at every point, from dense to sparse."""
+    """Evaluates compact execution over `split` at every point, from dense to sparse.
+
+    Norms answer by the running averages of each point's density.
+    """
     wanted = experiment.settings.evaluation
     model = experiment.trainer.model(state)
     densities = find_densities(model, experiment.prices, experiment.settings)
@@ -87,8 +91,9 @@ def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Poin
         )
         for density in densities
     }
+    states = {str(d): at_density(experiment, state, d) for d in densities}
     answers = {
-        name: evaluate(forward, state, split, batch_size=wanted.batch_size)
+        name: evaluate(forward, states[name], split, batch_size=wanted.batch_size)
         for name, forward in forwards.items()
     }
     seconds = _time(experiment, state, split, forwards)

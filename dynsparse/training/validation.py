@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from dynsparse.training.averages import at_density
 from dynsparse.training.calibration import shifted
 from dynsparse.training.diagnostics import (
     complaints,
@@ -55,7 +56,8 @@ class Validation:
     def __call__(self, state: State) -> Validated:
         """Returns what `state` is worth."""
         densities = self._experiment.densities
-        answers = {d: self._answer(self._forward, state, d) for d in densities}
+        states = {d: at_density(self._experiment, state, d) for d in densities}
+        answers = {d: self._answer(self._forward, states[d], d) for d in densities}
         scalars = {
             "accuracy" if d is None else f"accuracy_at_{d:.3g}": answer.accuracy
             for d, answer in answers.items()
@@ -76,7 +78,7 @@ class Validation:
             for key, value in dataclasses.asdict(gate).items():
                 scalars[f"{key}/{name}"] = value
         # As trained: no step has seen the scores that calibration moves.
-        trained = shifted(self._experiment, state, 0.0)
+        trained = shifted(self._experiment, states[chosen], 0.0)
         held = self._experiment.settings.budget_constraint is not None
         if held:
             calm = self._answer(self._forward, trained, chosen)

@@ -61,6 +61,7 @@ class Pretended(Ladder):
             ],
             batch_sizes=(1,),
             programs={},
+            averages=(),
             state=None,
         )
         self.slowdown = 1.0

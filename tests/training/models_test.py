@@ -5,12 +5,16 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
 from dynsparse import training
 from dynsparse.gates.base import records
 from dynsparse.models.base import Features
+from dynsparse.training.averages import at_density
+from dynsparse.training.curve import trace_curve
+from dynsparse.training.evaluation import compile_forward, evaluate
 from tests.training import tiny
 
 MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
@@ -67,3 +71,28 @@ def test_the_balance_of_experts_is_part_of_the_loss():
         return float(jax.jit(experiment.trainer.step)(state, *batch)[1]["loss"])
 
     assert loss(balanced) > loss(plain) + 9.9
+
+
+def test_points_of_a_curve_answer_by_the_averages_of_their_density():
+    config = tiny.config("soft_topk,resnet", model__depth=8, model__width=8)
+    experiment = training.prepare(config)
+    state, split = experiment.initial_state, experiment.dataset.test
+    points = trace_curve(experiment, state, split)
+    forward = compile_forward(experiment.trainer)
+    for density, point in zip(experiment.densities, points, strict=True):
+        answers = evaluate(
+            forward,
+            at_density(experiment, state, density),
+            split,
+            batch_size=16,
+            density=density,
+        )
+        np.testing.assert_array_equal(point.answers.predictions, answers.predictions)
+    means = [
+        at_density(experiment, state, density)["variables"]["body"]["layers"]
+        for density in (1.0, 0.25)
+    ]
+    assert any(
+        (one != other).any()
+        for one, other in zip(*map(jax.tree.leaves, means), strict=True)
+    )

@@ -1,0 +1,83 @@
+"""Running averages of norms at one density."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse.budgets import refit_averages
+from dynsparse.gates import evaluating
+from dynsparse.serving import Ladder
+from tests.layers.rows import TOKENS, WIDTH, build
+
+BATCHES = [jax.random.normal(jax.random.key(i), (6, TOKENS, WIDTH)) for i in range(3)]
+
+
+class Normed(nnx.Module):
+    """Gated neurons behind a norm, and before one."""
+
+    def __init__(self):
+        self.first = nnx.BatchNorm(WIDTH, rngs=nnx.Rngs(0))
+        self.neurons = build("neurons", "soft_topk")
+        self.norm = nnx.BatchNorm(WIDTH, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.norm(self.neurons(self.first(x))).mean(1)
+
+
+def normalized(x):
+    mean, var = (f((0, 1), keepdims=True) for f in (x.mean, x.var))
+    return (x - mean) / jnp.sqrt(var + 1e-5)
+
+
+@pytest.mark.parametrize("level", [0.25, 1.0])
+def test_averages_are_those_of_what_norms_see_at_the_density(level):
+    model = Normed()
+    refit_averages(model, level, BATCHES)
+    neurons = evaluating(model.neurons, density=level)
+    seen = [neurons(normalized(x)) for x in BATCHES]
+    for name in ("mean", "var"):
+        expected = np.mean([getattr(x, name)((0, 1)) for x in seen], 0)
+        np.testing.assert_allclose(
+            getattr(model.norm, name)[...], expected, rtol=1e-4, atol=1e-6
+        )
+    np.testing.assert_allclose(
+        model.first.mean[...], np.mean([x.mean((0, 1)) for x in BATCHES], 0), atol=1e-6
+    )
+
+
+def test_nothing_else_changes():
+    model = Normed()
+    before = jax.tree.map(jnp.copy, nnx.state(model))
+    refit_averages(model, 0.25, BATCHES)
+    after = nnx.state(model)
+    for part in (nnx.Param, nnx.Not(nnx.BatchStat)):
+        same = [nnx.filter_state(state, part) for state in (before, after)]
+        jax.tree.map(np.testing.assert_array_equal, *same)
+    assert model.norm.momentum == 0.99
+
+
+def test_at_least_one_batch_is_needed_where_there_are_norms():
+    refit_averages(build("neurons", "soft_topk"), 0.25, [])
+    with pytest.raises(ValueError, match="at least one batch, got none"):
+        refit_averages(Normed(), 0.25, [])
+
+
+def test_rungs_answer_by_the_averages_of_their_density():
+    model, examples = Normed(), np.asarray(BATCHES[0][:2])
+    ladder = Ladder.compile(
+        model,
+        examples=examples,
+        budgets=(0.6, 1.0),
+        batch_sizes=(2,),
+        inputs=BATCHES,
+        repeats=1,
+    )
+    assert len(ladder.rungs) == 2
+    for index, rung in enumerate(ladder.rungs):
+        own = nnx.clone(model)
+        refit_averages(own, rung.density, BATCHES)
+        expected = evaluating(own, density=rung.density)(examples)
+        np.testing.assert_allclose(ladder(index, examples), expected, atol=1e-5)
+        assert np.abs(evaluating(model)(examples) - expected).max() > 1e-2
