@@ -5,14 +5,14 @@ layer has it.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.sharing import BudgetShares
-from dynsparse.gates.base import Density, TopkGate
+from dynsparse.gates.base import Density, TopkGate, gated_modules, path_name
 
 
 def set_density(
@@ -27,11 +27,11 @@ def set_density(
         level: In [0, 1].
         nudges: Added to the density of a layer, by layer: to differentiate by it.
     """
-    shares, layers = find_shares(model), [name for name, _ in _gated(model)]
+    shares, layers = find_shares(model), _gated(model)
     found = dict.fromkeys(layers, level) if shares is None else shares(level)
     for path, node in nnx.iter_graph(model):
         if isinstance(node, Density):
-            name = _layer_of("/".join(map(str, path)), layers)
+            name = _layer_of(path_name(path), layers)
             density = found.get(name, level)
             node[...] = density + nudges[name] if nudges else density
 
@@ -52,7 +52,7 @@ def densities_at(model: nnx.Module, level: float) -> dict[str, float]:
     """
     shares = find_shares(model)
     if shares is None:
-        return {name: level for name, _ in _gated(model)}
+        return dict.fromkeys(_gated(model), level)
     return {name: float(d) for name, d in shares(jnp.float32(level)).items()}
 
 
@@ -65,14 +65,14 @@ def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
     """
     for name, density in sorted(densities.items(), key=lambda item: len(item[0])):
         # Outer layers first: what is inside of them has densities of its own.
-        within = lambda path, _, name=name: _inside("/".join(map(str, path)), name)
+        within = lambda path, _, name=name: _inside(path_name(path), name)
         model = nnx.view(model, only=within, density=density)
     return model
 
 
 def has_density(model: nnx.Module) -> bool:
     """Whether a gate of the model has a density to choose."""
-    return any(True for _ in _gated(model))
+    return bool(_gated(model))
 
 
 def find_shares(model: nnx.Module) -> BudgetShares | None:
@@ -80,11 +80,10 @@ def find_shares(model: nnx.Module) -> BudgetShares | None:
     return getattr(model, "budget_shares", None)
 
 
-def _gated(model: nnx.Module) -> Iterator[tuple[str, TopkGate]]:
-    for path, module in nnx.iter_modules(model):
-        gate = getattr(module, "gate", None)
-        if isinstance(gate, TopkGate):
-            yield "/".join(map(str, path)), gate
+def _gated(model: nnx.Module) -> list[str]:
+    """The layers with a top-k gate."""
+    found = gated_modules(model).items()
+    return [path_name(path) for path, m in found if isinstance(m.gate, TopkGate)]
 
 
 def _layer_of(path: str, layers: list[str]) -> str:

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, TopkGate
+from dynsparse.gates.base import TopkGate, gated_modules, path_name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,8 @@ class BudgetSharing:
             ValueError: If a gate has no density, or masks that teach it nothing.
         """
         gates = {
-            "/".join(map(str, path[:-1])): module
-            for path, module in nnx.iter_modules(model)
-            if isinstance(module, Gate)
+            path_name(path): module.gate
+            for path, module in gated_modules(model).items()
         }
         for name, gate in gates.items():
             if not (isinstance(gate, TopkGate) and gate.learns_density):

@@ -3,8 +3,8 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +12,13 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
 from dynsparse.costs.macs import macs_by_scope
-from dynsparse.gates.base import Gate, GateRecord, evaluating, records
+from dynsparse.gates.base import (
+    GateRecord,
+    evaluating,
+    gated_modules,
+    path_name,
+    records,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +44,7 @@ class GatedPart:
     @property
     def name(self) -> str:
         """The path as the keys of records write it."""
-        return "/".join(map(str, self.path))
+        return path_name(self.path)
 
     def gate_macs(self, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """MACs of deciding; a fixed count of all units needs no decision."""
@@ -88,10 +94,10 @@ class Prices:
         self._example = example
         self._macs: dict[Counts, int] = {}
         self._gates: dict[Counts, int] = {}
-        gated = dict(_gated_modules(model))
+        gated = gated_modules(model)
         self._paths = list(gated)
         shapes = _mask_shapes(model, example)
-        masks = [shapes["/".join(map(str, path))] for path in self._paths]
+        masks = [shapes[path_name(path)] for path in self._paths]
         self._dense: Counts = (None,) * len(masks)
         self.dense = self._host_macs(self._dense)
         self.parts: dict[str, GatedPart] = {}
@@ -214,10 +220,3 @@ def _mask_shapes(model: nnx.Module, example) -> dict[str, tuple[int, ...]]:
 
     masks = jax.eval_shape(run, state, example)
     return {name: mask.shape[1:] for name, mask in masks.items()}
-
-
-def _gated_modules(model: nnx.Module) -> Iterator[tuple[tuple, Any]]:
-    """Yields path and module wherever a module owns a gate."""
-    for path, module in nnx.iter_modules(model):
-        if isinstance(getattr(module, "gate", None), Gate):
-            yield path, module

@@ -1,7 +1,7 @@
 """The contract that every gate obeys, and the record that gated layers leave."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -53,9 +53,23 @@ def records(
     """
     state: Any = captured
     return {
-        "/".join(map(str, path[:-1])): variable.get_value()
+        path_name(path[:-1]): variable.get_value()
         for path, variable in nnx.to_flat_state(state)
         if isinstance(variable, kind)
+    }
+
+
+def path_name(path: Iterable[Any]) -> str:
+    """A path in a model as the keys of records write it."""
+    return "/".join(map(str, path))
+
+
+def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
+    """The modules of `model` that own a gate, by their path."""
+    return {
+        tuple(path): module
+        for path, module in nnx.iter_modules(model)
+        if isinstance(getattr(module, "gate", None), Gate)
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flax import nnx
 
 from dynsparse import gates, lookup
+from dynsparse.gates.base import path_name
 from dynsparse.layers.attention import Attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
@@ -78,7 +79,7 @@ def sparsify(
         ValueError: If a rule matches nothing, two match the same module, a module is
             used in several places, or a granularity, gate or option is not accepted.
     """
-    paths = ["/".join(map(str, path)) for path, _ in nnx.iter_modules(model)]
+    paths = [path_name(path) for path, _ in nnx.iter_modules(model)]
     taken: dict[str, str] = {}
     for pattern in rules:
         found = [path for path in paths if path and _matches(path, pattern)]

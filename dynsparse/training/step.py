@@ -9,7 +9,15 @@ import optax
 from flax import nnx
 
 from dynsparse.costs import Prices
-from dynsparse.gates.base import Density, Gate, GateRecord, evaluating, records
+from dynsparse.gates.base import (
+    Density,
+    Gate,
+    GateRecord,
+    evaluating,
+    gated_modules,
+    path_name,
+    records,
+)
 from dynsparse.models.base import Features
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.budgeting import Budgeting
@@ -196,9 +204,7 @@ def _densities(model: nnx.Module) -> list[Density]:
 def find_gates(model: nnx.Module) -> dict[str, Gate]:
     """The gates of `model` by the path of their layer, as their records are named."""
     return {
-        "/".join(map(str, path[:-1])): gate
-        for path, gate in nnx.iter_modules(model)
-        if isinstance(gate, Gate)
+        path_name(path): module.gate for path, module in gated_modules(model).items()
     }
 
 
