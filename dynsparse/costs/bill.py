@@ -14,7 +14,7 @@ from dynsparse.costs.prices import Prices
 
 @dataclasses.dataclass(frozen=True)
 class LayerBill:
-    """One gated layer's share, in MACs per example.
+    """One gated layer's share, in MACs per example, as if all other units were open.
 
     Attributes:
         num_units: Units per example, over all the rows that decide.
@@ -80,8 +80,11 @@ class Bill:
             used, gate = layer.used.mean(), layer.gate.mean()
             cells = (layer.num_units, layer.dense, used, gate)
             rows.append((name, *(f"{cell:,.0f}" for cell in cells)))
-        rest = f"{self.dense - gated:,.0f}"
-        rows.append(("not gated", "", rest, rest, ""))
+        rest, parts = self.dense - gated, self.layers.values()
+        spent = rest + sum((part.used + part.gate).mean() for part in parts)
+        adds_up = abs(spent - self.mean) < 0.5
+        if adds_up:
+            rows.append(("not gated", "", f"{rest:,.0f}", f"{rest:,.0f}", ""))
         rows.append(("total", "", f"{self.dense:,.0f}", f"{self.mean:,.0f}", ""))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -92,7 +95,13 @@ class Bill:
             for row in rows
         ]
         spread = f"used p50 {self.p50:,.0f}, p95 {self.p95:,.0f}, max {self.max:,}"
-        return "\n".join([*lines, f"{spread}; floor {self.floor:,}"])
+        lines.append(f"{spread}; floor {self.floor:,}")
+        if not adds_up:
+            lines.append(
+                "Layers stand inside of others or behind them: each row is as if all "
+                "others were open, and the rows do not add up."
+            )
+        return "\n".join(lines)
 
 
 def bill(model: nnx.Module, batch: Shaped[Array, "n *shape"]) -> Bill:

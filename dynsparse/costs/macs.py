@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -22,7 +22,8 @@ def count_macs(
 
     Traces the function without running it and adds up its matrix products and
     convolutions, through nested `jit`, `scan` (body times length), `cond` and `switch`
-    (the most expensive branch: a bound) and `while` (body times `while_bound`). What
+    (the most expensive branch: a bound), `while` (body times `while_bound`),
+    `pallas_call` (body times the grid) and `shard_map` (body times the devices). What
     the result does not depend on is not counted, as XLA would not run it. Elementwise
     work, reductions, sorts and gathers count nothing.
 
@@ -82,18 +83,29 @@ def _count(jaxpr, scope: str, while_bound: int | None, padding: bool) -> Counter
         if name == "cond":
             macs += max(parts, key=Counter.total)
             continue
-        repeats = 1
-        if name == "scan":
-            repeats = equation.params["length"]
-        elif name == "while":
+        repeats = _repeats(name, equation.params, while_bound)
+        for part in parts:
+            macs += Counter({key: repeats * count for key, count in part.items()})
+    return macs
+
+
+def _repeats(name: str, params: Mapping[str, Any], while_bound: int | None) -> int:
+    """How often an equation runs the body that it holds."""
+    match name:
+        case "scan":
+            return params["length"]
+        case "pallas_call":
+            return math.prod(params["grid_mapping"].grid)
+        case "shard_map":
+            shape = params["mesh"].shape
+            return math.prod(shape[axis] for axis in params["newly_manual_axes"])
+        case "while":
             if while_bound is None:
                 raise ValueError(
                     "count_macs needs while_bound: a while loop multiplies."
                 )
-            repeats = while_bound
-        for part in parts:
-            macs += Counter({key: repeats * count for key, count in part.items()})
-    return macs
+            return while_bound
+    return 1
 
 
 def _dot_general(equation, padding: bool) -> int:

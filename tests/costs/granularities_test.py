@@ -250,3 +250,14 @@ def test_a_budget_is_a_fraction(budget):
     prices = costs.Prices(build("tokens", "soft_topk"), example("tokens"))
     with pytest.raises(ValueError, match=r"a fraction in \(0, 1\], got"):
         costs.largest_density(prices, budget)
+
+
+def test_a_printed_bill_says_where_its_rows_do_not_add_up():
+    x = inputs("blocks", 16)
+    for model, adds_up in ((Skipped(), False), (Skipped().block, True)):
+        if adds_up:
+            model.host = model.host.host
+            model.host.mlp = model.host.mlp.host
+        text = str(costs.bill(evaluating(model), x))
+        assert ("not gated" in text) == adds_up
+        assert ("the rows do not add up" in text) != adds_up

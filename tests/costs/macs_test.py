@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.experimental import pallas as pl
+from jax.sharding import AxisType, PartitionSpec
 
 from dynsparse.costs import count_macs
 from dynsparse.layers import TransformerBlock
@@ -98,6 +100,30 @@ def test_while_needs_a_bound():
     assert count_macs(loop, *args, while_bound=7) == 7 * 3 * 4 * 4
     with pytest.raises(ValueError, match="needs while_bound"):
         count_macs(loop, *args)
+
+
+def test_a_kernel_counts_at_every_point_of_its_grid():
+    def kernel(left, right, out):
+        out[...] = left[...] @ right[...]
+
+    row, column = pl.BlockSpec((8, 16), lambda i, j: (i, 0)), (16, 8)
+    multiply = pl.pallas_call(
+        kernel,
+        grid=(2, 3),
+        in_specs=[row, pl.BlockSpec(column, lambda i, j: (0, j))],
+        out_specs=pl.BlockSpec((8, 8), lambda i, j: (i, j)),
+        out_shape=zeros(16, 24),
+    )
+    assert count_macs(multiply, zeros(16, 16), zeros(16, 24)) == 16 * 16 * 24
+
+
+def test_a_sharded_function_counts_on_all_devices():
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,))
+    parts = PartitionSpec("batch"), PartitionSpec()
+    multiply = jax.shard_map(
+        lambda x, w: x @ w, mesh=mesh, in_specs=parts, out_specs=parts[0]
+    )
+    assert count_macs(multiply, zeros(6, 4), zeros(4, 5)) == 6 * 4 * 5
 
 
 def test_a_loop_that_does_not_multiply_needs_no_bound():
