@@ -23,9 +23,8 @@ from dynsparse.reports import (
     Report,
     Row,
     by_seed,
-    means_in_words,
-    over_seeds,
     paired_difference,
+    report_means,
     strokes,
     with_half,
 )
@@ -76,20 +75,12 @@ def sweep(add, size):
 def report(rows: Sequence[Row]) -> Report:
     """Both curves of each network, and the paired differences."""
     measured = [_named(row) for row in rows]
-    by = ("network", "model", "density")
-    means = over_seeds(measured, by, list(OF))
     networks = {
         network: [row for row in measured if row["network"] == network]
         for network in dict.fromkeys(row["network"] for row in measured)
     }
-    return Report(
-        rows=means,
-        columns=[*by, *OF, "seeds"],
-        table=means_in_words(means, by, OF),
-        measured=measured,
-        notes=_notes(networks),
-        figure=lambda figure: _draw(figure, means),
-    )
+    by = ("network", "model", "density")
+    return report_means(measured, by, OF, notes=_notes(networks), draw=_draw)
 
 
 def differences(measured: Sequence[Row]) -> dict[float, Difference]:

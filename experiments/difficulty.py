@@ -24,10 +24,9 @@ from dynsparse.reports import (
     Row,
     by_seed,
     decide,
-    means_in_words,
-    over_seeds,
     p_in_words,
     paired_differences,
+    report_means,
     strokes,
 )
 from experiments.alone import run_alone
@@ -95,16 +94,8 @@ def _beyond(task: Mapping[str, Any], number: int):
 
 def report(rows: Sequence[Row]) -> Report:
     """The correlations, by gate and kind of picture."""
-    by = ("method", "pictures")
-    means = over_seeds(rows, by, list(OF))
-    return Report(
-        rows=means,
-        columns=[*by, *OF, "seeds"],
-        table=means_in_words(means, by, OF),
-        measured=rows,
-        notes=[*caution(rows), *_verdicts(rows)],
-        figure=lambda figure: _draw(figure, means),
-    )
+    by, notes = ("method", "pictures"), [*caution(rows), *_verdicts(rows)]
+    return report_means(rows, by, OF, notes=notes, draw=_draw)
 
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:

@@ -23,9 +23,8 @@ from dynsparse.reports import (
     Report,
     Row,
     by_seed,
-    means_in_words,
-    over_seeds,
     paired_differences,
+    report_means,
     strokes,
 )
 from experiments.alone import run_alone
@@ -90,16 +89,8 @@ def _fixed_recall(experiment, density: float) -> float:
 
 def report(rows: Sequence[Row]) -> Report:
     """Recall against density."""
-    by = ("method", "density")
-    means = over_seeds(rows, by, list(OF))
-    return Report(
-        rows=means,
-        columns=[*by, *OF, "seeds"],
-        table=means_in_words(means, by, OF),
-        measured=rows,
-        notes=[*caution(rows), *_verdicts(rows)],
-        figure=lambda figure: _draw(figure, means),
-    )
+    by, notes = ("method", "density"), [*caution(rows), *_verdicts(rows)]
+    return report_means(rows, by, OF, notes=notes, draw=_draw)
 
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:

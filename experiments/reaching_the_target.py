@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row, means_in_words, over_seeds, strokes
+from dynsparse.reports import Report, Row, strokes
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits, pi_controller
 
@@ -88,16 +88,8 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 def report(rows: Sequence[Row]) -> Report:
     """What was spent by arm and target, and how often it is close."""
     measured = _with_targets(rows)
-    by = ("arm", "scores", "target")
-    means = over_seeds(measured, by, list(OF))
-    return Report(
-        rows=means,
-        columns=[*by, *OF, "seeds"],
-        table=means_in_words(means, by, OF),
-        measured=measured,
-        notes=[*caution(rows), *_counts(measured)],
-        figure=lambda figure: _draw(figure, means),
-    )
+    by, notes = ("arm", "scores", "target"), [*caution(rows), *_counts(measured)]
+    return report_means(measured, by, OF, notes=notes, draw=_draw)
 
 
 def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -27,10 +27,9 @@ from dynsparse.reports import (
     Report,
     Row,
     by_seed,
-    means_in_words,
-    over_seeds,
     p_in_words,
     paired_differences,
+    report_means,
     strokes,
 )
 from experiments.alone import run_alone
@@ -101,16 +100,8 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
 def report(rows: Sequence[Row]) -> Report:
     """Gap and accuracy by estimator and temperature."""
-    by = ("method", "setting")
-    means = over_seeds(rows, by, list(OF))
-    return Report(
-        rows=means,
-        columns=[*by, *OF, "seeds"],
-        table=means_in_words(means, by, OF),
-        measured=rows,
-        notes=[*caution(rows), *_verdicts(rows)],
-        figure=lambda figure: _draw(figure, means),
-    )
+    by, notes = ("method", "setting"), [*caution(rows), *_verdicts(rows)]
+    return report_means(rows, by, OF, notes=notes, draw=_draw)
 
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:

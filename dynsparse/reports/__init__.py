@@ -19,7 +19,12 @@ from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import draw_kept
 from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
-from dynsparse.reports.over_seeds import by_seed, means_in_words, over_seeds
+from dynsparse.reports.over_seeds import (
+    by_seed,
+    means_in_words,
+    over_seeds,
+    report_means,
+)
 from dynsparse.reports.palette import strokes
 from dynsparse.reports.points import read_points
 from dynsparse.reports.report import Report, write_report
@@ -64,6 +69,7 @@ __all__ = [
     "read_points",
     "read_serving",
     "read_sweep",
+    "report_means",
     "run_summary",
     "serving_table",
     "strokes",

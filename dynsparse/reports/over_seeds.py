@@ -1,10 +1,11 @@
 """Any numbers of an experiment: means over the seeds, with their intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports.chance import mean_interval
 from dynsparse.reports.markup import Row, with_half
+from dynsparse.reports.report import Report
 
 
 def over_seeds(
@@ -64,3 +65,31 @@ def means_in_words(
         | dict(seeds=row["seeds"])
         for row in means
     ]
+
+
+def report_means(
+    measured: Sequence[Row],
+    by: Sequence[str],
+    of: Mapping[str, str],
+    *,
+    notes: Sequence[str],
+    draw: Callable[[Any, Sequence[Row]], None],
+) -> Report:
+    """Returns the report of an experiment whose table is means over the seeds.
+
+    Args:
+        measured: One row per seed and combination of `by`.
+        by: Columns that say what was measured.
+        of: Columns of numbers, and how each is written.
+        notes: Paragraphs below the table.
+        draw: Draws the means, as `over_seeds` returns them, on a new figure.
+    """
+    means = over_seeds(measured, by, list(of))
+    return Report(
+        rows=means,
+        columns=[*by, *of, "seeds"],
+        table=means_in_words(means, by, of),
+        measured=measured,
+        notes=notes,
+        figure=lambda figure: draw(figure, means),
+    )
