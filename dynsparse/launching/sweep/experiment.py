@@ -121,7 +121,8 @@ class Experiment:
                     f"run{under}"
                 )
             if not self.measured:
-                place = (asked["method"], str(asked["setting"]), asked["seed"])
+                own = trial.asked
+                place = (own["method"], str(own["setting"]), own["seed"])
                 other = places.setdefault(place, trial.name)
                 if other != trial.name:
                     raise UserError(
