@@ -74,7 +74,7 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
     foreign = [key for key in arguments if key not in accepted]
     if foreign and not _takes_any(accepted):
         raise ValueError(
-            f"{kind}: {name} is not for this task: it takes no {', '.join(foreign)}"
+            f"{kind}: {name} takes no {', '.join(foreign)}, which it is given here"
         )
     own = [key for key in accepted if key not in arguments and key != "self"]
     for key in settings:

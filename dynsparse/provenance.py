@@ -37,13 +37,14 @@ def _commit() -> str:
     root = pathlib.Path(__file__).parents[1]
     try:
         run = lambda *words: subprocess.run(
-            ("git", "-C", str(root), *words), capture_output=True, text=True, check=True
+            ("git", "-C", str(root), *words), capture_output=True, check=True
         ).stdout.strip()
-        new = run("ls-files", "--others", "--exclude-standard", "*.py").splitlines()
-        texts = [run("diff", "HEAD"), *((root / name).read_text() for name in new)]
-        if not any(texts):
-            return run("rev-parse", "HEAD")
-        changed = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-        return f"{run('rev-parse', 'HEAD')}+{changed[:8]}"
+        new = run("ls-files", "-z", "--others", "--exclude-standard", "*.py")
+        paths = [root / os.fsdecode(name) for name in new.split(b"\0") if name]
+        changes = [run("diff", "HEAD"), *(path.read_bytes() for path in paths)]
+        head = run("rev-parse", "HEAD").decode()
+        if not any(changes):
+            return head
+        return f"{head}+{hashlib.sha256(b'-'.join(changes)).hexdigest()[:8]}"
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row, strokes
+from dynsparse.reports import Report, Row, report_means, strokes
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits, pi_controller
 

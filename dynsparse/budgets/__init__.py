@@ -1,7 +1,7 @@
 """How much a model may open while it trains: densities, penalties and controllers."""
 
 from dynsparse.budgets import controllers, penalties, sampling
-from dynsparse.budgets.averages import has_averages, refit_averages
+from dynsparse.budgets.averages import averages_at
 from dynsparse.budgets.constraint import BudgetConstraint, check_target
 from dynsparse.budgets.densities import (
     densities_at,
@@ -23,15 +23,14 @@ __all__ = [
     "DensityRamp",
     "Distillation",
     "Usage",
+    "averages_at",
     "check_target",
     "controllers",
     "densities_at",
     "find_shares",
     "fix_densities",
-    "has_averages",
     "has_density",
     "penalties",
-    "refit_averages",
     "sampling",
     "set_density",
     "spread_of",

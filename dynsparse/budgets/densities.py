@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.sharing import BudgetShares
-from dynsparse.gates.base import Density, TopkGate, gated_modules, path_name
+from dynsparse.gates.base import Density, TopkGate, find_gates, path_name
 
 
 def set_density(
@@ -82,8 +82,8 @@ def find_shares(model: nnx.Module) -> BudgetShares | None:
 
 def _gated(model: nnx.Module) -> list[str]:
     """The layers with a top-k gate."""
-    found = gated_modules(model).items()
-    return [path_name(path) for path, m in found if isinstance(m.gate, TopkGate)]
+    gates = find_gates(model).items()
+    return [name for name, gate in gates if isinstance(gate, TopkGate)]
 
 
 def _layer_of(path: str, layers: list[str]) -> str:

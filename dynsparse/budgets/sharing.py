@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import TopkGate, gated_modules, path_name
+from dynsparse.gates.base import TopkGate, find_gates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,7 @@ class BudgetSharing:
         Raises:
             ValueError: If a gate has no density, or masks that teach it nothing.
         """
-        gates = {
-            path_name(path): module.gate
-            for path, module in gated_modules(model).items()
-        }
+        gates = find_gates(model)
         for name, gate in gates.items():
             if not (isinstance(gate, TopkGate) and gate.learns_density):
                 raise ValueError(

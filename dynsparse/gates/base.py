@@ -73,6 +73,12 @@ def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
     }
 
 
+def find_gates(model: nnx.Module) -> dict[str, "Gate"]:
+    """The gates of `model` by the path of their layer, as their records are named."""
+    modules = gated_modules(model).items()
+    return {path_name(path): module.gate for path, module in modules}
+
+
 def evaluating(
     model: Any,
     *,

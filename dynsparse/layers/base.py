@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
-from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
+from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift, path_name
 from dynsparse.layers.branches import inside_branch
 
 _EXECUTIONS = ("masked", "compact", "dense")
@@ -239,6 +239,6 @@ def _check_norms(host: nnx.Module):
         if isinstance(module, nnx.BatchNorm) and not module.use_running_average:
             raise ValueError(
                 f"compact execution skips what the mean of a batch is taken over: "
-                f"{'/'.join(map(str, path))} needs its running average; view the model "
+                f"{path_name(path)} needs its running average; view the model "
                 f"with use_running_average=True (gates.evaluating does)."
             )

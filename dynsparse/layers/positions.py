@@ -8,8 +8,9 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate
+from dynsparse.gates.base import Gate, path_name
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.branches import switch
 
 
 class GatedPositions(GatedLayer):
@@ -56,13 +57,13 @@ class GatedPositions(GatedLayer):
             if isinstance(module, nnx.GroupNorm | nnx.InstanceNorm):
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{'/'.join(map(str, path))} looks at other positions, of which "
+                    f"{path_name(path)} looks at other positions, of which "
                     f"some are not computed; use a BatchNorm or LayerNorm."
                 )
             if isinstance(module, GatedLayer) and module.score_axis == "example":
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{'/'.join(map(str, path))} decides for an example, of which "
+                    f"{path_name(path)} decides for an example, of which "
                     f"compact execution sees some tiles; gate one of the two."
                 )
         super().__init__(
@@ -95,8 +96,6 @@ class GatedPositions(GatedLayer):
         mask = self.decide(tiles).mask
         if self.execution == "masked":
             return self._everywhere(x, padded, mask)
-        output = jax.eval_shape(self.host, padded)
-        x = x.astype(jnp.promote_types(x.dtype, output.dtype))
         flat = mask.reshape(-1)
 
         def compute(size: int):
@@ -107,7 +106,8 @@ class GatedPositions(GatedLayer):
         if count is not None:
             return self._open(x, padded, flat, count * len(x))
         sizes = ops.capacities(len(flat), self.capacity_steps)
-        return ops.capacity_switch((flat > 0).sum(), sizes, compute)
+        alone = lambda layer, size, mask: mask  # nothing inside decides for examples
+        return switch((flat > 0).sum(), sizes, compute, alone)
 
     def _everywhere(self, x, padded, mask):
         """Adds the branch, computed at every position and weighed tile by tile."""
@@ -136,6 +136,7 @@ class GatedPositions(GatedLayer):
         output = output * mask[chosen][:, None, None, None].astype(output.dtype)
         tiles = self._tiles(x)
         flat = tiles.reshape(-1, *tiles.shape[2:])
+        flat = flat.astype(jnp.promote_types(flat.dtype, output.dtype))
         flat = flat.at[chosen].add(output, unique_indices=True)
         return self._picture(flat.reshape(tiles.shape))
 

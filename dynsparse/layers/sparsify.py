@@ -171,15 +171,18 @@ def _known(host: Any, options: dict[str, Any]) -> nnx.Module:
 
 def _check_unshared(model: nnx.Module, path: str):
     """Raises a ValueError where one gate would have to decide in several places."""
-    host = _child(*_parent(model, path))
-    parts = (part for _, part in nnx.iter_modules(model))
-    children = (child for part in parts for _, child in nnx.iter_children(part))
-    uses = sum(child is host for child in children)
-    if uses > 1:
-        raise ValueError(
-            f"sparsify: {path} is the same module in {uses} places; a gated one has a "
-            "place of its own: copy it by nnx.clone first."
-        )
+    modules = (module for _, module in nnx.iter_modules(model))
+    children = [child for part in modules for _, child in nnx.iter_children(part)]
+    names = path.split("/")
+    for depth in range(1, len(names) + 1):
+        part = "/".join(names[:depth])
+        host = _child(*_parent(model, part))
+        uses = sum(child is host for child in children)
+        if uses > 1:
+            raise ValueError(
+                f"sparsify: {part} is the same module in {uses} places; what is gated "
+                "has a place of its own: copy it by nnx.clone first."
+            )
 
 
 def _matches(path: str, pattern: str) -> bool:

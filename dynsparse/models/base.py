@@ -139,9 +139,10 @@ def learned_positions(n: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
 def narrower_transformers(config: Config) -> Iterator[dict[str, Any]]:
     """Configs of the same depth and heads, from the narrowest to `config` itself."""
     heads, width = config["num_heads"], config["width"]
-    for narrow in range(heads, width + 1, heads):
+    for narrow in range(max(heads, 2), width, heads):
         hidden = in_parts(config["mlp_width"] * narrow / width)
         yield dict(config) | dict(width=narrow, mlp_width=hidden)
+    yield dict(config)
 
 
 def in_parts(size: float) -> int:

@@ -83,7 +83,10 @@ def _number_table(results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _short(key: str, value: Any) -> str:
-    return str(value)[:12] if key.endswith("commit") else str(value)
+    if not key.endswith("commit"):
+        return str(value)
+    known, changed, which = str(value).partition("+")
+    return known[:12] + changed + which
 
 
 def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

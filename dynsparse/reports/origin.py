@@ -52,6 +52,7 @@ def _join(values) -> Any:
 def _commits(commits: str) -> str:
     def in_words(commit: str) -> str:
         known, changed, which = commit.partition("+")
-        return f"{known} (with local changes {which})" if changed else known
+        words = " ".join(["with local changes", which]).strip()
+        return f"{known} ({words})" if changed else known
 
     return " and ".join(in_words(commit) for commit in commits.split(" and "))

@@ -77,11 +77,9 @@ class Deadline(Signal):
         """Learns from a pass how much slower the machine has become."""
         self._ratios.append(seconds / predicted)
 
-    def hopeless(
-        self, ladder: Ladder, number: int, slack: float, lowest: int = 0
-    ) -> bool:
-        """Whether not even the lowest rung answers within the slack."""
-        return self.slowdown * ladder.seconds(lowest, number) > slack
+    def least(self, ladder: Ladder, number: int, lowest: int = 0) -> float:
+        """Seconds that the lowest rung takes now: who has less left is hopeless."""
+        return self.slowdown * ladder.seconds(lowest, number)
 
     def refused(self):
         """Forgets a little: while all are refused, no pass says that it got better."""

@@ -12,10 +12,10 @@ from flax import nnx
 from jaxtyping import Array, Shaped
 
 from dynsparse.budgets import (
+    averages_at,
     densities_at,
     fix_densities,
     has_density,
-    refit_averages,
     spread_of,
 )
 from dynsparse.costs import (
@@ -101,13 +101,14 @@ class Ladder:
                 density that it pays for; those that buy the same are one rung. A model
                 whose gates have no density has one rung, whatever is asked.
             batch_sizes: Examples per pass, at least 1.
-            inputs: Batches of the training, to which the running averages of norms are
-                refitted at each density (`budgets.refit_averages`); without, every rung
-                has those of the model.
+            inputs: Batches of the training: the running averages of norms become
+                those of each density (`budgets.averages_at`); without, every rung has
+                those of the model.
             repeats: Timed passes of each program, of which the median counts.
 
         Raises:
-            ValueError: If a budget is below the floor of the model, or none is asked.
+            ValueError: If a budget is no fraction or below the floor of the model, or
+                none is asked.
         """
         if not budgets or not batch_sizes or min(batch_sizes) < 1:
             raise ValueError(
@@ -117,21 +118,20 @@ class Ladder:
         one = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
         prices = Prices(model, one)
         densities = _densities(model, prices, budgets)
-        _, _, state = nnx.split(model, nnx.BatchStat, ...)
+        _, seen, state = nnx.split(model, nnx.BatchStat, ...)
         programs, calls, spent, averages = {}, {}, [], []
         for index, density in enumerate(densities):
-            own = nnx.clone(model)
-            fast = evaluating(own, execution="compact")
+            fast, own = evaluating(model, execution="compact"), seen
             if density is not None:
-                if inputs:
-                    refit_averages(own, density, map(jnp.asarray, inputs))
                 fast = fix_densities(fast, densities_at(model, density))
+                if inputs:
+                    own = averages_at(model, density, map(jnp.asarray, inputs))
             spent.append(_budget(fast, prices, examples))
-            averages.append(nnx.state(own, nnx.BatchStat))
+            averages.append(own)
             for size in batch_sizes:
-                program = _compile(fast, averages[index], state, examples, size)
+                program = _compile(fast, own, state, examples, size)
                 programs[index, size] = program
-                held = averages[index], state, _filled(examples, size)
+                held = own, state, _filled(examples, size)
                 calls[index, size] = lambda p=program, held=held: p(*held)
         seconds = median_seconds(calls, repeats=repeats)
         rungs = [

@@ -20,6 +20,7 @@ class Refused(Exception):
 
 class _Request(NamedTuple):
     x: Batch
+    number: int  # of examples
     deadline: float  # of time.monotonic()
     future: "Future[Answer]"
 
@@ -80,8 +81,14 @@ class Server:
         Returns:
             A future of the answer, or of `Refused`.
         """
-        now = time.monotonic()
-        request = _Request(x, (now if since is None else since) + seconds, Future())
+        now, future = time.monotonic(), Future()
+        try:
+            number = len(x)
+        except TypeError as error:  # the caller's, and nobody else's
+            future.set_exception(error)
+            return future
+        end = (now if since is None else since) + seconds
+        request = _Request(x, number, end, future)
         with self._changed:
             self._deadline.arrived(now)
             if not self._open:
@@ -122,9 +129,11 @@ class Server:
     def _serve(self, request: _Request, waiting: Sequence[_Request]):
         now = time.monotonic()
         slack = lambda other: other.deadline - now
-        hopeless = lambda other: self._deadline.hopeless(
-            self._runtime.ladder, len(other.x), slack(other), self._lowest
-        )
+        least = {
+            number: self._deadline.least(self._runtime.ladder, number, self._lowest)
+            for number in {other.number for other in waiting}
+        }
+        hopeless = lambda other: least[other.number] > slack(other)
         try:
             if hopeless(request):
                 self._deadline.refused()

@@ -11,6 +11,11 @@ import psutil
 
 from dynsparse.serving.ladder import Ladder
 
+_SHORTEST = (
+    0.1  # seconds of which a share of the processor can be told, in ticks of .01
+)
+_NOISE = 0.05  # of such a share
+
 
 class Moment(NamedTuple):
     """What is known when a rung is chosen.
@@ -126,12 +131,15 @@ class CpuShare(Signal):
         self._left = 1.0
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung whose share of the dense MACs is left, or the lowest."""
+        """The highest rung whose share of the dense MACs is left, or the lowest.
+
+        A twentieth of the processor less is taken for noise.
+        """
         if moment.now >= self._next:
             self._left = 1.0 - self._read()
             self._next = moment.now + self._period
         reason = f"{self._left:.0%} of the processor left by others"
-        return Allowance(_within(ladder, self._left), reason)
+        return Allowance(_within(ladder, self._left + _NOISE), reason)
 
 
 class QueueLength(Signal):
@@ -192,14 +200,16 @@ def _others_share() -> Callable[[], float]:
         idle = times.idle + getattr(times, "iowait", 0.0)
         return time.monotonic(), idle, sum(process.cpu_times()[:2])
 
-    last = [look()]
+    last, share = look(), 0.0
 
     def read() -> float:
+        nonlocal last, share
         with lock:
-            before, last[0] = last[0], look()
-            elapsed, idle, mine = np.subtract(last[0], before)
-            cores = psutil.cpu_count() or 1
-            share = 1 - (idle + mine) / (max(elapsed, 1e-6) * cores)
-            return min(max(float(share), 0.0), 1.0)
+            now = look()
+            elapsed, idle, mine = np.subtract(now, last)
+            if elapsed >= _SHORTEST:
+                used = 1 - (idle + mine) / (elapsed * (psutil.cpu_count() or 1))
+                last, share = now, min(max(float(used), 0.0), 1.0)
+            return share
 
     return read

@@ -19,7 +19,7 @@ from dynsparse.budgets import (
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
-from dynsparse.gates.base import GateOutput, certain
+from dynsparse.gates.base import GateOutput, certain, find_gates
 from dynsparse.training.settings import Settings
 
 Decisions = dict[str, GateOutput]
@@ -62,10 +62,10 @@ class Budgeting:
             if not prices.parts:
                 raise ValueError("budget_constraint: the model has no gate.")
             check_target(constraint.target, floor, "budget_constraint")
-            _check_moves(prices, "budget_constraint")
+            _check_moves(model, "budget_constraint")
         for penalty in settings.penalties:
             if isinstance(penalty, TargetPenalty):
-                _check_moves(prices, type(penalty).__name__)
+                _check_moves(model, type(penalty).__name__)
             if isinstance(penalty, MacTarget):
                 check_target(penalty.target, floor, "mac_target")
         shared = find_shares(model) is not None
@@ -191,12 +191,13 @@ class Budgeting:
         return value if ramp is None else ramp(value, progress)
 
 
-def _check_moves(prices: Prices, name: str):
+def _check_moves(model: nnx.Module, name: str):
     """Raises a ValueError where every gate opens what its own keys say."""
-    kinds = {part.kind for part in prices.parts.values()}
-    if "varying" not in kinds:
+    gates = find_gates(model).values()
+    if not any(gate.count == "varying" and not gate.random for gate in gates):
+        kinds = ", ".join(sorted({type(gate).__name__ for gate in gates}))
         raise ValueError(
-            f"{name}: moves gates of a varying count, such as gumbel_sigmoid; this "
-            f"model has gates whose count is {' and '.join(sorted(kinds)) or 'none'}. "
-            "A top-k gate meets a budget by its density."
+            f"{name}: moves gates of a varying count that learn, such as "
+            f"gumbel_sigmoid; those of this model are {kinds or 'none'}. A top-k gate "
+            "meets a budget by its density."
         )

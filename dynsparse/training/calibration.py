@@ -42,7 +42,7 @@ def at_target(
         experiment: What was trained.
         state: After the last step.
         target: Fraction of the dense MACs.
-        at_most: Whether to leave a state that spends less.
+        at_most: Whether to leave a state that spends less, and never to spend more.
 
     Returns:
         The state with the `ScoreShift` of every gate of a varying count set.

@@ -10,7 +10,7 @@ import numpy as np
 from dynsparse.budgets import densities_at
 from dynsparse.costs import Bill, itemize, median_seconds
 from dynsparse.data import Split
-from dynsparse.training.averages import at_density
+from dynsparse.training.averages import at_densities
 from dynsparse.training.diagnostics import GateHealth, diagnose
 from dynsparse.training.evaluation import (
     Answers,
@@ -91,10 +91,12 @@ def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Poin
         )
         for density in densities
     }
-    states = {str(d): at_density(experiment, state, d) for d in densities}
+    states = at_densities(experiment, state, densities)
     answers = {
-        name: evaluate(forward, states[name], split, batch_size=wanted.batch_size)
-        for name, forward in forwards.items()
+        str(density): evaluate(
+            forwards[str(density)], own, split, batch_size=wanted.batch_size
+        )
+        for density, own in states.items()
     }
     seconds = _time(experiment, state, split, forwards)
     return [

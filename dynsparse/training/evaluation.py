@@ -52,7 +52,7 @@ def compile_forward(
         trainer: Holds the model.
         noise: Whether gates decide as in training.
         densities: By layer, static, for compact execution (`budgets.densities_at`).
-        **view: Arguments for `nnx.view`, such as `execution="compact"`.
+        **view: Of `gates.base.evaluating`, such as `execution="compact"`.
 
     Returns:
         `forward(state, images, key, density=None) -> (logits, decisions by layer)`.

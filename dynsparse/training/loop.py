@@ -7,7 +7,7 @@ Invariants:
 - a checkpoint at step n is saved before step n + 1 starts, and a row of metrics for
   step n is written only once;
 - the loop waits for the device only where it logs or saves, and saves no state that
-  follows a loss that is not finite.
+  follows a loss or a gradient that is not finite.
 """
 
 import collections
@@ -28,6 +28,8 @@ from dynsparse.training.progress import ProgressReport
 from dynsparse.training.run import Run
 from dynsparse.training.step import State
 
+_FINITE = dict(loss="loss", gradient_norm="gradient's norm")
+
 
 def train(experiment: Experiment, workdir: pathlib.Path) -> State:
     """Trains until the last step, from the newest checkpoint in `workdir` if any.
@@ -40,7 +42,8 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
         The state after the last step, which is checkpointed.
 
     Raises:
-        FloatingPointError: If the loss is no longer finite; it names the step.
+        FloatingPointError: If the loss or its gradient is no longer finite; it names
+            the step.
         Interrupted: If a signal asked to stop; the state is checkpointed.
     """
     (state,) = train_together([experiment], [workdir])
@@ -60,7 +63,8 @@ def train_together(
         The states after the last step, in their order.
 
     Raises:
-        FloatingPointError: If a loss is no longer finite; it names the run and step.
+        FloatingPointError: If a loss or its gradient is no longer finite; it names the
+            run and step.
         Interrupted: If a signal asked to stop; the states are checkpointed.
         ValueError: If several are to share more than one device.
     """
@@ -134,6 +138,3 @@ def _require_finite(seen: Mapping[int, Mapping[str, jax.Array]], names: Sequence
                     raise FloatingPointError(
                         f"{name}the {words} is {value} at step {step}"
                     )
-
-
-_FINITE = dict(loss="loss", gradient_norm="gradient's norm")

@@ -14,8 +14,7 @@ from dynsparse.gates.base import (
     Gate,
     GateRecord,
     evaluating,
-    gated_modules,
-    path_name,
+    find_gates,
     records,
 )
 from dynsparse.models.base import Features
@@ -199,13 +198,6 @@ class Trainer:
 
 def _densities(model: nnx.Module) -> list[Density]:
     return [node for _, node in nnx.iter_graph(model) if isinstance(node, Density)]
-
-
-def find_gates(model: nnx.Module) -> dict[str, Gate]:
-    """The gates of `model` by the path of their layer, as their records are named."""
-    return {
-        path_name(path): module.gate for path, module in gated_modules(model).items()
-    }
 
 
 def _check_gates(model: nnx.Module, gates: dict[str, Gate], settings: Settings):

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from dynsparse.training.averages import at_density
+from dynsparse.training.averages import at_densities
 from dynsparse.training.calibration import shifted
 from dynsparse.training.diagnostics import (
     complaints,
@@ -56,7 +56,7 @@ class Validation:
     def __call__(self, state: State) -> Validated:
         """Returns what `state` is worth."""
         densities = self._experiment.densities
-        states = {d: at_density(self._experiment, state, d) for d in densities}
+        states = at_densities(self._experiment, state, densities)
         answers = {d: self._answer(self._forward, states[d], d) for d in densities}
         scalars = {
             "accuracy" if d is None else f"accuracy_at_{d:.3g}": answer.accuracy
@@ -77,10 +77,10 @@ class Validation:
         for name, gate in health.items():
             for key, value in dataclasses.asdict(gate).items():
                 scalars[f"{key}/{name}"] = value
-        # As trained: no step has seen the scores that calibration moves.
-        trained = shifted(self._experiment, states[chosen], 0.0)
-        held = self._experiment.settings.budget_constraint is not None
-        if held:
+        trained = states[chosen]
+        if self._experiment.settings.budget_constraint is not None:
+            # No step has seen the scores that calibration moves.
+            trained = shifted(self._experiment, trained, 0.0)
             calm = self._answer(self._forward, trained, chosen)
         noisy = self._answer(self._noisy, trained, chosen)
         gap = noisy.accuracy, calm.accuracy

@@ -222,9 +222,8 @@ def open_share(network: Any, inputs: Any, density: float):
     def probabilities(name: str):
         graphdef, state = nnx.split(network)
         capture = lambda state: nnx.capture(nnx.merge(graphdef, state), GateRecord)
-        return records(jax.jit(lambda state: capture(state)(inputs)[1])(state))[
-            name
-        ].open_prob
+        captured = jax.jit(lambda state: capture(state)(inputs)[1])(state)
+        return records(captured)[name].open_prob
 
     for path, layer in nnx.iter_modules(network):
         if isinstance(layer, GatedLayer):

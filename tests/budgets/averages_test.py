@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse.budgets import refit_averages
+from dynsparse.budgets import averages_at
 from dynsparse.gates import evaluating
 from dynsparse.serving import Ladder
 from tests.layers.rows import TOKENS, WIDTH, build
@@ -34,7 +34,7 @@ def normalized(x):
 @pytest.mark.parametrize("level", [0.25, 1.0])
 def test_averages_are_those_of_what_norms_see_at_the_density(level):
     model = Normed()
-    refit_averages(model, level, BATCHES)
+    nnx.update(model, averages_at(model, level, BATCHES))
     neurons = evaluating(model.neurons, density=level)
     seen = [neurons(normalized(x)) for x in BATCHES]
     for name in ("mean", "var"):
@@ -47,21 +47,27 @@ def test_averages_are_those_of_what_norms_see_at_the_density(level):
     )
 
 
-def test_nothing_else_changes():
+def test_the_model_stays_as_it_was():
     model = Normed()
     before = jax.tree.map(jnp.copy, nnx.state(model))
-    refit_averages(model, 0.25, BATCHES)
-    after = nnx.state(model)
-    for part in (nnx.Param, nnx.Not(nnx.BatchStat)):
-        same = [nnx.filter_state(state, part) for state in (before, after)]
-        jax.tree.map(np.testing.assert_array_equal, *same)
+    averages_at(model, 0.25, BATCHES)
+    jax.tree.map(np.testing.assert_array_equal, before, nnx.state(model))
     assert model.norm.momentum == 0.99
+    assert not model.norm.use_running_average
+
+
+def test_norms_that_rest_in_training_keep_their_averages():
+    model = Normed()
+    model.norm.use_running_average = True
+    averages = averages_at(model, 0.25, BATCHES)
+    np.testing.assert_array_equal(averages["norm"]["mean"][...], 0)
+    assert averages["first"]["mean"][...].any()
 
 
 def test_at_least_one_batch_is_needed_where_there_are_norms():
-    refit_averages(build("neurons", "soft_topk"), 0.25, [])
+    assert not averages_at(build("neurons", "soft_topk"), 0.25, [])
     with pytest.raises(ValueError, match="at least one batch, got none"):
-        refit_averages(Normed(), 0.25, [])
+        averages_at(Normed(), 0.25, [])
 
 
 def test_rungs_answer_by_the_averages_of_their_density():
@@ -77,7 +83,7 @@ def test_rungs_answer_by_the_averages_of_their_density():
     assert len(ladder.rungs) == 2
     for index, rung in enumerate(ladder.rungs):
         own = nnx.clone(model)
-        refit_averages(own, rung.density, BATCHES)
+        nnx.update(own, averages_at(own, rung.density, BATCHES))
         expected = evaluating(own, density=rung.density)(examples)
         np.testing.assert_allclose(ladder(index, examples), expected, atol=1e-5)
         assert np.abs(evaluating(model)(examples) - expected).max() > 1e-2

@@ -249,7 +249,7 @@ def test_gpus_are_those_that_are_listed_and_visible(
     assert slots.devices() == found
 
 
-def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path, monkeypatch):
+def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path):
     module = types.ModuleType("twice")
     module.__file__, module.__doc__ = str(tmp_path / "x.py"), "Claim: none.\n\n"
 

@@ -172,9 +172,13 @@ def test_attention_of_another_kind_is_refused(options):
         )
 
 
-def test_a_module_in_two_places_is_refused():
+@pytest.mark.parametrize("shared", ["a block", "its MLP"])
+def test_a_module_in_two_places_is_refused(shared):
     model = Plain(nnx.Rngs(0))
-    model.blocks[1].mlp = model.blocks[0].mlp
+    if shared == "a block":
+        model.blocks[1] = model.blocks[0]
+    else:
+        model.blocks[1].mlp = model.blocks[0].mlp
     with pytest.raises(ValueError, match="the same module in 2 places"):
         dynsparse.sparsify(model, {"blocks/0/mlp": NEURONS}, rngs=nnx.Rngs(1))
 

@@ -82,3 +82,14 @@ def test_holm_does_not_count_what_was_not_tested():
     first, nothing, second = reports.holm([0.02, math.nan, 0.03])
     np.testing.assert_allclose([first, second], [0.04, 0.04])
     assert math.isnan(nothing)
+
+
+def test_pairs_of_one_family_are_corrected_together():
+    zeros = dict.fromkeys(range(4), 0.0)
+    values = ({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}, {0: 1.0, 1: -1.0, 2: 1.0, 3: 1.0})
+    pairs = {name: (some, zeros) for name, some in zip("ab", values, strict=True)}
+    found = reports.paired_differences(pairs)
+    alone = [reports.paired_difference(*pair) for pair in pairs.values()]
+    assert [gap for gap, _ in found.values()] == alone
+    assert [p for _, p in found.values()] == reports.holm([gap.p for gap in alone])
+    assert found["a"][1] > alone[0].p

@@ -28,3 +28,9 @@ def test_words_have_the_interval_where_there_is_one():
     several, one = reports.means_in_words(means, ("gate",), dict(error="+.2f"))
     assert several == dict(gate="a", error="+0.30 ± 0.66", seeds=3)
     assert one == dict(gate="b", error="-0.25", seeds=1)
+
+
+def test_a_column_is_read_by_seed_at_its_place():
+    assert reports.by_seed(ROWS, "error", gate="a") == {0: 0.1, 1: 0.2, 2: 0.6}
+    assert reports.by_seed(ROWS, "error", gate="b", at=0.5) == {0: -0.25}
+    assert reports.by_seed(ROWS, "error", gate="b", at=1.0) == {}

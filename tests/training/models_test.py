@@ -12,7 +12,7 @@ from flax import nnx
 from dynsparse import training
 from dynsparse.gates.base import records
 from dynsparse.models.base import Features
-from dynsparse.training.averages import at_density
+from dynsparse.training.averages import at_densities
 from dynsparse.training.curve import trace_curve
 from dynsparse.training.evaluation import compile_forward, evaluate
 from tests.training import tiny
@@ -79,19 +79,11 @@ def test_points_of_a_curve_answer_by_the_averages_of_their_density():
     state, split = experiment.initial_state, experiment.dataset.test
     points = trace_curve(experiment, state, split)
     forward = compile_forward(experiment.trainer)
-    for density, point in zip(experiment.densities, points, strict=True):
-        answers = evaluate(
-            forward,
-            at_density(experiment, state, density),
-            split,
-            batch_size=16,
-            density=density,
-        )
+    states = at_densities(experiment, state, experiment.densities)
+    for (density, own), point in zip(states.items(), points, strict=True):
+        answers = evaluate(forward, own, split, batch_size=16, density=density)
         np.testing.assert_array_equal(point.answers.predictions, answers.predictions)
-    means = [
-        at_density(experiment, state, density)["variables"]["body"]["layers"]
-        for density in (1.0, 0.25)
-    ]
+    means = [states[density]["variables"]["body"]["layers"] for density in (1.0, 0.25)]
     assert any(
         (one != other).any()
         for one, other in zip(*map(jax.tree.leaves, means), strict=True)

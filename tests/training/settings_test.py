@@ -45,7 +45,7 @@ MISTAKES = [
     (dict(model__width=1), "width must be at least 2, got 1"),
     (
         dict(model=dict(name="decoder")),
-        "models: decoder is not for this task: it takes no image_shape, num_classes",
+        "models: decoder takes no image_shape, num_classes, which it is given here",
     ),
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
     (dict(optimizer__clip_norm=0.0), "clip_norm must be > 0"),
@@ -76,11 +76,11 @@ MISTAKES = [
     ),
     (
         dict(budget_constraint=CONSTRAINT),
-        "budget_constraint: moves gates of a varying count, .* whose count is fixed",
+        "budget_constraint: moves gates of a varying .* of this model are SoftTopk",
     ),
     (
         dict(penalties=dict(target_rate=dict(target=0.5, weight=1.0))),
-        "TargetRate: moves gates of a varying count, .* whose count is fixed",
+        "TargetRate: moves gates of a varying .* of this model are SoftTopk",
     ),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
@@ -138,3 +138,8 @@ def test_a_target_of_a_penalty_lies_above_the_floor():
     penalty = dict(mac_target=dict(target=0.05, weight=1.0, bounds_until=0.3))
     with pytest.raises(ValueError, match="mac_target: target 0.05 is below the floor"):
         training.prepare(tiny.config("gumbel_sigmoid", penalties=penalty))
+
+
+def test_random_gates_are_moved_by_nothing():
+    with pytest.raises(ValueError, match="of this model are RandomBernoulli"):
+        training.prepare(tiny.config("random_bernoulli,,pi_controller"))
