@@ -401,6 +401,12 @@ def test_confidence_is_asked_of_answers_alone():
         make_scorer(config, GatedBlock, **shape)
 
 
+def at_positions(host):
+    parts = build("positions", "soft_topk")
+    place = dict(scorer=parts.scorer, gate=parts.gate, tile=2, halo=0, grid=(2, 2))
+    return layers.GatedPositions(host=host, **place)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -413,25 +419,11 @@ def test_confidence_is_asked_of_answers_alone():
             "a BatchNorm or no norm between its convolutions, got LayerNorm",
         ),
         (
-            lambda: layers.GatedPositions(
-                host=nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0)),
-                scorer=build("positions", "soft_topk").scorer,
-                gate=build("positions", "soft_topk").gate,
-                tile=2,
-                halo=0,
-                grid=(2, 2),
-            ),
+            lambda: at_positions(nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0))),
             "GroupNorm at .* looks at other positions",
         ),
         (
-            lambda: layers.GatedPositions(
-                host=build("channels", "soft_topk"),
-                scorer=build("positions", "soft_topk").scorer,
-                gate=build("positions", "soft_topk").gate,
-                tile=2,
-                halo=0,
-                grid=(2, 2),
-            ),
+            lambda: at_positions(build("channels", "soft_topk")),
             "GatedChannels at .* decides for an example",
         ),
     ],
