@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.controllers import Controller
+from dynsparse.ranges import check
 
 State = dict[str, Any]
 
@@ -34,7 +35,7 @@ class BudgetConstraint:
             forward pass; >= 1.
         calibrate: Whether the scores move at the end, all by one number, until the
             validation split spends the target (`training.calibration`).
-        look_from: Progress of the training at which that begins, in [0, 1].
+        look_from: Progress of the training at which that begins, in [0, 1).
         controller: Moves the weights.
 
     Raises:
@@ -50,20 +51,10 @@ class BudgetConstraint:
     controller: Controller
 
     def __post_init__(self):
-        if not self.leak >= 0:
-            raise ValueError(f"budget_constraint: leak must be >= 0, got {self.leak}.")
-        if not 0 <= self.look_from <= 1:
-            raise ValueError(
-                f"budget_constraint: look_from must be in [0, 1], got {self.look_from}."
-            )
-        if self.look_every < 1:
-            raise ValueError(
-                f"budget_constraint: look_every must be >= 1, got {self.look_every}."
-            )
-        if not 0 < self.target <= 1:
-            raise ValueError(
-                f"budget_constraint: target must be in (0, 1], got {self.target}."
-            )
+        check(self, "leak", self.leak >= 0, ">= 0")
+        check(self, "look_from", 0 <= self.look_from < 1, "in [0, 1)")
+        check(self, "look_every", self.look_every >= 1, ">= 1")
+        check(self, "target", 0 < self.target <= 1, "in (0, 1]")
 
     def init(self) -> State:
         """The controller's state for two weights, of more and of less, and the gap."""

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse.ranges import check
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Distillation:
@@ -32,15 +34,9 @@ class Distillation:
     features: float
 
     def __post_init__(self):
-        for key, holds, accepted in (
-            ("weight", 0 <= self.weight <= 1, "in [0, 1]"),
-            ("temperature", self.temperature > 0, "> 0"),
-            ("features", self.features >= 0, ">= 0"),
-        ):
-            if not holds:
-                raise ValueError(
-                    f"distillation: {key} must be {accepted}, got {getattr(self, key)}."
-                )
+        check(self, "weight", 0 <= self.weight <= 1, "in [0, 1]")
+        check(self, "temperature", self.temperature > 0, "> 0")
+        check(self, "features", self.features >= 0, ">= 0")
 
     def __call__(
         self,

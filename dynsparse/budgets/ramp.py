@@ -5,6 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse.ranges import check
+
 _FORMS = {
     "linear": lambda t: t,
     "cosine": lambda t: (1 - jnp.cos(jnp.pi * t)) / 2,
@@ -33,11 +35,7 @@ class DensityRamp:
     until: float
 
     def __post_init__(self):
-        if self.form not in _FORMS:
-            raise ValueError(
-                f"density_ramp: form must be one of {sorted(_FORMS)}, got "
-                f"{self.form!r}."
-            )
+        check(self, "form", self.form in _FORMS, f"one of {sorted(_FORMS)}")
         if not 0 <= self.start < self.until <= 1:
             raise ValueError(
                 "density_ramp: needs 0 <= start < until <= 1, got "

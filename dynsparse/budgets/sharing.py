@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.gates.base import TopkGate, find_gates
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,7 @@ class BudgetSharing:
     temperature: float
 
     def __post_init__(self):
-        if not self.temperature > 0:
-            raise ValueError(
-                f"budget_sharing: temperature must be > 0, got {self.temperature}."
-            )
+        check(self, "temperature", self.temperature > 0, "> 0")
 
     def attach(self, model: nnx.Module, costs: Mapping[str, float]):
         """Gives `model` its `BudgetShares`, as the attribute `budget_shares`.

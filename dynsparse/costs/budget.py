@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from dynsparse.costs.prices import Prices
+from dynsparse.costs.prices import GatedPart, Prices
 from dynsparse.gates.base import num_open
 
 _LEVELS = 4096  # tried where layers have densities of their own
@@ -33,10 +33,13 @@ def largest_density(
     """
     if not 0 < budget <= 1:
         raise ValueError(f"a budget must be a fraction in (0, 1], got {budget}.")
-    fixed = [part for part in prices.parts.values() if part.kind == "fixed"]
-    if not fixed:
+    units = {
+        name: part.num_units // part.num_rows
+        for name, part in prices.parts.items()
+        if part.kind == "fixed" and part.count is None
+    }
+    if not units:
         raise ValueError("no gate of this model has a density to choose.")
-    units = {part.name: part.num_units // part.num_rows for part in fixed}
     if spread is None:
         spread = lambda density: dict.fromkeys(units, density)
         densities = sorted({k / n for n in units.values() for k in range(n + 1)})
@@ -45,16 +48,13 @@ def largest_density(
 
     def affordable(density: float) -> bool:
         by_layer = spread(density)
-        counts = {
-            name: np.array(
-                [
-                    part.num_rows * num_open(by_layer[name], units[name])
-                    if part.kind == "fixed"
-                    else part.num_units
-                ]
-            )
-            for name, part in prices.parts.items()
-        }
+
+        def count(name: str, part: GatedPart) -> int:
+            if name in units:
+                return part.num_rows * num_open(by_layer[name], units[name])
+            return part.num_units if part.count is None else part.count
+
+        counts = {n: np.array([count(n, part)]) for n, part in prices.parts.items()}
         return bool(prices.used(counts)[0] <= budget * prices.dense)
 
     if affordable(1.0):  # first: without a decision to make, all can be cheaper

@@ -13,7 +13,9 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from dynsparse.costs.macs import macs_by_scope
 from dynsparse.gates.base import (
+    Gate,
     GateRecord,
+    TopkGate,
     evaluating,
     gated_modules,
     path_name,
@@ -30,6 +32,8 @@ class GatedPart:
         num_units: Units per example, over all the rows that decide.
         num_rows: Decisions per example: 1, or the tokens where each has its own.
         kind: `Gate.count` of its gate.
+        count: Units that open at every density, as with the one of n of
+            `gumbel_softmax`; None where a density or the input decides.
         closed: Host MACs that closing every unit saves.
         gate: MACs of one decision, the scorer's included.
     """
@@ -38,6 +42,7 @@ class GatedPart:
     num_units: int
     num_rows: int
     kind: str
+    count: int | None
     closed: int
     gate: int
 
@@ -102,14 +107,16 @@ class Prices:
         self.dense = self._host_macs(self._dense)
         self.parts: dict[str, GatedPart] = {}
         for index, path in enumerate(self._paths):
-            closed, kind = self._with(index, 0), gated[path].gate.count
+            closed, gate = self._with(index, 0), gated[path].gate
+            *rows, units = masks[index]
             part = GatedPart(
                 path=path,
                 num_units=math.prod(masks[index]),
-                num_rows=math.prod(masks[index][:-1]),
-                kind=kind,
+                num_rows=math.prod(rows),
+                kind=gate.count,
+                count=_certain_count(gate, units, math.prod(rows)),
                 closed=self.dense - self._host_macs(closed),
-                gate=0 if kind == "full" else self._gate_macs(closed),
+                gate=0 if gate.count == "full" else self._gate_macs(closed),
             )
             self.parts[part.name] = part
         self._hosts_closed = self._host_macs((0,) * len(self._paths))
@@ -208,6 +215,14 @@ class Prices:
         for scope, amount in scopes.items():
             macs["gate" in scope.split("/")] += amount
         return macs
+
+
+def _certain_count(gate: Gate, units: int, rows: int) -> int | None:
+    """Units that `gate` opens in an example, if nothing but its kind says so."""
+    if isinstance(gate, TopkGate):
+        return None
+    count = gate.static_count(units)
+    return None if count is None else count * rows
 
 
 def _mask_shapes(model: nnx.Module, example) -> dict[str, tuple[int, ...]]:

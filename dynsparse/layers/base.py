@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift, path_name
-from dynsparse.layers.branches import inside_branch
+from dynsparse.layers import branches
 
 _EXECUTIONS = ("masked", "compact", "dense")
 
@@ -216,21 +216,30 @@ class GatedLayer(nnx.Module):
         """
         if self.execution == "masked":
             return jnp.asarray(0.0)  # weakly typed: takes the type of the output
-        output = jax.eval_shape(self.host, x)
+        with branches.ledger():  # what is decided here has no values
+            output = jax.eval_shape(self.host, x)
         return jnp.zeros(output.shape, output.dtype)
 
     def record(self, decision: GateOutput):
         """Leaves a decision for `nnx.capture`, or for the branch that this runs in."""
-        ledger = inside_branch()
+        ledger = branches.inside_branch()
         if not hasattr(self, "__captures__"):
             return  # outside nnx.capture there is no reader
         if ledger is not None:
             ledger.append((self, decision))
         else:
-            newest: Any = lambda _, new: new
-            self.sow(
-                GateRecord, "record", decision, init_fn=lambda: None, reduce_fn=newest
+            none: Any = lambda: None
+            self.sow(GateRecord, "record", decision, init_fn=none, reduce_fn=self._only)
+
+    def _only(self, recorded: GateOutput | None, decision: GateOutput) -> GateOutput:
+        """Raises a ValueError where this pass has a decision already."""
+        if recorded is not None:
+            raise ValueError(
+                f"{type(self).__name__} (unit: {self.unit}) is called a second time in "
+                f"one pass, and a bill counts one decision: give each call a layer of "
+                f"its own; layers may share a host."
             )
+        return decision
 
 
 def _check_norms(host: nnx.Module):

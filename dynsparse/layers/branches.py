@@ -1,6 +1,7 @@
 """Branches of compact execution, whose hosts may hold gated layers of their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -16,6 +17,17 @@ _ledgers: list[list[tuple[Any, Any]]] = []
 def inside_branch() -> list[tuple[Any, Any]] | None:
     """Where a layer puts its decision while a branch is traced; None outside of one."""
     return _ledgers[-1] if _ledgers else None
+
+
+@contextmanager
+def ledger() -> Iterator[list[tuple[Any, Any]]]:
+    """Within it, decisions are put into the list that it hands out."""
+    decided: list[tuple[Any, Any]] = []
+    _ledgers.append(decided)
+    try:
+        yield decided
+    finally:
+        _ledgers.pop()
 
 
 def switch(
@@ -40,17 +52,14 @@ def switch(
     layers: list[Any] = []
 
     def recorded(size: int):
-        _ledgers.append([])
-        try:
+        with ledger() as decided:
             output = branch(size)
-        finally:
-            ledger = _ledgers.pop()
         if not layers:
-            layers.extend(layer for layer, _ in ledger)
+            layers.extend(layer for layer, _ in decided)
         part = lambda layer, decision: type(decision)(
             *(spread(layer, size, mask) for mask in decision)
         )
-        return output, [part(layer, decision) for layer, decision in ledger]
+        return output, [part(layer, decision) for layer, decision in decided]
 
     result, everything = jax.eval_shape(lambda: recorded(sizes[-1]))
 

@@ -63,8 +63,9 @@ class OpenTokens(GatedLayer):
         return switch(largest, sizes, compute, _spread(mask)), mask
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
-        if size == 0:
-            return closed
+        if size == 0:  # in the type that it has beside open tokens
+            output = self.nothing(tokens)
+            return closed.astype(jnp.promote_types(closed.dtype, output.dtype))
         indices = ops.open_indices(mask, size)
         kept = ops.gather(tokens, indices)
         if surplus:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
-Row = Mapping[str, Any]
+from dynsparse.reports.markup import Row
 
 
 def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse.gates.base import Temperature
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,14 +29,8 @@ class TemperatureSchedule:
     until: float
 
     def __post_init__(self):
-        if not self.final > 0:
-            raise ValueError(
-                f"temperature_schedule: final must be > 0, got {self.final}."
-            )
-        if not 0 < self.until <= 1:
-            raise ValueError(
-                f"temperature_schedule: until must be in (0, 1], got {self.until}."
-            )
+        check(self, "final", self.final > 0, "> 0")
+        check(self, "until", 0 < self.until <= 1, "in (0, 1]")
 
     def __call__(
         self, temperature: Float[Array, ""], step: Int[Array, ""], num_steps: int

@@ -20,6 +20,7 @@ from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
 from dynsparse.gates.base import GateOutput, certain, find_gates
+from dynsparse.ranges import called
 from dynsparse.training.settings import Settings
 
 Decisions = dict[str, GateOutput]
@@ -61,13 +62,13 @@ class Budgeting:
         if constraint is not None:
             if not prices.parts:
                 raise ValueError("budget_constraint: the model has no gate.")
-            check_target(constraint.target, floor, "budget_constraint")
-            _check_moves(model, "budget_constraint")
+            check_target(constraint.target, floor, called(constraint))
+            _check_moves(model, called(constraint))
         for penalty in settings.penalties:
             if isinstance(penalty, TargetPenalty):
-                _check_moves(model, type(penalty).__name__)
+                _check_moves(model, called(penalty))
             if isinstance(penalty, MacTarget):
-                check_target(penalty.target, floor, "mac_target")
+                check_target(penalty.target, floor, called(penalty))
         shared = find_shares(model) is not None
         return cls(settings, prices.shares(), floor, shared)
 

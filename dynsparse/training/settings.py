@@ -15,6 +15,7 @@ from dynsparse.budgets import (
 )
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
+from dynsparse.ranges import check
 from dynsparse.sections import check_sections
 from dynsparse.training.annealing import TemperatureSchedule
 
@@ -36,10 +37,10 @@ class OptimizerSettings:
     clip_norm: float
 
     def __post_init__(self):
-        _check("optimizer", self, "learning_rate", lambda v: v > 0, "> 0")
-        _check("optimizer", self, "warmup_steps", lambda v: v >= 0, ">= 0")
-        _check("optimizer", self, "weight_decay", lambda v: v >= 0, ">= 0")
-        _check("optimizer", self, "clip_norm", lambda v: v > 0, "> 0")
+        check(self, "learning_rate", self.learning_rate > 0, "> 0")
+        check(self, "warmup_steps", self.warmup_steps >= 0, ">= 0")
+        check(self, "weight_decay", self.weight_decay >= 0, ">= 0")
+        check(self, "clip_norm", self.clip_norm > 0, "> 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,8 @@ class GateOptimizerSettings:
     weight_decay: float
 
     def __post_init__(self):
-        _check("gate_optimizer", self, "learning_rate_scale", lambda v: v > 0, "> 0")
-        _check("gate_optimizer", self, "weight_decay", lambda v: v >= 0, ">= 0")
+        check(self, "learning_rate_scale", self.learning_rate_scale > 0, "> 0")
+        check(self, "weight_decay", self.weight_decay >= 0, ">= 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class TrainSettings:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check("train", self, field.name, lambda v: v >= 1, ">= 1")
+            check(self, field.name, getattr(self, field.name) >= 1, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,14 +105,14 @@ class EvaluationSettings:
     num_pictures: int
 
     def __post_init__(self):
-        within = lambda values: all(0 <= value <= 1 for value in values)
-        _check("evaluation", self, "densities", within, "within [0, 1]")
-        positive = lambda values: all(0 < value <= 1 for value in values)
-        _check("evaluation", self, "budgets", positive, "within (0, 1]")
+        within = all(0 <= value <= 1 for value in self.densities)
+        check(self, "densities", within, "within [0, 1]")
+        positive = all(0 < value <= 1 for value in self.budgets)
+        check(self, "budgets", positive, "within (0, 1]")
         if not self.densities and not self.budgets:
             raise ValueError("evaluation: needs at least one density or budget.")
         for name in ("batch_size", "latency_repeats", "num_pictures"):
-            _check("evaluation", self, name, lambda v: v >= 1, ">= 1")
+            check(self, name, getattr(self, name) >= 1, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,9 +205,3 @@ def _section(kind: type, config: Mapping[str, Any], name: str):
     if "controller" in values:
         values["controller"] = controllers.from_config(values["controller"])
     return kind(**values)
-
-
-def _check(section: str, settings, name: str, holds, accepted: str):
-    value = getattr(settings, name)
-    if not holds(value):
-        raise ValueError(f"{section}: {name} must be {accepted}, got {value}.")

@@ -59,7 +59,7 @@ class Validation:
         states = at_densities(self._experiment, state, densities)
         answers = {d: self._answer(self._forward, states[d], d) for d in densities}
         scalars = {
-            "accuracy" if d is None else f"accuracy_at_{d:.3g}": answer.accuracy
+            "accuracy" if d is None else f"accuracy_at_{d:.6g}": answer.accuracy
             for d, answer in answers.items()
         }
         chosen = _where_there_is_a_choice(densities)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from configs.methods import random_topk
-from dynsparse import costs, gates
+from dynsparse import costs, gates, layers
 from dynsparse.gates import GateRecord, records
 from dynsparse.layers import GatedTokens, TransformerBlock, UnitScorer
 from tests.layers.rows import SPECS, TOKENS, WIDTH, build
@@ -31,10 +31,14 @@ def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(density):
     assert (bill.used == costs.count_macs(compact, EXAMPLE)).all()
 
 
-def test_masked_and_compact_execution_have_the_same_bill():
-    model = build_model(SOFT)
-    compact = nnx.view(model, execution="compact", density=0.5)
-    assert str(costs.bill(model, images(2))) == str(costs.bill(compact, images(2)))
+@pytest.mark.parametrize("granularity", ["tokens", "blocks"])
+def test_decisions_of_compact_execution_have_the_bill_of_masked_ones(granularity):
+    model = build_model(GUMBEL, granularity=granularity)
+    decided = gates.evaluating(model, execution="compact")
+    _, captured = nnx.capture(decided, GateRecord)(images(4))
+    masks = {name: output.mask for name, output in records(captured).items()}
+    ran = costs.itemize(costs.Prices(model, EXAMPLE), masks, num_examples=4)
+    assert str(ran) == str(costs.bill(model, images(4)))
 
 
 def test_dense_macs_are_those_of_the_host_alone():
@@ -191,6 +195,59 @@ def test_a_budget_needs_a_gate_with_a_density():
     prices = costs.Prices(build_model(GUMBEL), EXAMPLE)
     with pytest.raises(ValueError, match="no gate of this model has a density"):
         costs.largest_density(prices, 0.5)
+
+
+class Both(nnx.Module):
+    """A layer with a density and one that always opens one of its units."""
+
+    def __init__(self):
+        self.some = build("neurons", "soft_topk")
+        self.one = build("experts", "gumbel_softmax")
+
+    def __call__(self, x):
+        return self.one(self.some(x))
+
+
+@pytest.mark.parametrize("budget", [0.35, 0.5])
+def test_a_gate_that_opens_one_costs_one_at_every_density(budget):
+    example = jax.ShapeDtypeStruct((1, TOKENS, WIDTH), jnp.float32)
+    prices = costs.Prices(Both(), example)
+    density = costs.largest_density(prices, budget)
+    some, one = prices.parts["some"], prices.parts["one"]
+    cost = lambda density: prices.used(
+        dict(
+            some=np.array([round(density * some.num_units)]),
+            one=np.array([one.num_rows]),
+        )
+    )[0]
+    assert cost(density) <= budget * prices.dense < cost(density + 1 / 4)
+
+
+def test_layers_may_share_a_host():
+    def layer(host):
+        score = dict(name="mlp", hidden=4)
+        return GatedTokens(
+            host=host,
+            scorer=layers.make_scorer(
+                score, GatedTokens, width=WIDTH, num_units=1, rngs=nnx.Rngs(0)
+            ),
+            gate=gates.from_config(SPECS["soft_topk"], rngs=nnx.Rngs(0, gate=1)),
+            num_tokens=TOKENS,
+        )
+
+    class Twice(nnx.Module):
+        def __init__(self, *hosts):
+            self.first, self.second = map(layer, hosts)
+
+        def __call__(self, x):
+            return self.second(self.first(x)[0])[0]
+
+    new = lambda: TransformerBlock(
+        width=WIDTH, num_heads=2, mlp_width=16, rngs=nnx.Rngs(0)
+    )
+    shared, x = new(), jnp.ones((2, TOKENS, WIDTH))
+    apart = costs.bill(Twice(new(), new()), x)
+    assert str(costs.bill(Twice(shared, shared), x)) == str(apart)
 
 
 def test_the_printed_bill_names_every_layer_and_the_floor():

@@ -92,6 +92,20 @@ def test_dense_execution_asks_no_gate():
     np.testing.assert_array_equal(output, module.host(X, None))
 
 
+def test_a_layer_that_is_called_twice_in_a_pass_is_refused():
+    class Twice(nnx.Module):
+        def __init__(self):
+            self.layer = build("neurons", "soft_topk")
+
+        def __call__(self, x):
+            return self.layer(self.layer(x))
+
+    model, x = Twice(), inputs("neurons", 2)
+    assert model(x).shape == x.shape  # nothing counts what nobody captures
+    with pytest.raises(ValueError, match="GatedNeurons .* a second time in one pass"):
+        nnx.capture(model, GateRecord)(x)
+
+
 def test_calls_outside_capture_leave_nothing_behind():
     module = build("tokens", "soft_topk")
     before = jax.tree.structure(nnx.state(module))

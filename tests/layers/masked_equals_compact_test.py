@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from dynsparse.budgets import set_density
 from dynsparse.gates import GateRecord, evaluating, records
 from tests.layers.rows import (
     LAYERS,
@@ -120,6 +121,16 @@ def test_narrow_inputs_give_the_same_type(layer):
     compact, _ = run(compact_view(module, gate), x)
     assert compact.dtype == masked.dtype
     np.testing.assert_allclose(compact, masked, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layer", ["tokens", "bypass"])
+def test_nothing_open_has_the_type_of_something_open(layer):
+    module, x = build(layer, "soft_topk"), inputs(layer, 7, jnp.bfloat16)
+    set_density(module, jnp.float32(0))
+    masked, _ = run(evaluating(module), x)
+    compact, _ = run(evaluating(module, execution="compact", density=0.0), x)
+    assert compact.dtype == masked.dtype
+    np.testing.assert_array_equal(compact, masked)
 
 
 # A random control's draw belongs to the place in the batch, by design.

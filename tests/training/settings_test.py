@@ -80,7 +80,7 @@ MISTAKES = [
     ),
     (
         dict(penalties=dict(target_rate=dict(target=0.5, weight=1.0))),
-        "TargetRate: moves gates of a varying .* of this model are SoftTopk",
+        "target_rate: moves gates of a varying .* of this model are SoftTopk",
     ),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),

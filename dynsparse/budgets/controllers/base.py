@@ -7,6 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse.ranges import check
+
 State = dict[str, Float[Array, "*axes"]]
 
 
@@ -30,16 +32,8 @@ class Controller(abc.ABC):
     largest: float
 
     def __post_init__(self):
-        self.check("largest", self.largest > 0, "> 0")
-        self.check("initial", 0 <= self.initial <= self.largest, "in [0, largest]")
-
-    def check(self, key: str, holds: bool, accepted: str):
-        """Raises a ValueError that names the key unless its value `holds`."""
-        if not holds:
-            raise ValueError(
-                f"{type(self).__name__}: {key} must be {accepted}, "
-                f"got {getattr(self, key)!r}."
-            )
+        check(self, "largest", self.largest > 0, "> 0")
+        check(self, "initial", 0 <= self.initial <= self.largest, "in [0, largest]")
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Returns the first state: `weight`, and what else a controller remembers."""

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.controllers.base import Controller, State
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class DualAscent(Controller):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("rate", self.rate > 0, "> 0")
+        check(self, "rate", self.rate > 0, "> 0")
 
     def update(
         self, state: State, measured: Float[Array, "*axes"]

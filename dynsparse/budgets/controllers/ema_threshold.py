@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.controllers.base import Controller, State
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class EmaThreshold(Controller):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("decay", 0 <= self.decay < 1, "in [0, 1)")
+        check(self, "decay", 0 <= self.decay < 1, "in [0, 1)")
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Adds the number of updates."""

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.controllers.base import Controller, State
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,10 +39,10 @@ class PiController(Controller):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("integral", self.integral > 0, "> 0")
-        self.check("proportional", self.proportional >= 0, ">= 0")
-        self.check("smoothing", 0 <= self.smoothing < 1, "in [0, 1)")
-        self.check("slack", self.slack > 0, "> 0")
+        check(self, "integral", self.integral > 0, "> 0")
+        check(self, "proportional", self.proportional >= 0, ">= 0")
+        check(self, "smoothing", 0 <= self.smoothing < 1, "in [0, 1)")
+        check(self, "slack", self.slack > 0, "> 0")
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Adds the smoothed excess, nan before there was one."""

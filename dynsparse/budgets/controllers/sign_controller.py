@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.controllers.base import Controller, State
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,9 +34,9 @@ class SignController(Controller):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("factor", self.factor > 1, "> 1")
-        self.check("band", self.band >= 0, ">= 0")
-        self.check("smallest", 0 < self.smallest <= self.initial, "in (0, initial]")
+        check(self, "factor", self.factor > 1, "> 1")
+        check(self, "band", self.band >= 0, ">= 0")
+        check(self, "smallest", 0 < self.smallest <= self.initial, "in (0, initial]")
 
     def update(
         self, state: State, measured: Float[Array, "*axes"]

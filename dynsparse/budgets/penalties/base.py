@@ -6,6 +6,7 @@ import dataclasses
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.usage import Usage
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,15 +23,7 @@ class Penalty(abc.ABC):
     weight: float
 
     def __post_init__(self):
-        self.check("weight", self.weight >= 0, ">= 0")
-
-    def check(self, key: str, holds: bool, accepted: str):
-        """Raises a ValueError that names the key unless its value `holds`."""
-        if not holds:
-            raise ValueError(
-                f"{type(self).__name__}: {key} must be {accepted}, "
-                f"got {getattr(self, key)!r}."
-            )
+        check(self, "weight", self.weight >= 0, ">= 0")
 
     def __call__(
         self, usage: Usage, weight: Float[Array, ""] | None = None
@@ -64,4 +57,4 @@ class TargetPenalty(Penalty):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("target", 0 <= self.target <= 1, "in [0, 1]")
+        check(self, "target", 0 <= self.target <= 1, "in [0, 1]")

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,9 @@ class BatchShaping(Penalty):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("alpha", self.alpha > 0, "> 0")
-        self.check("beta", self.beta > 0, "> 0")
-        self.check("until", 0 < self.until <= 1, "in (0, 1]")
+        check(self, "alpha", self.alpha > 0, "> 0")
+        check(self, "beta", self.beta > 0, "> 0")
+        check(self, "until", 0 < self.until <= 1, "in (0, 1]")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The mean distance, less with progress."""

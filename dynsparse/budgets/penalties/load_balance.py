@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 from dynsparse.gates.base import GateOutput
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class LoadBalance(Penalty):
     def __post_init__(self):
         super().__post_init__()
         known = self.form in ("load", "importance")
-        self.check("form", known, "'load' or 'importance'")
+        check(self, "form", known, "'load' or 'importance'")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The sum over the layers."""

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.usage import Usage
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class MacTarget(TargetPenalty):
 
     def __post_init__(self):
         super().__post_init__()
-        self.check("bounds_until", 0 <= self.bounds_until <= 1, "in [0, 1]")
+        check(self, "bounds_until", 0 <= self.bounds_until <= 1, "in [0, 1]")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The squares."""

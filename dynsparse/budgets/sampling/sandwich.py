@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.budgets.sampling.base import DensitySampling
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,7 @@ class Sandwich(DensitySampling):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.draws < 0:
-            raise ValueError(f"density_sampling: draws must be >= 0, got {self.draws}.")
+        check(self, "draws", self.draws >= 0, ">= 0")
 
     @property
     def passes(self) -> int:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.budgets.sampling.base import DensitySampling
+from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,7 @@ class Uniform(DensitySampling):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.full <= 1:
-            raise ValueError(
-                f"density_sampling: full must be in [0, 1], got {self.full}."
-            )
+        check(self, "full", 0 <= self.full <= 1, "in [0, 1]")
 
     @property
     def passes(self) -> int:
