@@ -16,6 +16,12 @@ NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which n
 DENSE_BUDGETS: Mapping[str, Collection[float]] = dict(
     small=(0.35, 0.55), full=tuple(NARROWER)
 )
+BASELINES: Mapping[str, str] = dict(  # where random gates are of several kinds
+    dense="dense network",
+    random="random gates",
+    static="static pruning",
+    narrower="narrower dense network",
+)
 EIGHTHS = tuple(number / 8 for number in range(8, 0, -1))  # all that parts can be
 _QUICK = {
     "train.num_steps": 60,

@@ -12,7 +12,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.sharing import BudgetShares
-from dynsparse.gates.base import Density, TopkGate, find_gates, path_name
+from dynsparse.gates.base import (
+    Density,
+    TopkGate,
+    find_gates,
+    path_name,
+    stands_inside,
+)
 
 
 def set_density(
@@ -92,4 +98,4 @@ def _layer_of(path: str, layers: list[str]) -> str:
 
 
 def _inside(path: str, layer: str) -> bool:
-    return not layer or path == layer or path.startswith(f"{layer}/")
+    return path == layer or stands_inside(path, layer)

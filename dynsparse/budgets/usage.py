@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import GateOutput, unit_logits
+from dynsparse.gates.base import GateOutput, stands_inside, unit_logits
 
 
 @jax.tree_util.register_dataclass
@@ -84,8 +84,7 @@ class Usage:
         prob = self.decisions[name].open_prob
         for other, decision in self.decisions.items():
             around = decision.open_prob
-            inside = name.startswith(f"{other}/") or (name and not other)
-            if not inside or around.ndim != 3:
+            if not stands_inside(name, other) or around.ndim != 3:
                 continue
             if prob.ndim == 3:
                 prob = prob * around.mean(-1, keepdims=True)

@@ -125,9 +125,13 @@ def itemize(
         prices: Of the model that made them.
         masks: By layer, [n, *rows, units]; a unit is open where its mask is positive.
         num_examples: n, which a model without gates does not tell.
+
+    Raises:
+        ValueError: If the masks of a layer are missing.
     """
     opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
     counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
+    used = np.broadcast_to(prices.used(counts), (num_examples,))
     layers = {
         name: LayerBill(
             num_units=part.num_units,
@@ -137,5 +141,4 @@ def itemize(
         )
         for name, part in prices.parts.items()
     }
-    used = np.broadcast_to(prices.used(counts), (num_examples,))
     return Bill(prices.dense, prices.floor, used, layers)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dynsparse.costs.prices import GatedPart, Prices
-from dynsparse.gates.base import num_open
+from dynsparse.gates.base import num_open, stands_inside
 
 _LEVELS = 4096  # tried where layers have densities of their own
 
@@ -38,6 +38,7 @@ def largest_density(
         for name, part in prices.parts.items()
         if part.kind == "fixed" and part.count is None
     }
+    varying = any(part.kind == "varying" for part in prices.parts.values())
     if not units:
         raise ValueError("no gate of this model has a density to choose.")
     if spread is None:
@@ -46,26 +47,49 @@ def largest_density(
     else:
         densities = [level / _LEVELS for level in range(_LEVELS + 1)]
 
-    def affordable(density: float) -> bool:
-        by_layer = spread(density)
+    def spent(density: float) -> float:
+        opened = {
+            name: num_open(level, units[name])
+            for name, level in spread(density).items()
+            if name in units
+        }
+        counts = {
+            name: np.array([_count(part, opened, prices)])
+            for name, part in prices.parts.items()
+        }
+        return prices.used(counts)[0] / prices.dense
 
-        def count(name: str, part: GatedPart) -> int:
-            if name in units:
-                return part.num_rows * num_open(by_layer[name], units[name])
-            return part.num_units if part.count is None else part.count
-
-        counts = {n: np.array([count(n, part)]) for n, part in prices.parts.items()}
-        return bool(prices.used(counts)[0] <= budget * prices.dense)
-
-    if affordable(1.0):  # first: without a decision to make, all can be cheaper
+    if spent(1.0) <= budget:  # first: without a decision to make, all can be cheaper
         return 1.0
     low, high = 0, len(densities) - 1  # densities[high] is too dear
-    if not affordable(densities[low]):
+    least = spent(densities[low])
+    if least > budget:
+        others = "; gates of a varying count are taken as open" if varying else ""
         raise ValueError(
-            f"budget {budget} is below the floor of the model: "
-            f"{prices.floor / prices.dense:.3f} of its dense MACs cannot be closed."
+            f"budget {budget} is below the floor of the model: {least:.3f} of its "
+            f"dense MACs are spent at density 0{others}."
         )
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if affordable(densities[middle]) else (low, middle)
+        fits = spent(densities[middle]) <= budget
+        low, high = (middle, high) if fits else (low, middle)
     return densities[low]
+
+
+def _count(part: GatedPart, opened: Mapping[str, int], prices: Prices) -> int:
+    """Units of an example that are open in a layer.
+
+    Args:
+        part: The layer.
+        opened: Open units of each decision, by layer with a density.
+        prices: Of all layers.
+    """
+    if part.name not in opened:
+        return part.num_units if part.count is None else part.count
+    rows = part.num_rows
+    for name, count in opened.items():
+        around = prices.parts[name]
+        rows_of_it = around.num_rows == 1 and around.num_units == part.num_rows
+        if stands_inside(part.name, name) and rows_of_it:
+            rows = min(rows, count)  # where a token is closed, nothing decides
+    return rows * opened[part.name]

@@ -17,7 +17,6 @@ def run_gates(
     model: nnx.Module, batch: Shaped[Array, "n *shape"]
 ) -> dict[str, Float[Array, "n *rows units"]]:
     """Returns the mask of each gated layer for `batch`, without noise."""
-    # In masked execution: compact ones keep what they decide inside of a branch.
     graphdef, state = nnx.split(evaluating(model, execution="masked"))
 
     @jax.jit

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from flax.errors import TraceContextError
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse import ops
 
@@ -50,18 +51,33 @@ def records(
     Args:
         captured: The state that `nnx.capture(model, kind)(x)` returns.
         kind: What to look for; `GateOutput`s are left as a `GateRecord`.
+
+    Raises:
+        ValueError: If a layer left more than one.
     """
     state: Any = captured
-    return {
-        path_name(path[:-1]): variable.get_value()
-        for path, variable in nnx.to_flat_state(state)
-        if isinstance(variable, kind)
-    }
+    found: dict[str, Any] = {}
+    for path, variable in nnx.to_flat_state(state):
+        if isinstance(variable, kind):
+            name = path_name(path[:-1])
+            *others, found[name] = variable.get_value()
+            if others:
+                raise ValueError(
+                    f"{name or 'the layer'} is called {len(others) + 1} times in one "
+                    f"pass, of which a bill counts one: give each call a layer of its "
+                    f"own; layers may share a host."
+                )
+    return found
 
 
 def path_name(path: Iterable[Any]) -> str:
     """A path in a model as the keys of records write it."""
     return "/".join(map(str, path))
+
+
+def stands_inside(name: str, other: str) -> bool:
+    """Whether one path stands inside of another, as the keys of records write them."""
+    return name != other and (not other or name.startswith(f"{other}/"))
 
 
 def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
@@ -226,6 +242,12 @@ class TopkGate(Gate):
             check_density(density)
             self.static_density = density
 
+    @property
+    def current_density(self) -> float:
+        """That of a view where it has one, else that of the `Density` Variable."""
+        static = self.static_density
+        return float(self.density[...]) if static is None else static
+
     def num_open(self, n: int) -> int | Int[Array, ""]:
         """Units of `n` to open: an int where the density is static, else traced."""
         static = self.static_count(n)
@@ -280,6 +302,18 @@ def initial_temperature(temperature: float) -> Temperature:
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}.")
     return Temperature(jnp.float32(temperature))
+
+
+def next_key(stream: nnx.RngStream) -> PRNGKeyArray:
+    """The next key of a stream, for gates that draw in evaluation.
+
+    A trace within another, such as a branch of compact execution, cannot count it: all
+    branches draw with the same key, of which one runs.
+    """
+    try:
+        return stream()
+    except TraceContextError:
+        return jax.random.fold_in(stream.key[...], stream.count[...])
 
 
 def check_density(density: float):

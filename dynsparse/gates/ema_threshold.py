@@ -101,9 +101,9 @@ def calibrate(
         ValueError: If the density is 0 or 1, where there is nothing to decide, or there
             are no batches.
     """
-    static = gate.static_density
-    density = float(gate.density[...]) if static is None else static
-    twin = EmaThreshold(density=density, temperature=1.0, decay=decay, rngs=nnx.Rngs(0))
+    twin = EmaThreshold(
+        density=gate.current_density, temperature=1.0, decay=decay, rngs=nnx.Rngs(0)
+    )
     for scores in batches:
         twin.observe(scores)
     if twin.updates[...] == 0:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate, GateOutput, check_density
+from dynsparse.gates.base import Gate, GateOutput, check_density, next_key
 
 
 class RandomBernoulli(Gate):
@@ -34,6 +34,9 @@ class RandomBernoulli(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Draws units of the last axis."""
         first = scores == jnp.inf
-        opened = jax.random.bernoulli(self.noise(), self.density, scores.shape) | first
+        opened = (
+            jax.random.bernoulli(next_key(self.noise), self.density, scores.shape)
+            | first
+        )
         prob = jnp.where(first, 1, self.density)
         return GateOutput(opened.astype(scores.dtype), prob.astype(scores.dtype))

@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate
+from dynsparse.gates.base import GateOutput, TopkGate, next_key
 
 
 class RandomTopk(TopkGate):
@@ -31,7 +31,7 @@ class RandomTopk(TopkGate):
         """Draws k units of the last axis."""
         n = scores.shape[-1]
         k = self.num_open(n)
-        noise = jax.random.uniform(self.noise(), scores.shape, jnp.float32)
+        noise = jax.random.uniform(next_key(self.noise), scores.shape, jnp.float32)
         first = scores == jnp.inf
         mask = ops.hard_topk_mask(jnp.where(first, jnp.inf, noise), k)
         taken = first.sum(-1, keepdims=True)

@@ -23,6 +23,7 @@ from dynsparse.layers.scorers import (
 )
 from dynsparse.layers.simple_scorers import (
     ConfidenceScorer,
+    EvenlySpacedScorer,
     FirstOpen,
     MagnitudeScorer,
     StaticScorer,
@@ -45,6 +46,7 @@ __all__ = [
     "ExpertChoice",
     "Experts",
     "FieldEmbedding",
+    "EvenlySpacedScorer",
     "FieldScorer",
     "FirstOpen",
     "GatedBlock",

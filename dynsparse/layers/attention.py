@@ -106,7 +106,8 @@ class Attention(nnx.Module):
 
         Raises:
             ValueError: If `module` does what this class does not: other widths inside
-                than outside, dropout, normalised queries, or shared keys and values.
+                than outside, dropout, normalised queries, shared keys and values, or an
+                attention function, type or precision of its own.
         """
         width = module.in_features
         plain = (
@@ -114,21 +115,25 @@ class Attention(nnx.Module):
             and module.dropout_rate == 0
             and not module.normalize_qk
             and module.num_kv_heads in (None, module.num_heads)
+            and module.attention_fn is nnx.dot_product_attention
+            and module.dtype is module.precision is None
         )
         if not plain:
             raise ValueError(
                 "an nnx.MultiHeadAttention can be gated by heads if its widths are "
-                "equal and it has no dropout, normalize_qk or num_kv_heads of its own."
+                "equal and it has no dropout, normalize_qk, num_kv_heads, "
+                "attention_fn, dtype or precision of its own."
             )
         new = cls(width=width, num_heads=module.num_heads, rngs=nnx.Rngs(0))
         inner, outer = (module.query, module.key, module.value), module.out
         kernels = [m.kernel[...].reshape(width, width) for m in inner]
-        new.qkv.kernel[...] = jnp.concatenate(kernels, -1)
-        new.out.kernel[...] = outer.kernel[...].reshape(width, width)
+        # New Params, which have the type of the weights; assignment would cast them.
+        new.qkv.kernel = nnx.Param(jnp.concatenate(kernels, -1))
+        new.out.kernel = nnx.Param(outer.kernel[...].reshape(width, width))
         for own, others in ((new.qkv, inner), (new.out, (outer,))):
             biases = [m.bias[...].reshape(width) for m in others if m.bias is not None]
             if own.bias is not None and biases:
-                own.bias[...] = jnp.concatenate(biases)
+                own.bias = nnx.Param(jnp.concatenate(biases))
         return new
 
     def __call__(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -10,31 +11,73 @@ from jaxtyping import Array, Int
 
 from dynsparse import ops
 
-# Of the branches that are being traced, the innermost last: who decided what there.
-_ledgers: list[list[tuple[Any, Any]]] = []
+Ledger = list[tuple[Any, Any]]  # layers and what they decided
+Spread = Callable[[Any, int, Array], Array]
+
+_innermost: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 
 
-def inside_branch() -> list[tuple[Any, Any]] | None:
+def inside_branch() -> Ledger | None:
     """Where a layer puts its decision while a branch is traced; None outside of one."""
-    return _ledgers[-1] if _ledgers else None
+    return _innermost.get()
 
 
 @contextmanager
-def ledger() -> Iterator[list[tuple[Any, Any]]]:
+def ledger() -> Iterator[Ledger]:
     """Within it, decisions are put into the list that it hands out."""
-    decided: list[tuple[Any, Any]] = []
-    _ledgers.append(decided)
+    decided: Ledger = []
+    token = _innermost.set(decided)
     try:
         yield decided
     finally:
-        _ledgers.pop()
+        _innermost.reset(token)
+
+
+def shapes(host: Any, *inputs: Any) -> tuple[Any, Ledger]:
+    """Shapes and types of what `host` returns, and of what is decided inside of it.
+
+    Args:
+        host: It is traced, not run.
+        *inputs: Its arguments.
+    """
+    layers: list[Any] = []
+
+    def trace(*inputs: Any):
+        with ledger() as decided:
+            output = host(*inputs)
+        layers.extend(layer for layer, _ in decided)
+        return output, [decision for _, decision in decided]
+
+    output, decisions = jax.eval_shape(trace, *inputs)
+    return output, list(zip(layers, decisions, strict=True))
+
+
+def zeros(shapes: Any) -> Any:
+    """Decisions that open nothing."""
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+def run(size: int, branch: Callable[[int], Any], spread: Spread) -> tuple[Any, Ledger]:
+    """Returns `branch(size)`, and what was decided in it as it is for all examples.
+
+    Args:
+        size: Static: how many are computed.
+        branch: Computes them.
+        spread: As in `switch`.
+    """
+    with ledger() as decided:
+        output = branch(size)
+    whole = lambda layer, decision: type(decision)(
+        *(spread(layer, size, mask) for mask in decision)
+    )
+    return output, [(layer, whole(layer, decision)) for layer, decision in decided]
 
 
 def switch(
     count: Int[Array, ""],
     sizes: Sequence[int],
     branch: Callable[[int], Any],
-    spread: Callable[[Any, int, Array], Array],
+    spread: Spread,
 ) -> Any:
     """`ops.capacity_switch` that hands out what was decided inside of the branches.
 
@@ -52,22 +95,17 @@ def switch(
     layers: list[Any] = []
 
     def recorded(size: int):
-        with ledger() as decided:
-            output = branch(size)
+        output, decided = run(size, branch, spread)
         if not layers:
             layers.extend(layer for layer, _ in decided)
-        part = lambda layer, decision: type(decision)(
-            *(spread(layer, size, mask) for mask in decision)
-        )
-        return output, [part(layer, decision) for layer, decision in decided]
+        return output, [decision for _, decision in decided]
 
     result, everything = jax.eval_shape(lambda: recorded(sizes[-1]))
 
     def filled(size: int):
         output, decisions = recorded(size)
         if everything and not decisions:  # nothing ran: nothing was open
-            zeros = lambda x: jnp.zeros(x.shape, x.dtype)
-            decisions = jax.tree.map(zeros, everything)
+            decisions = zeros(everything)
         # Closed units have the dtype of the input, unless something ran beside them.
         return jax.tree.map(lambda x, y: x.astype(y.dtype), output, result), decisions
 

@@ -5,6 +5,7 @@ from jaxtyping import Array, Float, Int
 
 from dynsparse.layers.attention import Cache
 from dynsparse.layers.open_tokens import OpenTokens
+from dynsparse.layers.simple_scorers import EvenlySpacedScorer
 
 
 class BypassedTokens(OpenTokens):
@@ -37,7 +38,8 @@ class BypassedTokens(OpenTokens):
             place: How many tokens came before.
 
         Raises:
-            ValueError: If the gate looks at other tokens than this one.
+            ValueError: If the gate looks at other tokens than this one, or the scorer
+                at where it stands among them.
         """
         if self.execution == "dense" or self.gate.count == "full":
             self.decide_all(token)
@@ -47,6 +49,11 @@ class BypassedTokens(OpenTokens):
                 f"{type(self.gate).__name__} compares a token with later ones, which "
                 f"decoding does not have; replace it by layers.causal_twins(model, "
                 f"batches)."
+            )
+        if isinstance(self.scorer, EvenlySpacedScorer):
+            raise ValueError(
+                "EvenlySpacedScorer scores the places of a sequence, of which decoding "
+                "has one at a time: it cannot decode."
             )
         mask = self.decide(token).mask
 

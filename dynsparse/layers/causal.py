@@ -41,30 +41,30 @@ def causal_twins(
         ValueError: If no top-k gate of the model is over tokens, a density is not
             between 0 and 1, or there are no batches.
     """
-    found = [
-        layer
-        for _, layer in nnx.iter_modules(model)
+    found = {
+        tuple(path): layer
+        for path, layer in nnx.iter_modules(model)
         if isinstance(layer, GatedLayer)
         and layer.score_axis == "units"
         and isinstance(layer.gate, TopkGate)
-    ]
+    }
     if not found:
         raise ValueError("causal_twins: the model has no top-k gate over tokens.")
     batches = iter(batches)
     first = next(batches, None)
     if first is None:
         raise ValueError("causal_twins: needs at least one batch, got none.")
-    for layer in found:
+    for layer in found.values():
         layer.gate = EmaThreshold(
-            density=_density(layer.gate) if density is None else density,
+            density=layer.gate.current_density if density is None else density,
             temperature=1.0,
             decay=decay,
             rngs=nnx.Rngs(0),
         )
     view: Any = evaluating(model)
-    for _, gate in nnx.iter_modules(view):
-        if isinstance(gate, EmaThreshold):
-            gate.set_view(deterministic=False)  # in training it is a top-k gate
+    for path, layer in nnx.iter_modules(view):
+        if tuple(path) in found:
+            layer.gate.set_view(deterministic=False)  # in training it is a top-k gate
     graphdef, state = nnx.split(view)
 
     @jax.jit
@@ -77,8 +77,3 @@ def causal_twins(
         state = observe(state, batch)
     nnx.update(view, state)  # whose Variables are the model's own
     return model
-
-
-def _density(gate: Any) -> float:
-    static = gate.static_density
-    return float(gate.density[...]) if static is None else static

@@ -108,6 +108,25 @@ class GatedExperts(GatedParts):
         )
         self.max_tokens = max_tokens
 
+    def opens_all(self, total: int | None = None) -> bool:
+        """As in `GatedLayer`; not where an expert that is full drops tokens."""
+        drops = self.max_tokens is not None and self.execution != "dense"
+        return super().opens_all(total) and not drops
+
+    def decide(self, features, mask=None):
+        """As in `GatedLayer`.
+
+        Raises:
+            ValueError: If tokens are closed further out and some may come too late:
+                masked and compact execution would count different ones.
+        """
+        if mask is not None and self.max_tokens is not None:
+            raise ValueError(
+                f"GatedExperts: max_tokens={self.max_tokens} counts all tokens; inside "
+                f"of gated tokens it must be None."
+            )
+        return super().decide(features, mask)
+
     def choose(self, features):
         """The decision, without those that come too late."""
         decision = super().choose(features)

@@ -43,15 +43,14 @@ def make_scorer(
         rngs: Initialises from the `params` stream.
 
     Raises:
-        ValueError: If the name or a key is unknown, a key is missing, or the layer's
+        ValueError: If the name or a key is unknown or missing, or the layer's
             units do not have what the scorer reads.
     """
     settings = dict(config)
-    name = settings.pop("name")
+    name = settings.pop("name", None)
     if name not in _SCORERS:
-        raise ValueError(
-            f"scorer: unknown name {name!r}; accepted: {', '.join(_SCORERS)}"
-        )
+        wrong = "needs the key 'name'" if name is None else f"unknown name {name!r}"
+        raise ValueError(f"scorer: {wrong}; accepted: {', '.join(_SCORERS)}")
     wanted, axes, make = _SCORERS[name]
     if settings.keys() != wanted:
         raise ValueError(

@@ -6,8 +6,8 @@ from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
 from dynsparse.gates.base import Gate
+from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.branches import switch
 
 
 class OpenTokens(GatedLayer):
@@ -55,17 +55,31 @@ class OpenTokens(GatedLayer):
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._blend(tokens, closed, mask), mask
-        if count is not None:  # exactly the open ones, whose masks are 1
-            return self._gathered(tokens, closed, mask, count, surplus=False), mask
+        if count is not None:
+            return self._fixed(tokens, closed, mask, count), mask
         largest = (mask > 0).sum(-1).max()
         compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
         sizes = ops.capacities(n, self.capacity_steps)
-        return switch(largest, sizes, compute, _spread(mask)), mask
+        return branches.switch(largest, sizes, compute, _spread(mask)), mask
+
+    def _fixed(self, tokens, closed, mask, size: int):
+        """Exactly the open ones, whose masks are 1."""
+        if size == 0:  # nothing runs, and has the type of what would
+            output, decided = branches.shapes(self.host, tokens, None)
+            result = closed.astype(jnp.promote_types(closed.dtype, output.dtype))
+            decided = [(layer, branches.zeros(shape)) for layer, shape in decided]
+        else:
+            gathered = lambda size: self._gathered(
+                tokens, closed, mask, size, surplus=False
+            )
+            result, decided = branches.run(size, gathered, _spread(mask))
+        for layer, decision in decided:
+            layer.record(decision)
+        return result
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
-        if size == 0:  # in the type that it has beside open tokens
-            output = self.nothing(tokens)
-            return closed.astype(jnp.promote_types(closed.dtype, output.dtype))
+        if size == 0:
+            return closed
         indices = ops.open_indices(mask, size)
         kept = ops.gather(tokens, indices)
         if surplus:

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.gates.base import Gate, path_name
+from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.branches import switch
 
 
 class GatedPositions(GatedLayer):
@@ -35,7 +35,7 @@ class GatedPositions(GatedLayer):
         grid: Tiles from top to bottom and from left to right.
 
     Raises:
-        ValueError: If the host has a norm over positions, or gates for whole examples.
+        ValueError: If the host has a norm over positions, or gates.
     """
 
     unit = "tile of positions"
@@ -60,10 +60,10 @@ class GatedPositions(GatedLayer):
                     f"{path_name(path)} looks at other positions, of which "
                     f"some are not computed; use a BatchNorm or LayerNorm."
                 )
-            if isinstance(module, GatedLayer) and module.score_axis == "example":
+            if isinstance(module, GatedLayer):
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{path_name(path)} decides for an example, of which "
+                    f"{path_name(path)} decides for a picture, of which "
                     f"compact execution sees some tiles; gate one of the two."
                 )
         super().__init__(
@@ -106,8 +106,7 @@ class GatedPositions(GatedLayer):
         if count is not None:
             return self._open(x, padded, flat, count * len(x))
         sizes = ops.capacities(len(flat), self.capacity_steps)
-        alone = lambda layer, size, mask: mask  # nothing inside decides for examples
-        return switch((flat > 0).sum(), sizes, compute, alone)
+        return ops.capacity_switch((flat > 0).sum(), sizes, compute)
 
     def _everywhere(self, x, padded, mask):
         """Adds the branch, computed at every position and weighed tile by tile."""
@@ -119,8 +118,9 @@ class GatedPositions(GatedLayer):
 
     def _open(self, x, padded, mask, size: int):
         """Adds the branch at the first `size` tiles of the batch, open ones first."""
-        if size == 0:
-            return x
+        if size == 0:  # in the type that it has with the branch
+            output, _ = branches.shapes(self.host, padded)
+            return x.astype(jnp.promote_types(x.dtype, output.dtype))
         chosen = ops.open_indices(mask, size)
         side = self.tile + 2 * self.halo
         example, tile = jnp.divmod(chosen, self.num_units)

@@ -147,6 +147,12 @@ def gated(
             scorer, kind, width=width, num_units=num_units, rngs=rngs
         )
     make: Any = kind
+    own = inspect.signature(kind.__init__).parameters.keys()
+    for name in options.keys() - own:
+        accepted = sorted(own - {"self", "host", "gate", "scorer"})
+        raise ValueError(
+            f"sparsify: {granularity} has no option {name!r}; accepted: {accepted}."
+        )
     return make(host=host, **parts)
 
 

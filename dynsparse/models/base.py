@@ -47,8 +47,7 @@ def leave_features(head: nnx.Module, features: Float[Array, "batch width"]):
         features: Pooled: of the same shape whatever was left out.
     """
     if hasattr(head, "__captures__"):  # outside nnx.capture there is no reader
-        newest: Any = lambda _, new: new
-        head.sow(Features, "features", features, init_fn=lambda: None, reduce_fn=newest)
+        head.sow(Features, "features", features)
 
 
 def check_granularity(granularity: str, accepted: tuple[str, ...]):

@@ -192,7 +192,8 @@ def _continue(graphdef, num_tokens, state, prompt, heat, key):
 
     def next_token(carry, place):
         token, caches = carry
-        logits, caches = nnx.merge(graphdef, state).step(token, caches, place)
+        model = _drawing_anew(nnx.merge(graphdef, state), place)
+        logits, caches = model.step(token, caches, place)
         chosen = logits.argmax(-1)
         if heat is not None:
             own = jax.random.fold_in(key, place)
@@ -204,3 +205,11 @@ def _continue(graphdef, num_tokens, state, prompt, heat, key):
     start = prompt[:, 0], model.empty_caches(batch)
     _, tokens = jax.lax.scan(next_token, start, places)
     return tokens[n - 1 :].T
+
+
+def _drawing_anew(model: Decoder, place: Int[Array, ""]) -> Decoder:
+    """The model with random numbers of its own at each place."""
+    for _, node in nnx.iter_graph(model):
+        if isinstance(node, nnx.RngKey):
+            node[...] = jax.random.fold_in(node[...], place)
+    return model

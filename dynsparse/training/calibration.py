@@ -11,6 +11,7 @@ from dynsparse.training.step import State
 
 _FURTHEST = 16.0  # that scores move
 _HALVINGS = 16
+_CLOSE = 5e-4  # of the dense MACs: close enough to stop
 
 
 def calibrate(experiment: Experiment, state: State) -> State:
@@ -62,7 +63,10 @@ def at_target(
         return state
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+        more = excess(middle)
+        if -_CLOSE < more <= (0.0 if at_most else _CLOSE):
+            return shifted(experiment, state, middle)
+        low, high = (low, middle) if more > 0 else (middle, high)
     nearest = low if at_most else min((low, high), key=lambda s: abs(excess(s)))
     return shifted(experiment, state, nearest)
 

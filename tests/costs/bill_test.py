@@ -167,6 +167,12 @@ def test_layers_that_change_each_others_price_are_priced_together():
             assert used - gates_cost == last + (1 + opened) * block(count)
 
 
+def test_masks_of_every_layer_are_needed():
+    prices = costs.Prices(build_model(SOFT), EXAMPLE)
+    with pytest.raises(ValueError, match=r"counts lack the layers \['body'\]"):
+        costs.itemize(prices, {}, num_examples=2)
+
+
 def test_counts_of_every_layer_are_needed():
     prices = costs.Prices(build_model(SOFT), EXAMPLE)
     with pytest.raises(ValueError, match=r"counts lack the layers \['body'\]"):

@@ -10,7 +10,16 @@ from dynsparse import costs, layers, ops
 from dynsparse.budgets import Usage
 from dynsparse.gates import GateRecord, certain, evaluating, records
 from dynsparse.layers.parts import GatedParts
-from tests.layers.rows import LAYERS, SIDE, SPECS, VARYING_LAYERS, WIDTH, build, inputs
+from tests.layers.rows import (
+    LAYERS,
+    SIDE,
+    SPECS,
+    VARYING_LAYERS,
+    WIDTH,
+    Inner,
+    build,
+    inputs,
+)
 
 PRICED = [name for name, row in LAYERS.items() if row.pair]
 # Where a fixed count gives compact execution one static shape.
@@ -95,15 +104,8 @@ def test_densities_of_rows_are_those_of_each_row(layer, budget):
 
 
 def test_dropped_tokens_make_the_neurons_behind_them_cheaper():
-    class Inner(nnx.Module):
-        def __init__(self):
-            self.neurons = build("neurons", "soft_topk")
-
-        def __call__(self, tokens, mask):
-            return self.neurons(tokens, mask)
-
     outer = build("tokens", "soft_topk")
-    outer.host = Inner()
+    outer.host = Inner("neurons", "soft_topk")
     outer = evaluating(outer)
     bill = costs.bill(outer, inputs("tokens", 2))
     pair, scorer = LAYERS["neurons"].pair, 8 * 4
@@ -115,6 +117,17 @@ def test_dropped_tokens_make_the_neurons_behind_them_cheaper():
     assert bill.dense == 12 * 4 * pair
     np.testing.assert_array_equal(bill.used, neurons + gates)
     assert isinstance(outer, layers.GatedTokens)
+
+
+@pytest.mark.parametrize("budget", [0.15, 0.5])
+def test_densities_of_rows_behind_tokens_are_those_of_the_open_ones(budget):
+    outer = build("tokens", "soft_topk")
+    outer.host = Inner("neurons", "soft_topk")
+    prices = costs.Prices(outer, example("tokens"))
+    density = costs.largest_density(prices, budget)
+    x = inputs("tokens", 2)
+    spend = lambda density: costs.bill(evaluating(outer, density=density), x).max
+    assert spend(density) <= budget * prices.dense < spend(density + 1 / 12)
 
 
 class Nested(nnx.Module):

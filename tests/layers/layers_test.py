@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +21,12 @@ from dynsparse.layers import (
     PooledScorer,
     RowScorer,
     UnitScorer,
+    branches,
     make_scorer,
     masked_attention,
 )
 from tests.layers.masked_equals_compact_test import run
-from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs, output
+from tests.layers.rows import LAYERS, TOKENS, WIDTH, Inner, build, inputs, output
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
@@ -100,10 +102,9 @@ def test_a_layer_that_is_called_twice_in_a_pass_is_refused():
         def __call__(self, x):
             return self.layer(self.layer(x))
 
-    model, x = Twice(), inputs("neurons", 2)
-    assert model(x).shape == x.shape  # nothing counts what nobody captures
-    with pytest.raises(ValueError, match="GatedNeurons .* a second time in one pass"):
-        nnx.capture(model, GateRecord)(x)
+    _, captured = nnx.capture(Twice(), GateRecord)(inputs("neurons", 2))
+    with pytest.raises(ValueError, match="^layer is called 2 times in one pass"):
+        records(captured)
 
 
 def test_calls_outside_capture_leave_nothing_behind():
@@ -438,7 +439,11 @@ def at_positions(host):
         ),
         (
             lambda: at_positions(build("channels", "soft_topk")),
-            "GatedChannels at .* decides for an example",
+            "GatedChannels at .* decides for a picture",
+        ),
+        (
+            lambda: at_positions(build("neurons", "soft_topk")),
+            "GatedNeurons at .* decides for a picture",
         ),
     ],
 )
@@ -447,24 +452,45 @@ def test_norms_over_what_may_be_skipped_are_refused(make, message):
         make()
 
 
-def test_heads_look_at_the_open_tokens_alone():
-    class Inner(nnx.Module):
-        def __init__(self):
-            self.heads = build("heads", "gumbel_sigmoid")
-
-        def __call__(self, tokens, mask):
-            return self.heads(tokens, mask)
-
+@pytest.mark.parametrize(
+    ("layer", "density"), [("heads", 0.5), ("neurons", 0.5), ("neurons", 0.0)]
+)
+def test_layers_inside_of_gated_tokens_decide_the_same(layer, density):
     module, x = build("tokens", "soft_topk"), inputs("tokens", 32)
-    module.host = Inner()
+    module.host = Inner(layer)
     views = [
-        evaluating(module, execution=execution, density=0.5)
+        evaluating(module, execution=execution, density=density)
         for execution in ("masked", "compact")
     ]
     (masked, decisions), (compact, same) = (run(view, x) for view in views)
     np.testing.assert_allclose(compact, masked, atol=1e-5)
     for one, other in zip(decisions, same, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_random_layers_that_nothing_reaches_draw_nothing():
+    module, x = build("tokens", "soft_topk"), inputs("tokens", 2)
+    module.host = Inner("heads", "random_topk")
+    view = evaluating(module, execution="compact", density=0.0)
+    _, masks = run(view, x)
+    assert sorted(mask.shape for mask in masks) == [(2, 4), (2, TOKENS)]
+    assert not any(mask.any() for mask in masks)
+
+
+def test_late_tokens_inside_of_gated_ones_are_refused():
+    module, x = build("dropped", "gumbel_sigmoid"), inputs("dropped", 2)
+    with pytest.raises(ValueError, match="max_tokens=6 counts all tokens"):
+        module(x, jnp.ones((2, TOKENS)))
+
+
+def test_decisions_of_one_thread_are_no_others():
+    found = []
+    with branches.ledger():
+        other = threading.Thread(target=lambda: found.append(branches.inside_branch()))
+        other.start()
+        other.join()
+        assert branches.inside_branch() == []
+    assert found == [None]
 
 
 def test_a_score_for_each_unit_is_needed():

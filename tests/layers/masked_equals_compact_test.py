@@ -1,6 +1,7 @@
 """The two executions give the same answer, for every layer and kind of gate."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +124,7 @@ def test_narrow_inputs_give_the_same_type(layer):
     np.testing.assert_allclose(compact, masked, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("layer", ["tokens", "bypass"])
+@pytest.mark.parametrize("layer", ["tokens", "bypass", "positions"])
 def test_nothing_open_has_the_type_of_something_open(layer):
     module, x = build(layer, "soft_topk"), inputs(layer, 7, jnp.bfloat16)
     set_density(module, jnp.float32(0))
@@ -150,8 +151,13 @@ def test_no_example_depends_on_its_neighbours(layer, gate):
     np.testing.assert_allclose(alone[0], compact[index], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("layer", ["tokens", "positions", "experts", "width"])
-@pytest.mark.parametrize("density", [0.0, 0.25, 1.0])
+STATIC = [
+    *itertools.product(["tokens", "positions", "experts", "width"], [0.0, 0.25, 1.0]),
+    ("dropped", 1.0),
+]
+
+
+@pytest.mark.parametrize(("layer", "density"), STATIC)
 def test_static_densities_agree_with_the_density_variable(layer, density):
     module, x = build(layer, "soft_topk"), inputs(layer, 7)
     module.gate.density[...] = jnp.float32(density)

@@ -244,6 +244,16 @@ def build(layer, gate, dtype=jnp.float32, spread=4.0, bias=0.0):
     return nnx.merge(graphdef, jax.tree.map(cast, params), rest)
 
 
+class Inner(nnx.Module):
+    """The host of tokens that are gated around another gated layer."""
+
+    def __init__(self, layer, gate="gumbel_sigmoid"):
+        self.inner = build(layer, gate)
+
+    def __call__(self, tokens, mask):
+        return self.inner(tokens, mask)
+
+
 def output(result):
     """The array that a layer returns, with or without a mask."""
     return result[0] if isinstance(result, tuple) else result

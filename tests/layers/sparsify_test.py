@@ -9,6 +9,7 @@ from flax import nnx
 import dynsparse
 from dynsparse import costs
 from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.layers import Attention
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -164,12 +165,26 @@ def test_plain_attention_and_convolutions_are_taken_over(rules, units):
     np.testing.assert_array_equal(layer.used, layer.dense // 2)
 
 
-@pytest.mark.parametrize("options", [dict(qkv_features=16), dict(dropout_rate=0.1)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(qkv_features=16),
+        dict(dropout_rate=0.1),
+        dict(attention_fn=lambda query, *_, **__: query),
+        dict(dtype=jnp.bfloat16),
+    ],
+)
 def test_attention_of_another_kind_is_refused(options):
     with pytest.raises(ValueError, match="can be gated by heads if its widths are"):
         dynsparse.sparsify(
             Attended(nnx.Rngs(0), **options), {"attention": HEADS}, rngs=nnx.Rngs(1)
         )
+
+
+def test_attention_keeps_the_type_of_its_weights():
+    plain = Attended(nnx.Rngs(0), param_dtype=jnp.bfloat16)
+    new = Attention.from_flax(plain.attention)
+    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(nnx.state(new)))
 
 
 @pytest.mark.parametrize("shared", ["a block", "its MLP"])
@@ -209,6 +224,14 @@ MISTAKES = [
     (
         {"blocks/0": dict(granularity="blocks", gate=GUMBEL, width=8)},
         "blocks needs a scorer",
+    ),
+    (
+        {"blocks/0/mlp": NEURONS | dict(num_heads=2)},
+        r"neurons has no option 'num_heads'; accepted: \['num_blocks'\]",
+    ),
+    (
+        {"blocks/0/mlp": NEURONS | dict(scorer=dict(hidden=4))},
+        "scorer: needs the key 'name'; accepted: linear, mlp",
     ),
 ]
 

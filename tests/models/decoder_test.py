@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import layers, models
+from dynsparse import gates, layers, models
 from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.models.decoder import Decoder, generate
 
@@ -101,6 +101,15 @@ def test_twins_open_as_many_of_the_same_sequences_as_top_k():
     assert first.sum() == round(0.5 * first.size)
 
 
+def test_other_thresholds_stay_where_they_are():
+    model = layers.causal_twins(build("bypass", SOFT), [TEXT])
+    first, second = (m for _, m in nnx.iter_modules(model) if hasattr(m, "gate"))
+    second.gate = gates.from_config(SOFT, rngs=nnx.Rngs(0))
+    before = float(first.gate.threshold[...])
+    layers.causal_twins(model, [(TEXT + 1) % WORDS])
+    assert float(first.gate.threshold[...]) == before
+
+
 def test_twins_need_a_gate_to_replace():
     with pytest.raises(ValueError, match="no top-k gate over tokens"):
         layers.causal_twins(build("neurons", SOFT), [TEXT])
@@ -115,6 +124,32 @@ def test_gates_that_look_ahead_are_refused_in_words():
     model = evaluating(build("bypass", SOFT), execution="compact")
     with pytest.raises(ValueError, match="SoftTopk compares a token with later ones"):
         model.step(TEXT[:, 0], model.empty_caches(3), 0)
+
+
+def test_evenly_spaced_scores_are_refused_while_decoding():
+    model = evaluating(build("bypass", GUMBEL))
+    layer = next(m for _, m in nnx.iter_modules(model) if hasattr(m, "gate"))
+    layer.scorer = layers.EvenlySpacedScorer(num_units=None)
+    with pytest.raises(ValueError, match="EvenlySpacedScorer scores the places"):
+        model.step(TEXT[:, 0], model.empty_caches(3), 0)
+
+
+def test_random_gates_draw_anew_at_each_place():
+    masks = []
+
+    class Watched(layers.BypassedTokens):
+        def decide(self, features, mask=None):
+            decision = super().decide(features, mask)
+            jax.debug.callback(lambda x: masks.append(x), decision.mask)
+            return decision
+
+    model = build("bypass", dict(name="random_bernoulli", density=0.5))
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, layers.BypassedTokens):
+            module.__class__ = Watched
+    jax.block_until_ready(generate(evaluating(model), TEXT[:, :2], num_tokens=6))
+    jax.effects_barrier()
+    assert len(np.unique(np.stack(masks), axis=0)) > 2
 
 
 def test_generation_takes_the_likeliest_of_the_whole_sequence():
