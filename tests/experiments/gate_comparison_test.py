@@ -1,16 +1,19 @@
 """The comparisons of methods ask for what they say."""
 
+import pathlib
+
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from configs import cluttered_digits
-from dynsparse import costs, gates, models, reports
+from configs import cluttered_digits, methods
+from dynsparse import costs, gates, models
 from dynsparse.gates.base import evaluating
 from dynsparse.launching import sweep
 from experiments import digits, gate_comparison
 
+METHODS = pathlib.Path(methods.__file__).parent
 EXAMPLE = jax.ShapeDtypeStruct((1, 28, 28, 1), np.float32)
 COMPARISONS = (
     "gate_comparison",
@@ -20,17 +23,21 @@ COMPARISONS = (
 )
 
 
-def dense_macs(model):
+def macs(config, **view):
     build = lambda: models.from_config(
-        model,
-        gate=dict(name="dense"),
-        scorer=dict(name="mlp", hidden=1),
-        rngs=nnx.Rngs(0),
+        config["model"],
+        gate=config["gate"],
+        scorer=config["scorer"],
+        rngs=nnx.Rngs(0, gate=1),
         image_shape=(28, 28, 1),
         num_classes=10,
     )
-    network = evaluating(nnx.eval_shape(build), execution="dense")
-    return costs.count_macs(network, EXAMPLE)
+    return costs.count_macs(evaluating(nnx.eval_shape(build), **view), EXAMPLE)
+
+
+def dense_macs(**changes):
+    config = cluttered_digits.get_config("dense").to_dict()
+    return macs(config | dict(model=config["model"] | changes), execution="dense")
 
 
 @pytest.mark.parametrize("budget", digits.NARROWER)
@@ -72,19 +79,44 @@ def test_baselines_of_any_budget_have_every_eighth(name):
     fixed = ("static", "random", "random_topk", "magnitude", "evenly_spaced")
     for trial in trials:
         gate = trial.config["gate"]["name"]
+        if trial.asked["setting"].startswith("budget"):
+            continue  # trained at that density alone
         if trial.asked["method"] in fixed and gates.find(gate).count == "fixed":
             assert trial.config["evaluation"]["densities"] == list(digits.EIGHTHS)
 
 
-def test_what_is_judged_learns_to_score_and_can_be_held_at_a_budget():
+def is_learned_and_held(method):
+    config = cluttered_digits.get_config(method)
+    gate = gates.find(config.gate.name)
+    if gate.random or method == "hard_topk" or config.scorer.name != "mlp":
+        return False
+    varies = gate.count == "varying" and not gate.competes
+    return varies or issubclass(gate, gates.TopkGate)
+
+
+def test_every_learned_gate_that_can_be_held_at_a_budget_is_judged():
     trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("full")
-    named = {*reports.BASELINES, *gate_comparison.NAMES}
-    judged = [trial for trial in trials if trial.asked["method"] not in named]
-    for config in (trial.config for trial in judged):
-        gate = gates.find(config["gate"]["name"])
-        assert gate.count == "varying" or "density" in config["gate"]
-        assert gate is not gates.find("hard_topk")
-    assert len({trial.asked["method"] for trial in judged}) == 18
+    others = {*digits.BASELINES, *gate_comparison.UNLEARNED["full"]}
+    names = {path.stem for path in METHODS.glob("[!_]*.py")}
+    assert {trial.asked["method"] for trial in trials} - others == {
+        name for name in names if is_learned_and_held(name)
+    }
+
+
+@pytest.mark.parametrize("size", ["small", "full"])
+def test_controls_of_one_budget_reach_every_gate_that_is_held_there(size):
+    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials(size)
+    held = [t for t in trials if t.asked["setting"].startswith("budget")]
+    budgets = sorted(float(t.asked["setting"].split()[1]) for t in held)
+    for name in ("random", "static"):
+        spent = [
+            macs(t.config, execution="compact", density=density) / dense_macs()
+            for t in held
+            if t.asked["method"] == name and t.asked["seed"] == 0
+            for density in t.config["evaluation"]["densities"]
+        ]
+        assert min(spent) < 0.98 * budgets[0]
+        assert 1.02 * budgets[-1] < max(spent)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +137,7 @@ def test_static_pruning_of_blocks_is_a_shallower_dense_network(blocks):
 
 
 def test_random_blocks_cost_the_budget(blocks):
-    model = cluttered_digits.get_config("dense").to_dict()["model"]
-    whole, one, two = (dense_macs(model | dict(depth=depth)) for depth in (3, 1, 2))
+    whole, one, two = (dense_macs(depth=depth) for depth in (3, 1, 2))
     floor = (2 * one - two) / whole
     for budget in ("0.35", "0.55", "0.75"):
         density = blocks["random", budget]["gate"]["density"]

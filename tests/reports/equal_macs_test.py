@@ -92,6 +92,14 @@ def test_what_is_undecided_is_not_shown(gaps, word):
     assert f"- method: {word}." in claim(DENSE, flat, points)
 
 
+def test_a_claim_is_not_whole_where_a_baseline_is_missing():
+    method, short = rows("method", [(0.75, 0.9)]), rows("strong", [(0.2, 0.7)])
+    for row in method:
+        row["accuracy"] += (0.001, -0.001, 0.0)[row["seed"]]
+    words = "- method: holds in part (better at 0.75 (no strong there))"
+    assert words in claim(DENSE, method, rows("weak", WEAK), short)
+
+
 NARROWER = rows("narrower", [(0.5, 0.5)], size=0.5)
 
 
