@@ -16,7 +16,7 @@ NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which n
 DENSE_BUDGETS: Mapping[str, Collection[float]] = dict(
     small=(0.35, 0.55), full=tuple(NARROWER)
 )
-BASELINES: Mapping[str, str] = dict(  # where random gates are of several kinds
+BASELINES: Mapping[str, str] = dict(  # of arms that go by what they are
     dense="dense network",
     random="random gates",
     static="static pruning",

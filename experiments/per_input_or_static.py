@@ -35,9 +35,9 @@ BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
 DENSITIES = (0.25, 0.375, 0.625, 0.75)  # of any-budget models
 DEPTHS = (1, 2)  # of 3: all that static pruning of blocks can leave
 NARROWER = (
-    "Narrower networks train for one width each, and gates of blocks for one budget; "
-    "gates of tokens and of neurons, and what is random or static of those, once for "
-    "all budgets, in as many steps: against narrower networks that is a handicap."
+    "Narrower networks train for one width each, and what skips blocks for one budget; "
+    "what skips other units once for all budgets, in as many steps, be it learned, "
+    "random or static: against narrower networks that is a handicap."
 )
 FLOOR = 0.133  # of the dense MACs: what no gate of blocks can close
 

@@ -17,6 +17,7 @@ FILES = sorted(
 # What each part may import of the library, beside itself.
 ALLOWED = {
     "lookup": set(),
+    "paths": set(),
     "program_key": set(),
     "provenance": set(),
     "ranges": set(),
@@ -24,11 +25,11 @@ ALLOWED = {
     "stop_signal": set(),
     "whole": set(),
     "ops": set(),
-    "gates": {"ops", "lookup"},
-    "layers": {"ops", "gates", "lookup"},
+    "gates": {"ops", "lookup", "paths"},
+    "layers": {"ops", "gates", "lookup", "paths"},
     "models": {"ops", "gates", "layers", "costs", "lookup"},
-    "costs": {"ops", "gates.base"},
-    "budgets": {"ops", "gates.base", "lookup", "ranges"},
+    "costs": {"ops", "gates.base", "paths"},
+    "budgets": {"ops", "gates.base", "lookup", "ranges", "paths"},
     "data": {"lookup"},
     "training": {
         "ops",

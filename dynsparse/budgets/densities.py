@@ -12,13 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.budgets.sharing import BudgetShares
-from dynsparse.gates.base import (
-    Density,
-    TopkGate,
-    find_gates,
-    path_name,
-    stands_inside,
-)
+from dynsparse.gates.base import Density, TopkGate, find_gates
+from dynsparse.paths import path_name, stands_inside
 
 
 def set_density(

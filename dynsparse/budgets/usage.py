@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import GateOutput, stands_inside, unit_logits
+from dynsparse.gates.base import GateOutput, unit_logits
+from dynsparse.paths import stands_inside
 
 
 @jax.tree_util.register_dataclass

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dynsparse.costs.prices import GatedPart, Prices
-from dynsparse.gates.base import num_open, stands_inside
+from dynsparse.gates.base import num_open
+from dynsparse.paths import stands_inside
 
 _LEVELS = 4096  # tried where layers have densities of their own
 
@@ -84,12 +85,14 @@ def _count(part: GatedPart, opened: Mapping[str, int], prices: Prices) -> int:
         opened: Open units of each decision, by layer with a density.
         prices: Of all layers.
     """
-    if part.name not in opened:
-        return part.num_units if part.count is None else part.count
+    if part.kind == "varying":
+        return part.num_units
     rows = part.num_rows
     for name, count in opened.items():
         around = prices.parts[name]
         rows_of_it = around.num_rows == 1 and around.num_units == part.num_rows
         if stands_inside(part.name, name) and rows_of_it:
             rows = min(rows, count)  # where a token is closed, nothing decides
+    if part.count is not None:
+        return rows * part.count // part.num_rows
     return rows * opened[part.name]

@@ -18,9 +18,9 @@ from dynsparse.gates.base import (
     TopkGate,
     evaluating,
     gated_modules,
-    path_name,
     records,
 )
+from dynsparse.paths import path_name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """The contract that every gate obeys, and the record that gated layers leave."""
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from flax.errors import TraceContextError
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
+from dynsparse.paths import path_name
 
 
 class GateOutput(NamedTuple):
@@ -68,16 +68,6 @@ def records(
                     f"own; layers may share a host."
                 )
     return found
-
-
-def path_name(path: Iterable[Any]) -> str:
-    """A path in a model as the keys of records write it."""
-    return "/".join(map(str, path))
-
-
-def stands_inside(name: str, other: str) -> bool:
-    """Whether one path stands inside of another, as the keys of records write them."""
-    return name != other and (not other or name.startswith(f"{other}/"))
 
 
 def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
@@ -302,18 +292,6 @@ def initial_temperature(temperature: float) -> Temperature:
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}.")
     return Temperature(jnp.float32(temperature))
-
-
-def next_key(stream: nnx.RngStream) -> PRNGKeyArray:
-    """The next key of a stream, for gates that draw in evaluation.
-
-    A trace within another, such as a branch of compact execution, cannot count it: all
-    branches draw with the same key, of which one runs.
-    """
-    try:
-        return stream()
-    except TraceContextError:
-        return jax.random.fold_in(stream.key[...], stream.count[...])
 
 
 def check_density(density: float):

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate, GateOutput, check_density, next_key
+from dynsparse.gates.base import Gate, GateOutput, check_density
+from dynsparse.gates.random_topk import next_key
 
 
 class RandomBernoulli(Gate):

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from flax.errors import TraceContextError
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, next_key
+from dynsparse.gates.base import GateOutput, TopkGate
 
 
 class RandomTopk(TopkGate):
@@ -38,3 +39,15 @@ class RandomTopk(TopkGate):
         rest = jnp.clip((k - taken) / jnp.maximum(n - taken, 1), 0, 1)
         prob = jnp.where(first, jnp.minimum(1, k / jnp.maximum(taken, 1)), rest)
         return GateOutput(mask.astype(scores.dtype), prob.astype(scores.dtype))
+
+
+def next_key(stream: nnx.RngStream) -> PRNGKeyArray:
+    """The next key of a stream, for gates that draw in evaluation.
+
+    A trace within another, such as a branch of compact execution, cannot count it: all
+    branches draw with the same key, of which one runs.
+    """
+    try:
+        return stream()
+    except TraceContextError:
+        return jax.random.fold_in(stream.key[...], stream.count[...])

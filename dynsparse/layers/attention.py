@@ -132,8 +132,8 @@ class Attention(nnx.Module):
         new.out.kernel = nnx.Param(outer.kernel[...].reshape(width, width))
         for own, others in ((new.qkv, inner), (new.out, (outer,))):
             biases = [m.bias[...].reshape(width) for m in others if m.bias is not None]
-            if own.bias is not None and biases:
-                own.bias = nnx.Param(jnp.concatenate(biases))
+            own.bias = nnx.Param(jnp.concatenate(biases)) if biases else None
+            own.use_bias = bool(biases)
         return new
 
     def __call__(

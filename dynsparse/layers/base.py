@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
-from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift, path_name
+from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
+from dynsparse.paths import path_name
 
 _EXECUTIONS = ("masked", "compact", "dense")
 
@@ -216,12 +217,12 @@ class GatedLayer(nnx.Module):
         """
         if self.execution == "masked":
             return jnp.asarray(0.0)  # weakly typed: takes the type of the output
-        output, _ = branches.shapes(self.host, x)
+        output = branches.output_shape(self.host, x)
         return jnp.zeros(output.shape, output.dtype)
 
     def record(self, decision: GateOutput):
-        """Leaves a decision for `nnx.capture`, or for the branch that this runs in."""
-        ledger = branches.inside_branch()
+        """Leaves a decision for `nnx.capture`, or for the host around this layer."""
+        ledger = branches.open_ledger()
         if not hasattr(self, "__captures__"):
             return  # outside nnx.capture there is no reader
         if ledger is not None:

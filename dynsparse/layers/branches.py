@@ -1,4 +1,8 @@
-"""Branches of compact execution, whose hosts may hold gated layers of their own."""
+"""Hosts that run on a part of their input, and may hold gated layers of their own.
+
+A decision that is made while such a host runs is about that part. It is put into a
+ledger, spread over the whole input, closed where nothing ran, and recorded then.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +16,14 @@ from jaxtyping import Array, Int
 from dynsparse import ops
 
 Ledger = list[tuple[Any, Any]]  # layers and what they decided
+Branch = Callable[[int], Any]
 Spread = Callable[[Any, int, Array], Array]
 
 _innermost: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 
 
-def inside_branch() -> Ledger | None:
-    """Where a layer puts its decision while a branch is traced; None outside of one."""
+def open_ledger() -> Ledger | None:
+    """Where a layer puts its decision while a host around it runs on a part."""
     return _innermost.get()
 
 
@@ -33,57 +38,16 @@ def ledger() -> Iterator[Ledger]:
         _innermost.reset(token)
 
 
-def shapes(host: Any, *inputs: Any) -> tuple[Any, Ledger]:
-    """Shapes and types of what `host` returns, and of what is decided inside of it.
-
-    Args:
-        host: It is traced, not run.
-        *inputs: Its arguments.
-    """
-    layers: list[Any] = []
-
-    def trace(*inputs: Any):
-        with ledger() as decided:
-            output = host(*inputs)
-        layers.extend(layer for layer, _ in decided)
-        return output, [decision for _, decision in decided]
-
-    output, decisions = jax.eval_shape(trace, *inputs)
-    return output, list(zip(layers, decisions, strict=True))
-
-
-def zeros(shapes: Any) -> Any:
-    """Decisions that open nothing."""
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-
-def run(size: int, branch: Callable[[int], Any], spread: Spread) -> tuple[Any, Ledger]:
-    """Returns `branch(size)`, and what was decided in it as it is for all examples.
-
-    Args:
-        size: Static: how many are computed.
-        branch: Computes them.
-        spread: As in `switch`.
-    """
-    with ledger() as decided:
-        output = branch(size)
-    whole = lambda layer, decision: type(decision)(
-        *(spread(layer, size, mask) for mask in decision)
-    )
-    return output, [(layer, whole(layer, decision)) for layer, decision in decided]
+def output_shape(host: Callable[..., Any], *inputs: Any) -> Any:
+    """Shapes and types of what `host` returns; nothing runs and nothing is recorded."""
+    with ledger():
+        return jax.eval_shape(host, *inputs)
 
 
 def switch(
-    count: Int[Array, ""],
-    sizes: Sequence[int],
-    branch: Callable[[int], Any],
-    spread: Spread,
+    count: Int[Array, ""], sizes: Sequence[int], branch: Branch, spread: Spread
 ) -> Any:
-    """`ops.capacity_switch` that hands out what was decided inside of the branches.
-
-    A decision that is recorded within a branch has the branch's shape and dies with its
-    trace. Here it is spread over all examples, closed where they were not computed, and
-    recorded again behind the switch.
+    """`ops.capacity_switch` that records what was decided inside of the branches.
 
     Args:
         count: As in `ops.capacity_switch`.
@@ -92,24 +56,61 @@ def switch(
         spread: `spread(layer, size, mask)` gives the mask that `layer` decided in the
             branch of `size` in the shape that it has for all examples.
     """
-    layers: list[Any] = []
+    layers, alike = _alike(sizes[-1], branch, spread)
+    output, decisions = ops.capacity_switch(count, sizes, alike)
+    return _recorded(output, layers, decisions)
 
-    def recorded(size: int):
-        output, decided = run(size, branch, spread)
-        if not layers:
-            layers.extend(layer for layer, _ in decided)
-        return output, [decision for _, decision in decided]
 
-    result, everything = jax.eval_shape(lambda: recorded(sizes[-1]))
+def fixed(size: int, largest: int, branch: Branch, spread: Spread) -> Any:
+    """The branch of `switch` for a size that is known when it is compiled.
 
-    def filled(size: int):
-        output, decisions = recorded(size)
-        if everything and not decisions:  # nothing ran: nothing was open
-            decisions = zeros(everything)
+    Args:
+        size: Of the branch.
+        largest: Size of the branch that computes everything.
+        branch: As in `switch`.
+        spread: The same.
+    """
+    if size == 0:  # what it has to look like, only the others say
+        layers, alike = _alike(largest, branch, spread)
+        output, decisions = alike(size)
+        return _recorded(output, layers, decisions)
+    return _recorded(*_run(size, branch, spread))
+
+
+def _alike(largest: int, branch: Branch, spread: Spread) -> tuple[list[Any], Branch]:
+    """The layers inside, and branches of the same types with their decisions."""
+
+    def run(size: int):
+        output, layers, decisions = _run(size, branch, spread)
+        found.append(layers)
+        return output, decisions
+
+    found: list[list[Any]] = []
+    result, everything = jax.eval_shape(lambda: run(largest))
+    layers = found[0]
+
+    def alike(size: int):
+        output, decisions = run(size)
+        if layers and not decisions:  # nothing ran: nothing was open
+            decisions = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), everything)
         # Closed units have the dtype of the input, unless something ran beside them.
         return jax.tree.map(lambda x, y: x.astype(y.dtype), output, result), decisions
 
-    output, decisions = ops.capacity_switch(count, sizes, filled)
+    return layers, alike
+
+
+def _run(size: int, branch: Branch, spread: Spread) -> tuple[Any, list[Any], list[Any]]:
+    """The output of a branch, the layers inside, and what they decided, spread."""
+    with ledger() as decided:
+        output = branch(size)
+    whole = lambda layer, decision: type(decision)(
+        *(spread(layer, size, mask) for mask in decision)
+    )
+    layers = [layer for layer, _ in decided]
+    return output, layers, [whole(layer, decision) for layer, decision in decided]
+
+
+def _recorded(output: Any, layers: Sequence[Any], decisions: Sequence[Any]) -> Any:
     for layer, decision in zip(layers, decisions, strict=True):
         layer.record(decision)
     return output

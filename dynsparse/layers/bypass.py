@@ -50,7 +50,7 @@ class BypassedTokens(OpenTokens):
                 f"decoding does not have; replace it by layers.causal_twins(model, "
                 f"batches)."
             )
-        if isinstance(self.scorer, EvenlySpacedScorer):
+        if isinstance(self.scorer, EvenlySpacedScorer) and not self.gate.random:
             raise ValueError(
                 "EvenlySpacedScorer scores the places of a sequence, of which decoding "
                 "has one at a time: it cannot decode."

@@ -41,7 +41,7 @@ def causal_twins(
         ValueError: If no top-k gate of the model is over tokens, a density is not
             between 0 and 1, or there are no batches.
     """
-    found = {
+    found: dict[tuple, Any] = {
         tuple(path): layer
         for path, layer in nnx.iter_modules(model)
         if isinstance(layer, GatedLayer)
@@ -63,7 +63,7 @@ def causal_twins(
         )
     view: Any = evaluating(model)
     for path, layer in nnx.iter_modules(view):
-        if tuple(path) in found:
+        if tuple(path) in found and isinstance(layer, GatedLayer):
             layer.gate.set_view(deterministic=False)  # in training it is a top-k gate
     graphdef, state = nnx.split(view)
 

@@ -42,19 +42,14 @@ class ExpertChoice(GatedExperts):
         return self.gate(jnp.swapaxes(self.score(features), -1, -2))
 
     def decide(self, features, mask=None):
-        """As in `GatedLayer`, from the side of the tokens: [batch, n, experts].
-
-        Raises:
-            ValueError: If tokens are closed further out, where masked and compact
-                execution would choose among different numbers of them.
-        """
-        if mask is not None:
-            raise ValueError(
-                "ExpertChoice opens a share of all tokens; inside of gated tokens use "
-                "GatedExperts."
-            )
-        decision = super().decide(features)
+        """As in `GatedExperts`, from the side of the tokens: [batch, n, experts]."""
+        decision = super().decide(features, mask)
         return GateOutput(*(jnp.swapaxes(part, -1, -2) for part in decision))
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Always: an expert opens a share of them."""
+        return True
 
     def decision_shape(self, features):
         """[batch, experts, n]."""

@@ -117,15 +117,24 @@ class GatedExperts(GatedParts):
         """As in `GatedLayer`.
 
         Raises:
-            ValueError: If tokens are closed further out and some may come too late:
-                masked and compact execution would count different ones.
+            ValueError: If tokens are closed further out, where it counts all of them.
         """
-        if mask is not None and self.max_tokens is not None:
-            raise ValueError(
-                f"GatedExperts: max_tokens={self.max_tokens} counts all tokens; inside "
-                f"of gated tokens it must be None."
-            )
+        if mask is not None:
+            self.check_inside_tokens()
         return super().decide(features, mask)
+
+    def check_inside_tokens(self):
+        """Raises a ValueError if masked and compact execution count other tokens."""
+        if self.counts_tokens:
+            raise ValueError(
+                f"{type(self).__name__} decides about all tokens of an example; inside "
+                f"of gated tokens use GatedExperts without max_tokens."
+            )
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a decision depends on how many tokens there are."""
+        return self.max_tokens is not None
 
     def choose(self, features):
         """The decision, without those that come too late."""

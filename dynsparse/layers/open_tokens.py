@@ -1,5 +1,7 @@
 """What dropped and bypassed tokens share: the host runs on the open ones alone."""
 
+import functools
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
@@ -8,6 +10,7 @@ from dynsparse import ops
 from dynsparse.gates.base import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.experts import GatedExperts
 
 
 class OpenTokens(GatedLayer):
@@ -55,29 +58,19 @@ class OpenTokens(GatedLayer):
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._blend(tokens, closed, mask), mask
-        if count is not None:
-            return self._fixed(tokens, closed, mask, count), mask
+        compute = functools.partial(
+            self._gathered, tokens, closed, mask, surplus=count is None
+        )
+        if count is not None:  # exactly the open ones, whose masks are 1
+            return branches.fixed(count, n, compute, _spread(mask)), mask
         largest = (mask > 0).sum(-1).max()
-        compute = lambda size: self._gathered(tokens, closed, mask, size, surplus=True)
         sizes = ops.capacities(n, self.capacity_steps)
         return branches.switch(largest, sizes, compute, _spread(mask)), mask
 
-    def _fixed(self, tokens, closed, mask, size: int):
-        """Exactly the open ones, whose masks are 1."""
-        if size == 0:  # nothing runs, and has the type of what would
-            output, decided = branches.shapes(self.host, tokens, None)
-            result = closed.astype(jnp.promote_types(closed.dtype, output.dtype))
-            decided = [(layer, branches.zeros(shape)) for layer, shape in decided]
-        else:
-            gathered = lambda size: self._gathered(
-                tokens, closed, mask, size, surplus=False
-            )
-            result, decided = branches.run(size, gathered, _spread(mask))
-        for layer, decision in decided:
-            layer.record(decision)
-        return result
-
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
+        for _, module in nnx.iter_modules(self.host):
+            if isinstance(module, GatedExperts):
+                module.check_inside_tokens()
         if size == 0:
             return closed
         indices = ops.open_indices(mask, size)

@@ -8,9 +8,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, path_name
+from dynsparse.gates.base import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
+from dynsparse.paths import path_name
 
 
 class GatedPositions(GatedLayer):
@@ -63,8 +64,8 @@ class GatedPositions(GatedLayer):
             if isinstance(module, GatedLayer):
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{path_name(path)} decides for a picture, of which "
-                    f"compact execution sees some tiles; gate one of the two."
+                    f"{path_name(path)} decides too, in compact execution about "
+                    f"some tiles alone; gate one of the two."
                 )
         super().__init__(
             host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]
@@ -119,7 +120,7 @@ class GatedPositions(GatedLayer):
     def _open(self, x, padded, mask, size: int):
         """Adds the branch at the first `size` tiles of the batch, open ones first."""
         if size == 0:  # in the type that it has with the branch
-            output, _ = branches.shapes(self.host, padded)
+            output = branches.output_shape(self.host, padded)
             return x.astype(jnp.promote_types(x.dtype, output.dtype))
         chosen = ops.open_indices(mask, size)
         side = self.tile + 2 * self.halo

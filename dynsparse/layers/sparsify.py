@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from flax import nnx
 
 from dynsparse import gates, lookup
-from dynsparse.gates.base import path_name
 from dynsparse.layers.attention import Attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
@@ -25,6 +24,7 @@ from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.width import GatedWidth
+from dynsparse.paths import path_name
 
 Model = TypeVar("Model", bound=nnx.Module)
 
@@ -131,7 +131,7 @@ def gated(
         raise ValueError(
             f"granularity must be one of {tuple(GRANULARITIES)}, got {granularity!r}."
         )
-    kind, sizes = GRANULARITIES[granularity]
+    (kind, sizes), given = GRANULARITIES[granularity], set(options)
     try:
         host = _known(host, options)
         width, num_units = sizes(host, options)
@@ -149,7 +149,8 @@ def gated(
     make: Any = kind
     own = inspect.signature(kind.__init__).parameters.keys()
     for name in options.keys() - own:
-        accepted = sorted(own - {"self", "host", "gate", "scorer"})
+        read = given - options.keys()  # for the host and the scorer
+        accepted = sorted(own - {"self", "host", "gate", "scorer"} | read)
         raise ValueError(
             f"sparsify: {granularity} has no option {name!r}; accepted: {accepted}."
         )

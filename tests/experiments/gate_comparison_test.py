@@ -12,6 +12,7 @@ from dynsparse import costs, gates, models
 from dynsparse.gates.base import evaluating
 from dynsparse.launching import sweep
 from experiments import digits, gate_comparison
+from tests.experiments.ablations_test import Made
 
 METHODS = pathlib.Path(methods.__file__).parent
 EXAMPLE = jax.ShapeDtypeStruct((1, 28, 28, 1), np.float32)
@@ -117,6 +118,33 @@ def test_controls_of_one_budget_reach_every_gate_that_is_held_there(size):
         ]
         assert min(spent) < 0.98 * budgets[0]
         assert 1.02 * budgets[-1] < max(spent)
+
+
+def reported(number):
+    """The report of the first trials of the small sweep, made up."""
+    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("small")
+    rows = [row for trial in trials[:number] for row in Made(trial).rows(None)]
+    return gate_comparison.report(rows)
+
+
+def test_gates_are_compared_with_those_that_train_alike():
+    report = reported(None)
+    assert {row["trained"] for row in report.rows} == {
+        "once for all budgets",
+        "for each budget",
+    }
+    text = "\n".join(report.notes)
+    for reference, other in (
+        ("soft_topk", "gumbel_topk"),
+        ("gumbel_sigmoid", "hard_concrete"),
+    ):
+        _, _, after = text.partition(f"{reference}, mean accuracy less")
+        assert after.partition("- against ")[2].startswith(other)
+
+
+@pytest.mark.parametrize("number", [5, 8])
+def test_a_sweep_that_is_not_finished_has_a_report(number):
+    assert "Narrower networks train" in "\n".join(reported(number).notes)
 
 
 @pytest.fixture(scope="module")

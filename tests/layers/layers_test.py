@@ -439,11 +439,11 @@ def at_positions(host):
         ),
         (
             lambda: at_positions(build("channels", "soft_topk")),
-            "GatedChannels at .* decides for a picture",
+            "GatedChannels at .* decides too",
         ),
         (
             lambda: at_positions(build("neurons", "soft_topk")),
-            "GatedNeurons at .* decides for a picture",
+            "GatedNeurons at .* decides too",
         ),
     ],
 )
@@ -477,19 +477,23 @@ def test_random_layers_that_nothing_reaches_draw_nothing():
     assert not any(mask.any() for mask in masks)
 
 
-def test_late_tokens_inside_of_gated_ones_are_refused():
-    module, x = build("dropped", "gumbel_sigmoid"), inputs("dropped", 2)
-    with pytest.raises(ValueError, match="max_tokens=6 counts all tokens"):
-        module(x, jnp.ones((2, TOKENS)))
+@pytest.mark.parametrize("layer", ["dropped", "expert_choice"])
+@pytest.mark.parametrize("execution", ["masked", "compact"])
+def test_what_counts_tokens_is_refused_inside_of_gated_ones(layer, execution):
+    module, x = build("tokens", "soft_topk"), inputs("tokens", 2)
+    module.host = Inner(layer, "soft_topk")
+    view = evaluating(module, execution=execution, density=0.5)
+    with pytest.raises(ValueError, match="decides about all tokens of an example"):
+        jax.eval_shape(view, x)
 
 
 def test_decisions_of_one_thread_are_no_others():
     found = []
     with branches.ledger():
-        other = threading.Thread(target=lambda: found.append(branches.inside_branch()))
+        other = threading.Thread(target=lambda: found.append(branches.open_ledger()))
         other.start()
         other.join()
-        assert branches.inside_branch() == []
+        assert branches.open_ledger() == []
     assert found == [None]
 
 

@@ -181,10 +181,12 @@ def test_attention_of_another_kind_is_refused(options):
         )
 
 
-def test_attention_keeps_the_type_of_its_weights():
-    plain = Attended(nnx.Rngs(0), param_dtype=jnp.bfloat16)
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_attention_keeps_the_type_of_its_weights(use_bias):
+    plain = Attended(nnx.Rngs(0), param_dtype=jnp.bfloat16, use_bias=use_bias)
     new = Attention.from_flax(plain.attention)
     assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(nnx.state(new)))
+    assert new(jnp.ones((1, 3, 8), jnp.bfloat16)).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("shared", ["a block", "its MLP"])
@@ -227,7 +229,7 @@ MISTAKES = [
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(num_heads=2)},
-        r"neurons has no option 'num_heads'; accepted: \['num_blocks'\]",
+        r"no option 'num_heads'; accepted: \['activation', 'down', 'num_blocks', 'up'",
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(scorer=dict(hidden=4))},

@@ -5,6 +5,8 @@ import dataclasses
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from dynsparse.ranges import called
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DensitySampling(abc.ABC):
@@ -24,7 +26,7 @@ class DensitySampling(abc.ABC):
     def __post_init__(self):
         if not 0 < self.low <= self.high <= 1:
             raise ValueError(
-                "density_sampling: needs 0 < low <= high <= 1, got "
+                f"{called(self)}: needs 0 < low <= high <= 1, got "
                 f"low={self.low}, high={self.high}."
             )
 
