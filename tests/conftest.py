@@ -22,6 +22,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("dynsparse", "beartype.beartype")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def few_capacities():
+    """None, half and all of the units: what compact execution compiles, and no more."""
+    from dynsparse import layers
+    from dynsparse.layers.parts import GatedParts
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (layers.GatedLayer, layers.GatedPositions, GatedParts):
+            patch.setattr(kind, "capacity_steps", 2)
+        yield
+
+
 def pytest_collection_modifyitems(items):
     """Puts the tests of one row together: one worker compiles what they share."""
 

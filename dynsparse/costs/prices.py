@@ -1,10 +1,11 @@
 """What a gated model costs at every count of open units."""
 
 import dataclasses
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -72,13 +73,15 @@ class PriceCurve(NamedTuple):
 
 
 Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decision
+Opened = tuple[tuple[tuple, int | None], ...]  # the same beside the paths of the layers
 
 
 class Prices:
     """MACs per example of a gated model, for any counts of open units.
 
     A price is `count_macs` of the compact execution at exactly those counts, so that
-    it holds whatever else in the model a count changes. Traced on demand and kept.
+    it holds whatever else in the model a count changes. Traced on demand and kept, for
+    every model of the same structure and shapes.
 
     Attributes:
         dense: MACs with every unit open and no decision.
@@ -95,8 +98,7 @@ class Prices:
         model: nnx.Module,
         example: Shaped[Array, "1 *shape"] | jax.ShapeDtypeStruct,
     ):
-        self._model = evaluating(model, execution="compact")
-        self._example = example
+        self._structure = _Structure.of(evaluating(model, execution="compact"), example)
         self._macs: dict[Counts, int] = {}
         self._gates: dict[Counts, int] = {}
         gated = gated_modules(model)
@@ -198,23 +200,55 @@ class Prices:
         return self._gates[counts]
 
     def _trace(self, counts: Counts, *, dead_code: bool) -> Counter[bool]:
-        model = self._model
-        for path, count in zip(self._paths, counts, strict=True):
-            at_path = lambda found, _, path=path: tuple(found) == tuple(path)
-            if count is None:
-                model = nnx.view(model, only=at_path, execution="dense")
-            else:
-                model = nnx.view(model, only=at_path, forced_count=count)
+        opened = tuple(zip(map(tuple, self._paths), counts, strict=True))
+        return self._structure.trace(opened, dead_code)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Structure:
+    """All that prices depend on: a model and an example without their numbers."""
+
+    graphdef: Any
+    tree: Any
+    leaves: tuple[jax.ShapeDtypeStruct, ...]
+    example: jax.ShapeDtypeStruct
+
+    @classmethod
+    def of(cls, model: nnx.Module, example: Any) -> "_Structure":
+        """Takes the numbers away."""
         graphdef, state = nnx.split(model)
+        leaves, tree = jax.tree.flatten(state)
+        shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return cls(graphdef, tree, tuple(map(shape, leaves)), shape(example))
 
-        def run(state, example):  # the decisions are outputs, hence never dead code
-            return nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)
+    def trace(self, opened: Opened, dead_code: bool) -> Counter[bool]:
+        """MACs of the gates, True, and of all else, False; known if ever asked for."""
+        try:
+            return _trace(self, opened, dead_code)
+        except TypeError:  # a static attribute of the model does not hash
+            return _trace.__wrapped__(self, opened, dead_code)
 
-        macs: Counter[bool] = Counter()
-        scopes = macs_by_scope(run, state, self._example, dead_code=dead_code)
-        for scope, amount in scopes.items():
-            macs["gate" in scope.split("/")] += amount
-        return macs
+
+@functools.lru_cache(maxsize=4096)
+def _trace(structure: _Structure, opened: Opened, dead_code: bool) -> Counter[bool]:
+    state = jax.tree.unflatten(structure.tree, structure.leaves)
+    model = nnx.merge(structure.graphdef, state)
+    for path, count in opened:
+        at_path = lambda found, _, path=path: tuple(found) == path
+        if count is None:
+            model = nnx.view(model, only=at_path, execution="dense")
+        else:
+            model = nnx.view(model, only=at_path, forced_count=count)
+    graphdef, state = nnx.split(model)
+
+    def run(state, example):  # the decisions are outputs, hence never dead code
+        return nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)
+
+    macs: Counter[bool] = Counter()
+    scopes = macs_by_scope(run, state, structure.example, dead_code=dead_code)
+    for scope, amount in scopes.items():
+        macs["gate" in scope.split("/")] += amount
+    return macs
 
 
 def _certain_count(gate: Gate, units: int, rows: int) -> int | None:

@@ -172,7 +172,7 @@ def test_gates_behind_gates_are_on_record_in_compact_execution(make):
     model, x = make(), inputs("blocks", 16)
 
     def run(execution):
-        view = evaluating(model, execution=execution, capacity_steps=3)
+        view = evaluating(model, execution=execution)
         graphdef, state = nnx.split(view)
         call = lambda state: nnx.capture(nnx.merge(graphdef, state), GateRecord)(x)
         output, captured = jax.jit(call)(state)

@@ -34,17 +34,22 @@ def test_every_experiment_states_its_claim_and_sweeps_plain_values(name):
     assert callable(experiment.module.report)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_experiment_imports_jax_before_its_trials(name):
+def test_no_experiment_imports_jax_before_its_trials():
     import subprocess
 
     code = (
-        "import sys; from dynsparse.launching import sweep;"
-        f"experiment = sweep.Experiment.load('experiments/{name}.py');"
-        "[experiment.trials(size) for size in sweep.SIZES];"
-        "sys.exit('jax' in sys.modules)"
+        "import sys\n"
+        "from dynsparse.launching import sweep\n"
+        f"for name in {NAMES}:\n"
+        "    experiment = sweep.Experiment.load(f'experiments/{name}.py')\n"
+        "    [experiment.trials(size) for size in sweep.SIZES]\n"
+        "    if 'jax' in sys.modules:\n"
+        "        sys.exit(name)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    process = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
+    )
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,6 @@
 """The comparisons of methods ask for what they say."""
 
+import functools
 import pathlib
 
 import jax
@@ -22,6 +23,11 @@ COMPARISONS = (
     "per_input_or_static",
     "token_choice",
 )
+
+
+@functools.cache
+def trials_of(name, size):
+    return sweep.Experiment.load(f"experiments/{name}.py").trials(size)
 
 
 def macs(config, **view):
@@ -55,8 +61,7 @@ def test_the_narrower_networks_cost_what_the_budget_allows(budget):
 
 
 def test_a_small_sweep_is_small():
-    experiment = sweep.Experiment.load("experiments/gate_comparison.py")
-    trials = experiment.trials("small")
+    trials = trials_of("gate_comparison", "small")
     assert len({trial.asked["method"] for trial in trials}) <= 8
     assert len({trial.asked["seed"] for trial in trials}) == 3
     assert len({trial.name for trial in trials}) == len(trials)
@@ -64,7 +69,7 @@ def test_a_small_sweep_is_small():
 
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_dense_networks_of_every_width_run_in_every_seed(name):
-    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    trials = trials_of(name, "full")
     widths = {48, *(widths["width"] for widths in digits.NARROWER.values())}
     found = {
         (trial.config["model"]["width"], trial.asked["seed"])
@@ -76,7 +81,7 @@ def test_dense_networks_of_every_width_run_in_every_seed(name):
 
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_baselines_of_any_budget_have_every_eighth(name):
-    trials = sweep.Experiment.load(f"experiments/{name}.py").trials("full")
+    trials = trials_of(name, "full")
     fixed = ("static", "random", "random_topk", "magnitude", "evenly_spaced")
     for trial in trials:
         gate = trial.config["gate"]["name"]
@@ -96,7 +101,7 @@ def is_learned_and_held(method):
 
 
 def test_every_learned_gate_that_can_be_held_at_a_budget_is_judged():
-    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("full")
+    trials = trials_of("gate_comparison", "full")
     others = {*digits.BASELINES, *gate_comparison.UNLEARNED["full"]}
     names = {path.stem for path in METHODS.glob("[!_]*.py")}
     assert {trial.asked["method"] for trial in trials} - others == {
@@ -106,7 +111,7 @@ def test_every_learned_gate_that_can_be_held_at_a_budget_is_judged():
 
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_controls_of_one_budget_reach_every_gate_that_is_held_there(size):
-    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials(size)
+    trials = trials_of("gate_comparison", size)
     held = [t for t in trials if t.asked["setting"].startswith("budget")]
     budgets = sorted(float(t.asked["setting"].split()[1]) for t in held)
     for name in ("random", "static"):
@@ -122,7 +127,7 @@ def test_controls_of_one_budget_reach_every_gate_that_is_held_there(size):
 
 def reported(number):
     """The report of the first trials of the small sweep, made up."""
-    trials = sweep.Experiment.load("experiments/gate_comparison.py").trials("small")
+    trials = trials_of("gate_comparison", "small")
     rows = [row for trial in trials[:number] for row in Made(trial).rows(None)]
     return gate_comparison.report(rows)
 
@@ -150,10 +155,9 @@ def test_a_sweep_that_is_not_finished_has_a_report(number):
 @pytest.fixture(scope="module")
 def blocks():
     """Configs of the trials over blocks, by method and the budget or depth."""
-    experiment = sweep.Experiment.load("experiments/per_input_or_static.py")
     return {
         (trial.asked["method"], trial.asked["setting"].split()[-1]): trial.config
-        for trial in experiment.trials("full")
+        for trial in trials_of("per_input_or_static", "full")
         if trial.asked["setting"].startswith("blocks")
     }
 
@@ -177,4 +181,4 @@ def test_random_blocks_cost_the_budget(blocks):
     ("name", "most"), [("gate_comparison", 260), ("per_input_or_static", 100)]
 )
 def test_a_full_sweep_can_be_run(name, most):
-    assert len(sweep.Experiment.load(f"experiments/{name}.py").trials("full")) <= most
+    assert len(trials_of(name, "full")) <= most

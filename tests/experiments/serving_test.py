@@ -7,6 +7,13 @@ import pytest
 from experiments import serving
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_ladder():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving, "_ladder", functools.cache(serving._ladder))
+        yield
+
+
 @functools.cache
 def rows(load):
     return serving.measure(load=load, small=True)

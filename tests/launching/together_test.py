@@ -67,19 +67,19 @@ def test_trials_of_a_killed_bundle_go_on_alone(tmp_path):
     )
     saved = lambda: list(tmp_path.glob("random_topk/tiny/*/checkpoints/100"))
     end = time.monotonic() + 120
-    while len(saved()) < 3 and time.monotonic() < end:
+    while len(saved()) < 2 and time.monotonic() < end:
         time.sleep(0.02)
     (trial,) = psutil.Process(process.pid).children()
-    assert len([word for word in trial.cmdline() if "--trial=" in word]) == 3
+    assert len([word for word in trial.cmdline() if "--trial=" in word]) == 2
     trial.send_signal(signal.SIGKILL)
     printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
     died = re.findall(
         r"died      random_topk/tiny/(\d)-\w+  killed by SIGKILL", printed
     )
-    assert sorted(died) == ["0", "1", "2"]
+    assert sorted(died) == ["0", "1"]
     folders = sorted(tmp_path.glob("*_topk/tiny/*"))
-    assert len(folders) == 4
+    assert len(folders) == 3
     for folder in folders:
         assert (folder / "result.json").is_file()
         steps = (folder / "metrics.jsonl").read_text().count('"split": "train"')
@@ -89,7 +89,7 @@ def test_trials_of_a_killed_bundle_go_on_alone(tmp_path):
         for folder in folders
         if "random" in str(folder)
     ]
-    assert resumed == [True] * 3
+    assert resumed == [True] * 2
 
 
 def test_measured_trials_are_not_put_together(monkeypatch):

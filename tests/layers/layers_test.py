@@ -12,7 +12,7 @@ from flax import nnx
 
 from dynsparse import layers
 from dynsparse.budgets import set_density
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.gates import evaluating
 from dynsparse.layers import (
     GatedBlock,
     GatedExperts,
@@ -30,8 +30,14 @@ from tests.layers.rows import LAYERS, TOKENS, WIDTH, Inner, build, inputs, outpu
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
-LEARNED = [
-    (layer, gate)
+LEARNED = [  # by one gate; by the other where it is marked full
+    pytest.param(
+        layer,
+        gate,
+        marks=pytest.mark.full
+        if gate == "gumbel_sigmoid" and "soft_topk" in row.gates
+        else (),
+    )
     for layer, row in LAYERS.items()
     for gate in row.gates
     if gate in ("soft_topk", "gumbel_sigmoid") and layer != "width"
@@ -52,8 +58,8 @@ def test_masked_execution_teaches_scorer_and_host(layer, gate):
         gradient = gradient["first"]
     for part in ("scorer", "host"):
         leaves = jax.tree.leaves(gradient[part])
-        assert all(jnp.isfinite(leaf).all() for leaf in leaves)
-        assert sum(bool(leaf.any()) for leaf in leaves) > len(leaves) // 2
+        assert all(np.isfinite(leaf).all() for leaf in leaves)
+        assert sum(bool(np.any(leaf)) for leaf in leaves) > len(leaves) // 2
 
 
 @pytest.mark.parametrize(("layer", "gate"), REFUSED)
@@ -80,18 +86,19 @@ def test_unknown_views_are_named(view, message):
 
 def test_closed_tokens_do_not_touch_the_open_ones():
     module = evaluating(build("tokens", "soft_topk"))
-    _, mask = module(X)
+    _, (mask,) = run(module, X)
     # The same decision for inputs that differ only where it is closed.
-    output = lambda x: module.host(x, mask) * mask[..., None]
+    output = jax.jit(lambda x: module.host(x, mask) * mask[..., None])
     disturbed = jnp.where(mask[..., None] > 0, X, X[:, ::-1, ::-1])
     np.testing.assert_allclose(output(disturbed), output(X), atol=1e-5)
 
 
 def test_dense_execution_asks_no_gate():
     module = build("tokens", "random_topk")
-    output, mask = nnx.view(module, execution="dense")(X)
+    output, (mask,) = run(nnx.view(module, execution="dense"), X)
     np.testing.assert_array_equal(mask, 1)
-    np.testing.assert_array_equal(output, module.host(X, None))
+    host = jax.jit(lambda x: module.host(x, None))
+    np.testing.assert_allclose(output, host(X), atol=1e-6)
 
 
 def test_a_layer_that_is_called_twice_in_a_pass_is_refused():
@@ -102,9 +109,8 @@ def test_a_layer_that_is_called_twice_in_a_pass_is_refused():
         def __call__(self, x):
             return self.layer(self.layer(x))
 
-    _, captured = nnx.capture(Twice(), GateRecord)(inputs("neurons", 2))
     with pytest.raises(ValueError, match="^layer is called 2 times in one pass"):
-        records(captured)
+        run(Twice(), inputs("neurons", 2))
 
 
 def test_calls_outside_capture_leave_nothing_behind():
@@ -154,6 +160,9 @@ def test_compact_execution_compiles_once_per_rung_and_batch(layer):
     assert apply._cache_size() == 6
 
 
+attend = jax.jit(masked_attention)
+
+
 def attention_inputs():
     keys = jax.random.split(jax.random.key(0), 3)
     return [3 * jax.random.normal(key, (2, 6, 2, 4)) for key in keys]
@@ -162,7 +171,7 @@ def attention_inputs():
 def test_masked_attention_is_attention_over_the_open_tokens():
     query, key, value = attention_inputs()
     mask = jnp.array([[1.0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1]])
-    masked = masked_attention(query, key, value, mask)
+    masked = attend(query, key, value, mask)
     for example in range(2):
         kept = np.flatnonzero(mask[example])
         part = [x[example : example + 1, kept] for x in (query, key, value)]
@@ -175,27 +184,28 @@ def test_masked_attention_survives_closed_tokens_of_any_size():
     mask = jnp.array([[1.0, 0, 1, 1, 0, 0]] * 2)
     loud = jnp.where(mask[..., None, None] > 0, key, 1e4)
     loss = lambda mask: masked_attention(query, loud, value, mask).sum()
-    assert jnp.isfinite(jax.grad(loss)(mask)).all()
+    assert np.isfinite(jax.jit(jax.grad(loss))(mask)).all()
     np.testing.assert_allclose(
-        masked_attention(query, loud, value, mask),
-        masked_attention(query, key, value, mask),
-        atol=1e-5,
+        attend(query, loud, value, mask), attend(query, key, value, mask), atol=1e-5
     )
 
 
 def test_mask_gradient_of_attention_matches_finite_differences():
     query, key, value = [x / 3 for x in attention_inputs()]
     mask = jnp.array([[1.0, 0.4, 1, 0.2, 0.7, 0.9]] * 2)
-    loss = lambda mask: jnp.sin(masked_attention(query, key, value, mask)).sum()
-    direction, step = jnp.cos(jnp.arange(12.0)).reshape(2, 6), 1e-2
+    loss = jax.jit(
+        lambda mask: jnp.sin(masked_attention(query, key, value, mask)).sum()
+    )
+    direction = np.cos(np.arange(12, dtype=np.float32)).reshape(2, 6)
+    step = np.float32(1e-2)
     difference = loss(mask + step * direction) - loss(mask - step * direction)
-    analytic = (jax.grad(loss)(mask) * direction).sum()
+    analytic = (jax.jit(jax.grad(loss))(mask) * direction).sum()
     np.testing.assert_allclose(analytic, difference / (2 * step), rtol=1e-2)
 
 
 def test_no_open_token_attends_to_nothing():
     query, key, value = attention_inputs()
-    output = masked_attention(query, key, value, jnp.zeros((2, 6)))
+    output = attend(query, key, value, jnp.zeros((2, 6)))
     np.testing.assert_array_equal(output, 0)
 
 
@@ -213,7 +223,7 @@ def test_no_open_token_attends_to_nothing():
     ids=lambda value: type(value).__name__,
 )
 def test_scorers_give_one_score_per_unit(scorer, shape):
-    scores = scorer(X)
+    scores = jax.jit(lambda x: scorer(x))(X)
     assert scores.shape == shape
     assert len(np.unique(scores)) == scores.size
 
@@ -325,33 +335,35 @@ def test_tiles_that_do_not_cover_the_picture_are_refused():
 def test_rows_that_are_closed_run_nothing(layer):
     """Inside of dropped tokens: no unit of a closed token is open, in any execution."""
     module, x = build(layer, "soft_topk"), inputs(layer, 3)
-    mask = jnp.broadcast_to((jnp.arange(TOKENS) % 3 > 0).astype(x.dtype), (3, TOKENS))
+    mask = np.broadcast_to(np.float32(np.arange(TOKENS) % 3 > 0), (3, TOKENS))
     for execution in ("masked", "compact", "dense"):
-        view = evaluating(module, execution=execution)
-        _, captured = nnx.capture(view, GateRecord)(x, mask)
-        (record,) = records(captured).values()
-        assert not record.mask[:, ::3].any()
-        assert record.mask[:, 1::3].any()
+        _, (opened,) = run(evaluating(module, execution=execution), x, mask)
+        opened = np.asarray(opened)
+        assert not opened[:, ::3].any()
+        assert opened[:, 1::3].any()
 
 
 def test_who_left_stays_away_and_keeps_the_answer():
     module, x = build("exits", "gumbel_sigmoid"), inputs("exits", 64)
     module = evaluating(module)
-    logits, captured = nnx.capture(module, GateRecord)(x)
-    first, second = (record.mask[:, 0] for record in records(captured).values())
+    logits, masks = run(module, x)
+    first, second = (np.asarray(mask)[:, 0] for mask in masks)
     assert (second <= first).all()
     assert 0 < second.sum() < first.sum() < 64
     left = first == 0
-    np.testing.assert_allclose(logits[left], module.answer(x)[left], atol=1e-6)
+    answer = jax.jit(lambda x: module.answer(x))(x)
+    np.testing.assert_allclose(logits[left], answer[left], atol=1e-6)
 
 
 def test_widths_are_nested():
     module, x = build("width", "soft_topk"), inputs("width", 2)
-    hidden = module.host.activation(module.host.up(x))
+    host = module.host
+    hidden = np.asarray(jax.jit(lambda x: host.activation(host.up(x)))(x))
+    down = jax.jit(lambda hidden: host.down(hidden))
     for k in range(5):
         view = nnx.view(module, execution="compact", density=k / 4)
-        first = hidden.at[..., 4 * k :].set(0)
-        np.testing.assert_allclose(view(x), module.host.down(first), atol=1e-5)
+        first = hidden * (np.arange(hidden.shape[-1]) < 4 * k)
+        np.testing.assert_allclose(run(view, x)[0], down(first), atol=1e-5)
 
 
 @pytest.mark.parametrize("gate", ["sparsemax", "ema_threshold"])
@@ -374,11 +386,10 @@ def test_late_tokens_are_dropped_where_that_was_asked_for():
 
 def test_experts_that_choose_have_the_same_load():
     module, x = build("expert_choice", "soft_topk"), inputs("expert_choice", 5)
-    _, captured = nnx.capture(evaluating(module), GateRecord)(x)
-    (record,) = records(captured).values()
-    assert record.mask.shape == (5, 4, TOKENS)
-    assert len(np.unique(record.mask.sum(-1))) == 1
-    assert len(np.unique(record.mask.sum(1))) > 1  # of the tokens
+    _, (mask,) = run(evaluating(module), x)
+    assert mask.shape == (5, 4, TOKENS)
+    assert len(np.unique(np.sum(mask, -1))) == 1
+    assert len(np.unique(np.sum(mask, 1))) > 1  # of the tokens
 
 
 def test_experts_do_not_choose_among_closed_tokens():
@@ -390,15 +401,20 @@ def test_experts_do_not_choose_among_closed_tokens():
 def test_scores_of_any_budget_follow_the_density():
     config, shape = dict(name="any_budget", hidden=4), dict(width=WIDTH, num_units=3)
     scorer = make_scorer(config, GatedExperts, **shape, rngs=nnx.Rngs(0))
-    before = scorer(X)
+    merged = lambda graphdef, state: nnx.merge(graphdef, state)(X)
+    call = functools.partial(jax.jit, static_argnums=0)(merged)
+    scores = lambda scorer: np.asarray(call(*nnx.split(scorer)))
+    close = functools.partial(np.testing.assert_allclose, atol=1e-6)
+    before = scores(scorer)
     set_density(scorer, jnp.float32(0.3))
-    np.testing.assert_array_equal(scorer(X), before)  # it has learned nothing yet
+    np.testing.assert_array_equal(scores(scorer), before)  # it has learned nothing yet
     scorer.by_density.slope[...] = jnp.arange(4.0)
-    assert (scorer(X) != before).any()
-    np.testing.assert_array_equal(nnx.view(scorer, density=0.3)(X), scorer(X))
-    np.testing.assert_array_equal(nnx.view(scorer, density=1.0)(X), before)
-    gradient = nnx.grad(lambda scorer: scorer(X).sum())(scorer)
-    assert gradient.by_density.slope[...].any()
+    assert np.abs(scores(scorer) - before).max() > 1e-3
+    close(scores(nnx.view(scorer, density=0.3)), scores(scorer))
+    close(scores(nnx.view(scorer, density=1.0)), before)
+    graphdef, state = nnx.split(scorer)
+    gradient = jax.jit(jax.grad(lambda state: merged(graphdef, state).sum()))(state)
+    assert np.any(gradient["by_density"]["slope"][...])
 
 
 def test_linear_scores_are_linear_in_what_the_norm_gives():
@@ -512,9 +528,9 @@ def test_a_score_for_each_unit_is_needed():
 def test_shorter_sequences_open_their_share():
     module, x = build("tokens", "soft_topk"), inputs("tokens", 3)[:, :8]
     view = evaluating(module, density=0.5)
-    masked, mask = view(x)
-    np.testing.assert_array_equal(mask.sum(-1), 4)
-    compact, _ = evaluating(view, execution="compact")(x)
+    masked, (mask,) = run(view, x)
+    np.testing.assert_array_equal(np.sum(mask, -1), 4)
+    compact, _ = run(evaluating(view, execution="compact"), x)
     np.testing.assert_allclose(compact, masked, atol=1e-5)
 
 

@@ -262,7 +262,4 @@ def output(result):
 def compact_view(module, gate):
     fixed = issubclass(gates.find(gate), gates.TopkGate)
     density = SPECS[gate]["density"] if fixed else None
-    views = dict(capacity_steps=3)  # compiles faster
-    if density is not None:
-        views["density"] = density
-    return gates.evaluating(module, execution="compact", **views)
+    return gates.evaluating(module, execution="compact", density=density)

@@ -19,6 +19,14 @@ from dynsparse.training.step import Trainer
 from tests.training import tiny
 
 
+@pytest.fixture(autouse=True, scope="module")
+def optimize():
+    """Bits that resume the same have to do so as users compile them."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(scope="module")
 def experiment():
     return training.prepare(tiny.config())

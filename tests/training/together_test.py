@@ -1,6 +1,7 @@
 """Runs that train together are the runs that they are alone."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -53,24 +54,35 @@ def agree(together, alone, folders, others):
         np.testing.assert_array_equal(*keys)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """State and folder of each run of an argument, trained by itself."""
+
+    @functools.cache
+    def train(argument):
+        folders = [tmp_path_factory.mktemp("alone") for _ in VARIANTS[argument]]
+        states = [
+            training.train(training.prepare(config), folder)
+            for config, folder in zip(configs(argument), folders, strict=True)
+        ]
+        return states, folders
+
+    return train
+
+
 @pytest.mark.parametrize("argument", VARIANTS)
-def test_runs_together_agree_with_each_alone(argument, tmp_path):
-    names = [str(index) for index in range(len(VARIANTS[argument]))]
-    folders = [tmp_path / "together" / name for name in names]
-    others = [tmp_path / "alone" / name for name in names]
+def test_runs_together_agree_with_each_alone(argument, alone, tmp_path):
+    folders = [tmp_path / str(index) for index in range(len(VARIANTS[argument]))]
     together = training.prepare_together(configs(argument))
     assert len({id(experiment.dataset) for experiment in together}) == 1
     states = training.train_together(together, folders)
-    singles = [
-        training.train(training.prepare(config), folder)
-        for config, folder in zip(configs(argument), others, strict=True)
-    ]
+    singles, others = alone(argument)
     agree(states, singles, folders, others)
     different = [rows(folder)[-2]["loss"] for folder in folders]
     assert len(set(different)) == len(different)
 
 
-def test_runs_that_stopped_at_different_steps_end_all_the_same(tmp_path):
+def test_runs_that_stopped_at_different_steps_end_all_the_same(alone, tmp_path):
     """One had come to its third step, the others had not begun."""
     argument = "gumbel_sigmoid,,pi_controller"
 
@@ -91,11 +103,7 @@ def test_runs_that_stopped_at_different_steps_end_all_the_same(tmp_path):
         training.prepare_together(configs(argument)), folders
     )
     assert [int(state["step"]) for state in states] == [6, 6, 6]
-    others = [tmp_path / f"alone{name}" for name in "012"]
-    singles = [
-        training.train(training.prepare(config), folder)
-        for config, folder in zip(configs(argument), others, strict=True)
-    ]
+    singles, others = alone(argument)
     agree(states, singles, folders, others)
 
 
