@@ -17,7 +17,13 @@ blocks it leaves a shallower dense network, and is that one, trained as such.
 import sys
 from collections.abc import Sequence
 
-from dynsparse.reports import Report, Row, compare_in_groups
+from dynsparse.reports import (
+    Report,
+    Row,
+    area_differences,
+    compare_in_groups,
+    read_points,
+)
 from experiments.alone import run_alone
 from experiments.digits import (
     BASELINES,
@@ -75,16 +81,19 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
 
 
 def report(rows: Sequence[Row]) -> Report:
-    """A comparison per unit."""
-    unit_of = lambda row: row["setting"].split(",")[0]
-    unit_or_none = lambda row: None if unit_of(row) == "whole" else unit_of(row)
-    return compare_in_groups(
-        rows,
-        unit_or_none,
-        by="unit",
-        baselines=BASELINES,
-        notes=[*caution(rows), NARROWER],
-    )
+    """A comparison per unit: with the best baseline, and with each over a range."""
+    notes = [*caution(rows), NARROWER]
+    for unit in dict.fromkeys(filter(None, map(_unit, rows))):
+        points = read_points([row for row in rows if _unit(row) in (unit, None)])
+        head, *lines = area_differences(points, "per_input", list(BASELINES)[1:])
+        notes += [f"**{unit}**, {head}", *lines]
+    return compare_in_groups(rows, _unit, by="unit", baselines=BASELINES, notes=notes)
+
+
+def _unit(row: Row) -> str | None:
+    """What the network of a row skips; None for dense ones."""
+    unit = row["setting"].split(",")[0]
+    return None if unit == "whole" else unit
 
 
 if __name__ == "__main__":

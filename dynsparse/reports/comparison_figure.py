@@ -22,7 +22,7 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         figure.set_size_inches(11, 5.4)
     left, right = figure.subplots(1, 2, gridspec_kw=dict(wspace=0.06))
     right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs")
-    styles = strokes(list(methods), [name for name in methods if name in baselines])
+    styles = strokes(list(methods), list(baselines))
     for method in sorted(methods, key=lambda name: name not in baselines):
         found, style = methods[method], styles[method]
         percent = [_percent(point.accuracy) for point in found]

@@ -38,7 +38,8 @@ def strokes(methods: Sequence[str], baselines: Sequence[str]) -> dict[str, Strok
 
     Args:
         methods: In the order of the legend.
-        baselines: Those of `methods` that the others are compared with.
+        baselines: What the others are compared with, in an order that gives each its
+            look in every figure, whether it is among `methods` or not.
     """
     greys = zip(
         itertools.cycle(_GREYS),
@@ -47,11 +48,8 @@ def strokes(methods: Sequence[str], baselines: Sequence[str]) -> dict[str, Strok
         strict=False,
     )
     colours = zip(itertools.cycle(OKABE_ITO), itertools.cycle(_MARKERS), strict=False)
-    found = {}
-    for method in methods:
-        if method in baselines:
-            found[method] = Stroke(*next(greys))
-        else:
-            color, marker = next(colours)
-            found[method] = Stroke(color, marker, "solid")
-    return found
+    grey = {name: Stroke(*look) for name, look in zip(baselines, greys, strict=False)}
+    others = (Stroke(*look, "solid") for look in colours)
+    return {
+        method: grey[method] if method in grey else next(others) for method in methods
+    }
