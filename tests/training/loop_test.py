@@ -18,17 +18,11 @@ from dynsparse.training.progress import ProgressReport
 from dynsparse.training.step import Trainer
 from tests.training import tiny
 
-
-@pytest.fixture(autouse=True, scope="module")
-def optimize():
-    """Bits that resume the same have to do so as users compile them."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+pytestmark = pytest.mark.usefixtures("optimized")
 
 
 @pytest.fixture(scope="module")
-def experiment():
+def experiment(optimized):
     return training.prepare(tiny.config())
 
 

@@ -10,6 +10,7 @@ from dynsparse import training
 from dynsparse.training.placement import Placement
 from tests.training import tiny
 
+pytestmark = pytest.mark.usefixtures("optimized")
 ARGUMENTS = ("soft_topk,,sandwich", "gumbel_sigmoid,,pi_controller", "ema_threshold")
 
 

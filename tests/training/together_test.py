@@ -14,6 +14,7 @@ import pytest
 from dynsparse import training
 from tests.training import tiny
 
+pytestmark = pytest.mark.usefixtures("optimized")
 VARIANTS = {
     "soft_topk,,sandwich": (dict(seed=0), dict(seed=1)),
     "gumbel_sigmoid,,pi_controller": (dict(seed=3), dict(seed=4), dict(seed=5)),
@@ -55,7 +56,7 @@ def agree(together, alone, folders, others):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(optimized, tmp_path_factory):
     """State and folder of each run of an argument, trained by itself."""
 
     @functools.cache
