@@ -78,7 +78,7 @@ VARYING = dict(
     ),
 )
 ANY, EACH = "once for all budgets", "for each budget"
-NARROWER = (
+ADVANTAGE = (
     "Narrower networks train for one width each. That is the training of the gates "
     f"that train {EACH}; against those that train {ANY}, in as many steps, it is an "
     "advantage."
@@ -124,7 +124,7 @@ def report(rows: Sequence[Row]) -> Report:
     """Both parts of the table and their figures, and the gates beside each other."""
     found = {row["method"] for row in rows}
     words = [f"`{name}`: {what}." for name, what in APART.items() if name in found]
-    notes = [*caution(rows), NARROWER, *([" ".join(words)] if words else [])]
+    notes = [*caution(rows), ADVANTAGE, *([" ".join(words)] if words else [])]
     for training, reference in {ANY: "soft_topk", EACH: "gumbel_sigmoid"}.items():
         some = [row for row in rows if _training(row) == training]
         others = {row["method"] for row in some} - {reference, *BASELINES}

@@ -40,7 +40,7 @@ UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))
 DENSITIES = (0.25, 0.375, 0.625, 0.75)  # of any-budget models
 DEPTHS = (1, 2)  # of 3: all that static pruning of blocks can leave
-NARROWER = (
+ADVANTAGE = (
     "Narrower networks train for one width each, and what skips blocks for one budget; "
     "what skips other units once for all budgets, in as many steps, be it learned, "
     "random or static: against narrower networks that is a handicap."
@@ -82,7 +82,7 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
 
 def report(rows: Sequence[Row]) -> Report:
     """A comparison per unit: with the best baseline, and with each over a range."""
-    notes = [*caution(rows), NARROWER]
+    notes = [*caution(rows), ADVANTAGE]
     for unit in dict.fromkeys(filter(None, map(_unit, rows))):
         points = read_points([row for row in rows if _unit(row) in (unit, None)])
         head, *lines = area_differences(points, "per_input", list(BASELINES)[1:])
