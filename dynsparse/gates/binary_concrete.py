@@ -1,6 +1,7 @@
 """Binary concrete gates: the soft Gumbel-sigmoid."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -13,6 +14,8 @@ from dynsparse.gates.base import (
     positive,
 )
 
+_CLOSED = 1e-12  # a smaller mask is 0: gradients divide by squares of sums of masks
+
 
 class BinaryConcrete(Gate):
     r"""Opens each unit by a soft sample, above one half with probability $\sigma(s)$.
@@ -20,6 +23,8 @@ class BinaryConcrete(Gate):
     The mask is `ops.binary_concrete` (Maddison, Mnih and Teh, 2016, arXiv:1611.00712),
     soft in training. In evaluation a unit runs, wholly, if its probability exceeds one
     half: anneal the temperature, or the network meets hard masks for the first time.
+
+    Differs from the paper: samples below 1e-12 are 0.
 
     Args:
         temperature: $T > 0$. Towards 0 the samples become hard, and the variance of the
@@ -38,4 +43,5 @@ class BinaryConcrete(Gate):
         if self.deterministic:
             return certain(positive(scores))
         mask = ops.binary_concrete(self.noise(), scores, self.temperature[...])
+        mask = jnp.where(mask < _CLOSED, 0, mask)
         return GateOutput(mask, jax.nn.sigmoid(scores))

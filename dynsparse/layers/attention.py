@@ -36,8 +36,9 @@ def masked_attention(
 
     The exponentials are multiplied by the mask and renormalised, which gives exactly
     the answer of attention over the open tokens alone and, unlike a boolean mask, a
-    gradient for the mask. The exponent of a closed token is measured from the largest
-    open one and clipped in its derivative's favour: the forward pass never sees it.
+    gradient for the mask. Exponents are measured from that of the open token with the
+    largest product, so that no sum of products is smaller than 1; those of closed
+    tokens are clipped in their derivative's favour: the forward pass never sees them.
 
     Args:
         query: One per token and head.
@@ -67,10 +68,11 @@ def masked_attention(
         mask = (ones if mask is None else mask)[:, None, None].astype(jnp.float32)
         if causal:
             mask = mask * jnp.tril(jnp.ones((1, 1, n, n), jnp.float32))
-        largest = jnp.where(mask > 0, logits, -jnp.inf).max(-1, keepdims=True)
+        products = jax.lax.stop_gradient(logits + jnp.log(mask))
+        largest = products.max(-1, keepdims=True)
         largest = jnp.where(jnp.isfinite(largest), largest, 0)
-        exponent = logits - jax.lax.stop_gradient(largest)
-        weights = jnp.exp(jnp.minimum(exponent, _MAX_EXPONENT)) * mask
+        bound = jnp.where(mask > 0, jnp.inf, _MAX_EXPONENT)
+        weights = jnp.exp(jnp.minimum(logits - largest, bound)) * mask
     total = weights.sum(-1, keepdims=True)
     summed = jnp.einsum("bhqk,bhkd->bhqd", weights.astype(value.dtype), value)
     output = summed / jnp.where(total > 0, total, 1).astype(value.dtype)

@@ -155,6 +155,13 @@ def test_output_keeps_shape_dtype_and_range(row, dtype, key):
 
 
 @every_gate
+def test_masks_of_closed_units_are_zero_or_can_be_divided_by(row, key):
+    scores = jax.random.normal(key, (4096, N)) - 40
+    total = compiled(by_name(row))(scores).mask.sum(-1)
+    assert ((total == 0) | (total > 1e-13)).all()
+
+
+@every_gate
 def test_evaluation_decides_between_zero_and_one(row, key):
     mask = compiled(by_name(row), evaluation=True)(random_rows(key)).mask
     assert ((mask == 0) | (mask == 1)).mean() > 0.1

@@ -190,6 +190,27 @@ def test_masked_attention_survives_closed_tokens_of_any_size():
     )
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-12, 1e-24, 1e-30])
+def test_attention_asks_how_masks_compare_and_not_how_large_they_are(scale):
+    query, key, value = attention_inputs()
+    mask = jnp.array([[1.0, 0.4, 1e-2, 0.2, 0.7, 0.9]] * 2)
+    grad = jax.grad(
+        lambda *arrays: jnp.sin(masked_attention(*arrays)).sum(), argnums=(0, 1, 2)
+    )
+    large, small = (jax.jit(grad)(query, key, value, m) for m in (mask, scale * mask))
+    for a, b in zip(large, small, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_loud_token_that_is_hardly_open_spoils_no_gradient():
+    query, key, value = attention_inputs()
+    loud = key.at[:, 0].multiply(1e2)
+    mask = jnp.full((2, 6), 1.0).at[:, 0].set(1e-30)
+    loss = lambda *arrays: jnp.sin(masked_attention(*arrays)).sum()
+    slopes = jax.jit(jax.grad(loss, argnums=(0, 1, 2, 3)))(query, loud, value, mask)
+    assert all(np.isfinite(slope).all() for slope in slopes)
+
+
 def test_mask_gradient_of_attention_matches_finite_differences():
     query, key, value = [x / 3 for x in attention_inputs()]
     mask = jnp.array([[1.0, 0.4, 1, 0.2, 0.7, 0.9]] * 2)
