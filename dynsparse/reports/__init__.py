@@ -1,6 +1,6 @@
 """Tables and figures from the files that runs wrote; imports no jax, runs nothing."""
 
-from dynsparse.reports.areas import area_differences, areas
+from dynsparse.reports.areas import area_differences, areas, areas_by_method
 from dynsparse.reports.board import write_board
 from dynsparse.reports.chance import (
     Difference,
@@ -43,6 +43,7 @@ __all__ = [
     "area",
     "area_differences",
     "areas",
+    "areas_by_method",
     "by_seed",
     "common_origin",
     "common_range",

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from dynsparse.reports.chance import (
+    Interval,
     decide,
     mean_interval,
     p_in_words,
@@ -25,6 +26,34 @@ def areas(points: Sequence[Point], cost: Cost = "macs") -> list[str]:
         points: Of all methods.
         cost: What accuracy is against; MACs and FLOPs have the same areas.
     """
+    found = areas_by_method(points, cost)
+    if found is None:
+        return [f"No area against {_OF[cost]}: no range of it is common to the curves."]
+    over, intervals = found
+    rows: list[Row] = [
+        {
+            "method": method,
+            "area (%)": with_half(interval.mean, interval.half, ".2f"),
+            "seeds": interval.number,
+        }
+        for method, interval in intervals.items()
+    ]
+    return [
+        f"Area under accuracy against {_OF[cost]}: the mean accuracy of the curve, "
+        f"linear between its points, from {over[0]:.3f} to {over[1]:.3f} of those of "
+        f"the dense network, which all of these reach.",
+        markdown_table(rows, ["method", "area (%)", "seeds"]),
+    ]
+
+
+def areas_by_method(
+    points: Sequence[Point], cost: Cost = "macs"
+) -> tuple[tuple[float, float], dict[str, Interval]] | None:
+    """Returns the costs that all methods reach and the area of each over them, in %.
+
+    None if no range of costs is common to them. Arguments and who is left out: as of
+    `areas`.
+    """
     found = {
         method: seeds
         for method, seeds in curves(points, cost).items()
@@ -32,18 +61,11 @@ def areas(points: Sequence[Point], cost: Cost = "macs") -> list[str]:
     }
     over = common_range([curve for seeds in found.values() for curve in seeds.values()])
     if over is None:
-        return [f"No area against {_OF[cost]}: no range of it is common to the curves."]
-    rows: list[Row] = []
-    for method, seeds in found.items():
-        interval = mean_interval([100 * area(curve, *over) for curve in seeds.values()])
-        words = with_half(interval.mean, interval.half, ".2f")
-        rows.append({"method": method, "area (%)": words, "seeds": interval.number})
-    return [
-        f"Area under accuracy against {_OF[cost]}: the mean accuracy of the curve, "
-        f"linear between its points, from {over[0]:.3f} to {over[1]:.3f} of those of "
-        f"the dense network, which all of these reach.",
-        markdown_table(rows, ["method", "area (%)", "seeds"]),
-    ]
+        return None
+    return over, {
+        method: mean_interval([100 * area(curve, *over) for curve in seeds.values()])
+        for method, seeds in found.items()
+    }
 
 
 def area_differences(

@@ -1,16 +1,25 @@
-"""The figure of a comparison: accuracy and time against MACs, every seed shown."""
+"""The figure of a comparison: accuracy and time against MACs, every seed shown.
 
-from collections.abc import Collection, Sequence
+Lines of many methods lie on each other, and bands hide what is behind them: then a
+third panel has a row for each, with its interval, and lines have no bands.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from dynsparse.reports.chance import mean_interval
+from dynsparse.reports.areas import areas_by_method
+from dynsparse.reports.chance import Interval, mean_interval
 from dynsparse.reports.palette import Stroke, strokes
 from dynsparse.reports.points import DENSE, BySeed, Point, by_method
+
+_MANY = 8  # curves that can be told apart
 
 
 def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str]):
     """Draws means as lines, intervals as bands, and every seed as a small marker.
+
+    The axes reach over the seeds; a band that does not fit is cut off.
 
     Args:
         figure: A new matplotlib figure with a constrained layout, or a part of one.
@@ -18,20 +27,31 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         baselines: Methods to draw in grey.
     """
     methods = by_method(points)
+    ranking = areas_by_method(points)
+    if ranking is not None and len(ranking[1]) <= _MANY:
+        ranking = None
     if isinstance(figure, Figure):  # and no part of one
         figure.set_size_inches(11, 5.4)
-    left, right = figure.subplots(1, 2, gridspec_kw=dict(wspace=0.06))
+    left, right, *more = figure.subplots(
+        1, 3 if ranking else 2, gridspec_kw=dict(wspace=0.06)
+    )
     right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs")
     styles = strokes(list(methods), list(baselines))
     for method in sorted(methods, key=lambda name: name not in baselines):
         found, style = methods[method], styles[method]
         percent = [_percent(point.accuracy) for point in found]
-        _draw_method(left, found, percent, style, method)
-        _draw_method(right, found, [point.time for point in found], style, method)
+        times = [point.time for point in found]
+        for axes, values in ((left, percent), (right, times)):
+            _draw_method(axes, found, values, style, method, bands=ranking is None)
+    if ranking is not None:
+        figure.figure.set_figwidth(15)  # of the whole, where this is a part
+        _draw_ranking(more[0], *ranking, styles)
     left.set(xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
     left.set_title("Accuracy against cost", fontsize=10)
     right.set(xlabel="MACs / dense MACs", ylabel="time / dense time")
     right.set_title("Compact execution on the clock", fontsize=10)
+    _reach_over(left, [100 * a for point in points for a in point.accuracy.values()])
+    _reach_over(right, [0.0, *(t for point in points for t in point.time.values())])
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlim(0, 1.05)
@@ -48,8 +68,46 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
     )
 
 
+def _reach_over(axes, values: Sequence[float]):
+    margin = 0.06 * (max(values) - min(values)) or 1.0
+    axes.set_ylim(min(values) - margin, max(values) + margin)
+
+
+def _draw_ranking(
+    axes,
+    over: tuple[float, float],
+    intervals: Mapping[str, Interval],
+    styles: Mapping[str, Stroke],
+):
+    """A row per method: its mean accuracy over these costs, the best one on top."""
+    ranked = sorted(intervals, key=lambda method: intervals[method].mean)
+    for row, method in enumerate(ranked):
+        interval, style = intervals[method], styles[method]
+        axes.errorbar(
+            interval.mean,
+            row,
+            xerr=interval.half if interval.number > 1 else None,
+            fmt=style.marker,
+            color=style.color,
+            markersize=6.5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+        )
+    axes.set_yticks(range(len(ranked)), ranked, fontsize=8)
+    axes.set_xlabel("test accuracy (%)")
+    axes.set_title("Mean from {:.2f} to {:.2f} of the MACs".format(*over), fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def _draw_method(
-    axes, points: Sequence[Point], values: Sequence[BySeed], style: Stroke, name: str
+    axes,
+    points: Sequence[Point],
+    values: Sequence[BySeed],
+    style: Stroke,
+    name: str,
+    *,
+    bands: bool,
 ):
     macs = [point.mean_macs for point in points]
     intervals = [mean_interval(list(value.values())) for value in values]
@@ -58,7 +116,7 @@ def _draw_method(
     known = [
         (x, interval.mean - interval.half, interval.mean + interval.half)
         for x, interval in zip(macs, intervals, strict=True)
-        if interval.number > 1
+        if interval.number > 1 and bands
     ]
     for point, value in zip(points, values, strict=True):
         seeds = [point.macs[seed] for seed in value]

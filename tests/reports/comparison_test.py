@@ -4,7 +4,6 @@ import json
 import math
 import statistics
 
-import matplotlib.colors
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -173,27 +172,3 @@ def test_a_run_that_is_not_finished_is_left_out(tmp_path):
     fake_sweep.write_sweep(tmp_path, methods=["dense"])
     (tmp_path / "dense/any/1/result.json").unlink()
     assert [row["seed"] for row in reports.read_sweep(tmp_path)] == [0, 2]
-
-
-def test_every_seed_of_every_point_is_drawn(report):
-    figure = matplotlib.figure.Figure(layout="constrained")
-    report.figure(figure)
-    left, right = figure.axes
-    for axes, shown in ((left, 1), (right, 2)):  # the diagonal of time = MACs
-        small = [line for line in axes.lines if line.get_markersize() < 4]
-        assert sum(len(line.get_xdata()) for line in small) == 3 * len(report.rows)
-        assert len(axes.lines) - len(small) == 4 + shown - 1
-
-
-def test_methods_differ_in_grey_and_baselines_have_no_colour(report):
-    figure = matplotlib.figure.Figure(layout="constrained")
-    report.figure(figure)
-    lines = {line.get_label(): line for line in figure.axes[0].lines}
-    named = [lines[name] for name in fake_sweep.ACCURACY]
-    assert len({line.get_marker() for line in named}) == len(named)
-    colours = [
-        matplotlib.colors.to_rgb(lines[n].get_color())
-        for n in lines
-        if n in ("dense", "random_topk")
-    ]
-    assert all(len(set(colour)) == 1 for colour in colours)

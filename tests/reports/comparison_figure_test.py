@@ -1,0 +1,81 @@
+"""The figure of a comparison: what is drawn, and how far its axes reach."""
+
+import matplotlib.colors
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from dynsparse import reports
+from tests.reports import fake_sweep
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    fake_sweep.write_sweep(folder)
+    return reports.read_sweep(folder)
+
+
+@pytest.fixture(scope="module")
+def report(rows):
+    return reports.compare_methods(rows)
+
+
+def panels(report):
+    figure = matplotlib.figure.Figure(layout="constrained")
+    report.figure(figure)
+    return figure.axes
+
+
+def test_every_seed_of_every_point_is_drawn(report):
+    left, right = panels(report)
+    for axes, shown in ((left, 1), (right, 2)):  # the diagonal of time = MACs
+        small = [line for line in axes.lines if line.get_markersize() < 4]
+        assert sum(len(line.get_xdata()) for line in small) == 3 * len(report.rows)
+        assert len(axes.lines) - len(small) == 4 + shown - 1
+
+
+def test_methods_differ_in_grey_and_baselines_have_no_colour(report):
+    lines = {line.get_label(): line for line in panels(report)[0].lines}
+    named = [lines[name] for name in fake_sweep.ACCURACY]
+    assert len({line.get_marker() for line in named}) == len(named)
+    colours = [
+        matplotlib.colors.to_rgb(lines[n].get_color())
+        for n in lines
+        if n in ("dense", "random_topk")
+    ]
+    assert all(len(set(colour)) == 1 for colour in colours)
+
+
+def test_axes_reach_over_the_seeds_however_wide_a_band_is(rows):
+    wild = [
+        row | dict(accuracy=0.5 if row["seed"] else 0.7, latency_ms=9.0 + row["seed"])
+        for row in rows
+        if row["seed"] < 2
+    ]
+    left, right = panels(reports.compare_methods(wild))
+    low, high = left.get_ylim()
+    assert 45 < low < 50
+    assert 70 < high < 75
+    assert right.get_ylim()[0] == 0
+
+
+def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
+    one = [row for row in rows if row["method"] == "soft_topk"]
+    many = [
+        row | dict(method=f"m{rank}", accuracy=row["accuracy"] - rank / 100)
+        for rank in range(9)
+        for row in one
+    ]
+    left, right, ranking = panels(reports.compare_methods(many))
+    names = [label.get_text() for label in ranking.get_yticklabels()]
+    assert names == [f"m{rank}" for rank in reversed(range(9))]
+    areas = reports.areas_by_method(reports.read_points(many))[1]
+    for interval, bars in zip(
+        [areas[name] for name in names], ranking.containers, strict=True
+    ):
+        (mean,), (low, high) = bars[0].get_xdata(), bars[2][0].get_segments()[0][:, 0]
+        np.testing.assert_allclose(mean, interval.mean)
+        np.testing.assert_allclose((high - low) / 2, interval.half)
+    assert not left.collections  # nor bands
+    assert not right.collections
