@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
             result = results[0] if results else None
     except launching.UserError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return launching.MISTAKE
     except FloatingPointError as error:
         sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
         return 1

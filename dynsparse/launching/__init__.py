@@ -2,13 +2,14 @@
 
 from dynsparse.launching.compare import asks_to_compare, parse_compare
 from dynsparse.launching.console import make_console
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.errors import MISTAKE, UserError
 from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
 from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
 from dynsparse.launching.workdir import check_config, claim, finished
 
 __all__ = [
+    "MISTAKE",
     "Request",
     "ServeRequest",
     "UserError",

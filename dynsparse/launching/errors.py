@@ -1,5 +1,7 @@
 """A person's mistake: one line, exit status 2."""
 
+MISTAKE = 2
+
 
 class UserError(Exception):
     """Something that the caller of launch.py can mend; its text is one line."""

@@ -107,6 +107,13 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
+def test_what_is_refused_as_a_mistake_is_not_tried_again(toys, capsys):
+    toys.plan(dict(does="makes a mistake"))
+    assert toys.run() == 1
+    assert toys.calls() == ["makes a mistake 0"]
+    assert "data: there is no nowhere.npz" in capsys.readouterr().out
+
+
 def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
     toys.plan(dict(does="raises in a program", number=2))
     assert toys.run() == 1

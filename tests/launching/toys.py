@@ -34,6 +34,10 @@ def measure(*, does: str, number: int = 0) -> dict:
             raise RuntimeError(
                 f"number {number}\nis not to its liking [/data/x] [batch, 3]"
             )
+        case "makes a mistake":
+            from dynsparse.launching import UserError
+
+            raise UserError("data: there is no nowhere.npz")
         case "raises in a program":
             import jax
 

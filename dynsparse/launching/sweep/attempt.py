@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from dynsparse.launching.errors import MISTAKE
 from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import finished
 
+ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
 _UNFILTERED = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
@@ -132,6 +134,15 @@ class Attempt:
         """
         full = shutil.disk_usage(self._folders[0]).free < _LEAST_SPACE
         return full or self._process.poll() == FULL_DISK
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt could do no better.
+
+        It was the last one, or this trial alone was refused as a mistake.
+        """
+        refused = len(self.bundle) == 1 and self._process.poll() == MISTAKE
+        return refused or self.number == ATTEMPTS
 
     def _last_line(self) -> str:
         with self._log.open("rb") as log:

@@ -1,9 +1,9 @@
-"""Trials side by side: each is tried twice, and none stops the others.
+"""Trials side by side: those that die are tried again, and none stops the others.
 
 Invariants:
 - a trial has one process at most, and a slot one process;
 - a trial that dies goes to the end of the queue, once, alone, and resumes from what it
-  left;
+  left; one that was refused as a mistake does not;
 - however `run` ends, no process is left.
 """
 
@@ -18,7 +18,6 @@ from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.stop_signal import StopSignal
 
-ATTEMPTS = 2
 _GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at the processes
 
@@ -116,9 +115,9 @@ class Pool:
                     self._board.finished(trial)
                 elif attempt.found_no_space:
                     raise OSError(errno.ENOSPC, complaint, str(self._workdir))
-                elif attempt.number < ATTEMPTS:
+                elif attempt.is_final:
+                    self._board.failed(trial, complaint)
+                else:
                     self._waiting.append(((trial,), attempt.number + 1))
                     self._board.died(trial, complaint)
-                else:
-                    self._board.failed(trial, complaint)
         self._board.refresh()

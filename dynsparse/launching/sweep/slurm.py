@@ -17,9 +17,10 @@ from typing import Any
 
 from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.sweep.attempt import ATTEMPTS
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import Bundle, bundles
-from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
+from dynsparse.launching.sweep.pool import Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import compiled_once
 from dynsparse.launching.sweep.source import ROOT
