@@ -8,6 +8,8 @@ from dynsparse.layers.attention import Attention
 from dynsparse.layers.parts import GatedParts
 from dynsparse.layers.slices import bias_rows
 
+_LEAST = 1e-12  # a share that can be divided by: gradients divide by its square
+
 
 class GatedHeads(GatedParts):
     """Runs the heads that each example opens, their projections included.
@@ -43,8 +45,7 @@ class GatedHeads(GatedParts):
         """The tokens, weighed so that their mean is that of the open ones alone."""
         if mask is None:
             return x
-        share = mask.mean(-1, keepdims=True)
-        weight = mask / jnp.where(share > 0, share, 1)
+        weight = mask / jnp.maximum(mask.mean(-1, keepdims=True), _LEAST)
         return x * weight[..., None].astype(x.dtype)
 
     def part(self, index, x, mask):

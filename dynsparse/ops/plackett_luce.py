@@ -6,6 +6,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse.ops.counts import Count
 from dynsparse.ops.hard import hard_topk_mask
+from dynsparse.ops.infinite import finite
+
+_SURE = 200.0  # further apart, one of two scores is always drawn first
 
 
 def gumbel_perturb(
@@ -56,9 +59,10 @@ def plackett_luce_log_prob(
     $\sum_j s_{o_j} - \log \sum_{i \notin \{o_1 \ldots o_{j-1}\}} e^{s_i}$.
 
     Args:
-        scores: Logits of the softmax.
+        scores: Logits of the softmax; infinite ones are 200 from the others.
         order: Different indices in [0, n), the first drawn first.
     """
+    scores = finite(scores, _SURE)
 
     def one_row(scores, order):
         drawn = order[:, None] == jnp.arange(len(scores))[None]

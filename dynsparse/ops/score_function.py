@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse.ops.infinite import without_infinities
+
 
 def bernoulli_log_prob(
     logits: Float[Array, "*batch n"], mask: Float[Array, "*batch n"]
@@ -71,4 +73,5 @@ def disarm_surrogate(
     difference = jax.lax.stop_gradient(losses[0] - losses[1])[..., None]
     sign = first - second  # (-1)^second where they differ, else 0
     weight = jax.nn.sigmoid(jnp.abs(jax.lax.stop_gradient(logits)))
-    return (difference * sign * weight * logits).sum(-1) / 2
+    finite = without_infinities(logits)  # the others do not differ
+    return (difference * sign * weight * finite).sum(-1) / 2

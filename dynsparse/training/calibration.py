@@ -9,7 +9,7 @@ from dynsparse.training.evaluation import compile_forward
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 
-_FURTHEST = 16.0  # that scores move
+_NEAR, _FURTHEST = 16.0, 128.0  # that scores move: as a rule, and at most
 _HALVINGS = 16
 _CLOSE = 5e-4  # of the dense MACs: close enough to stop
 
@@ -58,9 +58,12 @@ def at_target(
 
     if at_most and excess(0.0) <= 0:
         return state
-    low, high = -_FURTHEST, _FURTHEST
-    if not excess(low) < 0 < excess(high):
-        return state
+    reach = _NEAR
+    while not excess(-reach) < 0 < excess(reach):
+        reach *= 2
+        if reach > _FURTHEST:
+            return state
+    low, high = -reach, reach
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         more = excess(middle)

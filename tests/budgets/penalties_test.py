@@ -82,10 +82,13 @@ def test_gradients_are_those_of_finite_differences(name):
     np.testing.assert_allclose(analytic, numeric, rtol=2e-2, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_value_and_gradient_are_finite_at_the_ends(name, value):
-    loss = lambda p: build(name)(usage(dict(a=p), progress=0.1))
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [*((name, {}) for name in ROWS), ("load_balance", dict(form="load"))],
+)
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e-21, 1e-10, 1.0])
+def test_value_and_gradient_are_finite_at_the_ends(name, changes, value):
+    loss = lambda p: build(name, **changes)(usage(dict(a=p), progress=0.1))
     for x in jax.value_and_grad(loss)(jnp.full((4, 3), value)):
         assert jnp.isfinite(x).all()
 

@@ -70,6 +70,16 @@ def test_evaluation_learns_nothing_and_needs_no_other_unit(key):
     np.testing.assert_array_equal(frozen.updates[...], 20)
 
 
+def test_units_that_always_run_do_not_move_the_threshold_out_of_reach(key):
+    """Class tokens, whose score is infinite, may be all that the density opens."""
+    gate = build(density=1 / 32)
+    scores = jax.random.normal(key, (64, 32)).at[:, 0].set(jnp.inf)
+    for _ in range(2):
+        see(gate, scores)
+    mask = nnx.view(gate, deterministic=True)(scores).mask
+    np.testing.assert_array_equal(mask.sum(0), [64] + 31 * [0])
+
+
 def expected_agreement():
     """1 - E|P(open | level) - density|, for rows so long that they have no noise."""
     level = np.linspace(-5, 5, 20_001) * SPREAD

@@ -505,6 +505,14 @@ def test_layers_inside_of_gated_tokens_decide_the_same(layer, density):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("mask", [1e-25, 0.0])
+def test_heads_read_tokens_that_are_hardly_open(mask):
+    heads, x = build("heads", "soft_topk"), inputs("heads", 2)
+    loss = lambda mask: jnp.sin(heads.reads(x, mask)).sum()
+    slope = jax.grad(loss)(jnp.full(x.shape[:2], mask).at[:, 0].set(0.0))
+    assert jnp.isfinite(slope).all()
+
+
 def test_random_layers_that_nothing_reaches_draw_nothing():
     module, x = build("tokens", "soft_topk"), inputs("tokens", 2)
     module.host = Inner("heads", "random_topk")

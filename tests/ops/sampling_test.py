@@ -215,6 +215,16 @@ def test_plackett_luce_log_probabilities_add_up_over_orders():
     )
 
 
+def test_plackett_luce_draws_infinite_scores_for_sure():
+    scores = jnp.array([1.0, jnp.inf, 2.0, -jnp.inf])
+    price = jax.value_and_grad(ops.plackett_luce_log_prob)
+    prob, slope = price(scores, jnp.array([1, 2]))
+    expected, slope_of_two = price(scores[::2], jnp.array([1]))
+    np.testing.assert_allclose(prob, expected, rtol=1e-6)
+    np.testing.assert_allclose(slope, [slope_of_two[0], 0, slope_of_two[1], 0])
+    assert price(scores, jnp.array([0, 1]))[0] < -100
+
+
 # Perturbed top-k and I-MLE: whose gradients come from draws.
 
 

@@ -191,6 +191,17 @@ def test_reinmax_has_its_formulas_gradient(temperature, key):
     np.testing.assert_allclose(jax.grad(loss)(LOGITS), expected @ cotangent, atol=1e-6)
 
 
+def test_an_infinite_logit_leaves_disarm_to_the_others():
+    masks = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+    price = jax.value_and_grad(
+        lambda logits: ops.disarm_surrogate(logits, masks, jnp.array([3.0, 1.0]))
+    )
+    value, slope = price(jnp.array([jnp.inf, 0.5, -1.0]))
+    assert jnp.isfinite(value)
+    expected = jax.nn.sigmoid(jnp.array([0.5, 1.0])) * jnp.array([1, -1])
+    np.testing.assert_allclose(slope, [0, *expected], rtol=1e-6)
+
+
 @settings(deadline=None, derandomize=True)
 @given(st.floats(-3, 4, width=32), st.sampled_from([0.0, 1.0]))
 def test_straight_through_is_exact_for_surrogates_beyond_the_unit_interval(soft, hard):

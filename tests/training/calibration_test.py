@@ -67,6 +67,19 @@ def test_less_is_as_good_where_the_target_is_a_bound():
     assert calibrate(experiment, state) is state
 
 
+@pytest.mark.parametrize("where", [-60.0, -18.0, 18.0, 60.0])
+def test_scores_move_as_far_as_they_have_to(where, monkeypatch):
+    experiment = prepare("gumbel_sigmoid", 0.6)
+
+    def spends(experiment, state, split, **_):
+        shift = float(experiment.trainer.model(state).body.shift[...])
+        return None, SimpleNamespace(budget=0.6 + (shift - where) / 1000)
+
+    monkeypatch.setattr(calibration, "audit", spends)
+    after = calibrate(experiment, experiment.initial_state)
+    assert abs(spends(experiment, after, None)[1].budget - 0.6) < 1e-3
+
+
 @pytest.mark.parametrize("method", ["sparsemax"])
 def test_gates_that_only_compare_scores_stay_as_they_are(method):
     experiment = prepare(method, 0.9)

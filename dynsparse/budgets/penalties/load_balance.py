@@ -11,6 +11,8 @@ from dynsparse.budgets.usage import Usage
 from dynsparse.gates.base import GateOutput
 from dynsparse.ranges import check
 
+_LEAST = 1e-12  # a sum that can be divided by: gradients divide by its square
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoadBalance(Penalty):
@@ -22,7 +24,7 @@ class LoadBalance(Penalty):
     Its gradient passes through $p$. "importance" (Shazeer et al., 2017,
     arXiv:1701.06538) is the squared coefficient of variation of the summed `open_prob`;
     0 where all are equal. Both look at shares, so that neither moves the density, and
-    are summed over the layers.
+    are summed over the layers; of a layer that is closed (below 1e-12) nothing is left.
 
     Attributes:
         form: "load" or "importance".
@@ -47,8 +49,7 @@ class LoadBalance(Penalty):
     def _unbalance(self, usage: Usage, decision: GateOutput) -> Float[Array, ""]:
         likely = usage.unit_means(decision.open_prob)
         if self.form == "importance":
-            mean = likely.mean()
-            return likely.var() / jnp.square(jnp.where(mean > 0, mean, 1))
+            return (likely / jnp.maximum(likely.mean(), _LEAST)).var()
         ran = usage.unit_means(decision.mask)
-        share = lambda x: x / jnp.where(x.sum() > 0, x.sum(), 1)
+        share = lambda x: x / jnp.maximum(x.sum(), _LEAST)
         return len(ran) * (share(jax.lax.stop_gradient(ran)) * share(likely)).sum()
