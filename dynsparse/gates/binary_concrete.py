@@ -14,8 +14,6 @@ from dynsparse.gates.base import (
     positive,
 )
 
-_CLOSED = 1e-12  # a smaller mask is 0: gradients divide by squares of sums of masks
-
 
 class BinaryConcrete(Gate):
     r"""Opens each unit by a soft sample, above one half with probability $\sigma(s)$.
@@ -24,7 +22,7 @@ class BinaryConcrete(Gate):
     soft in training. In evaluation a unit runs, wholly, if its probability exceeds one
     half: anneal the temperature, or the network meets hard masks for the first time.
 
-    Differs from the paper: samples below 1e-12 are 0.
+    Differs from the paper: samples below 1e-12 are 0: layers divide by sums of them.
 
     Args:
         temperature: $T > 0$. Towards 0 the samples become hard, and the variance of the
@@ -43,5 +41,5 @@ class BinaryConcrete(Gate):
         if self.deterministic:
             return certain(positive(scores))
         mask = ops.binary_concrete(self.noise(), scores, self.temperature[...])
-        mask = jnp.where(mask < _CLOSED, 0, mask)
+        mask = jnp.where(mask < ops.LEAST, 0, mask)
         return GateOutput(mask, jax.nn.sigmoid(scores))

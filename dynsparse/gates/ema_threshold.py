@@ -74,7 +74,7 @@ class EmaThreshold(Gate):
 
     def observe(self, scores: Float[Array, "*batch n"]):
         """Moves the threshold towards what `density` of all these scores exceed."""
-        frozen = jax.lax.stop_gradient(scores).reshape(-1)
+        frozen = jax.lax.stop_gradient(scores).astype(jnp.float32).reshape(-1)
         rising = jnp.sort(ops.finite(frozen, 1.0))
         k = min(max(num_open(self.density, rising.size), 1), rising.size - 1)
         between = (rising[-k - 1] + rising[-k]) / 2  # never one of the scores

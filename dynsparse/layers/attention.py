@@ -36,9 +36,9 @@ def masked_attention(
 
     The exponentials are multiplied by the mask and renormalised, which gives exactly
     the answer of attention over the open tokens alone and, unlike a boolean mask, a
-    gradient for the mask. Exponents are measured from that of the open token with the
-    largest product, so that no sum of products is smaller than 1; those of closed
-    tokens are clipped in their derivative's favour: the forward pass never sees them.
+    gradient for the mask. Exponents are measured from the logarithm of the largest of
+    these products, so that no sum of them is smaller than 1; those of closed tokens are
+    clipped in their derivative's favour: the forward pass never sees them.
 
     Args:
         query: One per token and head.
@@ -68,7 +68,8 @@ def masked_attention(
         mask = (ones if mask is None else mask)[:, None, None].astype(jnp.float32)
         if causal:
             mask = mask * jnp.tril(jnp.ones((1, 1, n, n), jnp.float32))
-        products = jax.lax.stop_gradient(logits + jnp.log(mask))
+        seen, opened = jax.lax.stop_gradient((logits, mask))
+        products = jnp.where(opened > 0, seen + jnp.log(opened), -jnp.inf)
         largest = products.max(-1, keepdims=True)
         largest = jnp.where(jnp.isfinite(largest), largest, 0)
         bound = jnp.where(mask > 0, jnp.inf, _MAX_EXPONENT)

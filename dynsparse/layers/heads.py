@@ -1,14 +1,12 @@
 """Gated heads: each example runs some heads of an attention."""
 
-import jax.numpy as jnp
 from flax import nnx
 
+from dynsparse import ops
 from dynsparse.gates.base import Gate
 from dynsparse.layers.attention import Attention
 from dynsparse.layers.parts import GatedParts
 from dynsparse.layers.slices import bias_rows
-
-_LEAST = 1e-12  # a share that can be divided by: gradients divide by its square
 
 
 class GatedHeads(GatedParts):
@@ -45,7 +43,7 @@ class GatedHeads(GatedParts):
         """The tokens, weighed so that their mean is that of the open ones alone."""
         if mask is None:
             return x
-        weight = mask / jnp.maximum(mask.mean(-1, keepdims=True), _LEAST)
+        weight = mask / ops.divisor(mask.mean(-1, keepdims=True))
         return x * weight[..., None].astype(x.dtype)
 
     def part(self, index, x, mask):

@@ -16,6 +16,7 @@ from dynsparse.ops.compact import (
     scatter,
 )
 from dynsparse.ops.dftopk import dftopk_mask
+from dynsparse.ops.division import LEAST, divisor
 from dynsparse.ops.entmax import capped_entmax, sparsemax
 from dynsparse.ops.families import FAMILIES, Family, find_family, power
 from dynsparse.ops.hard import hard_topk_mask, straight_through
@@ -53,6 +54,7 @@ from dynsparse.ops.threshold import soft_topk_mask, soft_topk_threshold
 
 __all__ = [
     "FAMILIES",
+    "LEAST",
     "Family",
     "bernoulli_log_prob",
     "bernoulli_straight_through",
@@ -61,6 +63,7 @@ __all__ = [
     "capacity_switch",
     "capped_entmax",
     "dftopk_mask",
+    "divisor",
     "disarm_surrogate",
     "find_family",
     "finite",

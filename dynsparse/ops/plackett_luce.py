@@ -61,6 +61,9 @@ def plackett_luce_log_prob(
     Args:
         scores: Logits of the softmax; infinite ones are 200 from the others.
         order: Different indices in [0, n), the first drawn first.
+
+    Returns:
+        In float32 at least.
     """
     scores = finite(scores, _SURE)
 

@@ -73,5 +73,5 @@ def disarm_surrogate(
     difference = jax.lax.stop_gradient(losses[0] - losses[1])[..., None]
     sign = first - second  # (-1)^second where they differ, else 0
     weight = jax.nn.sigmoid(jnp.abs(jax.lax.stop_gradient(logits)))
-    finite = without_infinities(logits)  # the others do not differ
-    return (difference * sign * weight * finite).sum(-1) / 2
+    known = without_infinities(logits)  # masks of the others do not differ
+    return (difference * sign * weight * known).sum(-1) / 2

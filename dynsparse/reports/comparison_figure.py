@@ -1,7 +1,7 @@
 """The figure of a comparison: accuracy and time against MACs, every seed shown.
 
 Lines of many methods lie on each other, and bands hide what is behind them: then a
-third panel has a row for each, with its interval, and lines have no bands.
+third panel has a row for each curve, with its interval, and lines have no bands.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -116,7 +116,7 @@ def _draw_method(
     known = [
         (x, interval.mean - interval.half, interval.mean + interval.half)
         for x, interval in zip(macs, intervals, strict=True)
-        if interval.number > 1 and bands
+        if interval.number > 1
     ]
     for point, value in zip(points, values, strict=True):
         seeds = [point.macs[seed] for seed in value]
@@ -134,7 +134,7 @@ def _draw_method(
     else:
         look |= dict(linestyle=style.dashes, linewidth=1.6)
         look |= dict(markeredgecolor="white", markeredgewidth=0.6)
-        if known:
+        if known and bands:
             axes.fill_between(*zip(*known, strict=True), color=style.color, alpha=0.15)
     axes.plot(macs, means, **look)
     # A band of one point is invisible.

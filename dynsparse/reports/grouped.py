@@ -1,4 +1,4 @@
-"""Several comparisons in one report: a heading, a part of the table, two panels."""
+"""Several comparisons in one report: a heading, a part of the table, and panels."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -46,7 +46,8 @@ def at_target(
         at_most: Whether to leave a state that spends less, and never to spend more.
 
     Returns:
-        The state with the `ScoreShift` of every gate of a varying count set.
+        The state with the `ScoreShift` of every gate of a varying count set; as it was
+        where shifts of up to 128 do not lead to both sides of the target.
     """
     forward = compile_forward(experiment.trainer)
     split = experiment.dataset.validation
@@ -58,12 +59,15 @@ def at_target(
 
     if at_most and excess(0.0) <= 0:
         return state
-    reach = _NEAR
-    while not excess(-reach) < 0 < excess(reach):
-        reach *= 2
-        if reach > _FURTHEST:
+    low, high = -_NEAR, _NEAR
+    while not excess(low) < 0:
+        low *= 2
+        if low < -_FURTHEST:
             return state
-    low, high = -reach, reach
+    while not excess(high) > 0:
+        high *= 2
+        if high > _FURTHEST:
+            return state
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         more = excess(middle)

@@ -54,6 +54,7 @@ def test_axes_reach_over_the_seeds_however_wide_a_band_is(rows):
         if row["seed"] < 2
     ]
     left, right = panels(reports.compare_methods(wild))
+    assert len(left.collections) == 4  # bands, and the bar of the dense network
     low, high = left.get_ylim()
     assert 45 < low < 50
     assert 70 < high < 75
@@ -67,7 +68,12 @@ def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
         for rank in range(9)
         for row in one
     ]
-    left, right, ranking = panels(reports.compare_methods(many))
+    many += [row for row in rows if row["method"] == "dense"]
+    figure = matplotlib.figure.Figure(layout="constrained")
+    reports.compare_in_groups(many, _not_dense, by="kind").figure(figure)
+    (part,) = figure.subfigs
+    left, right, ranking = part.axes
+    assert figure.get_figwidth() == 15
     names = [label.get_text() for label in ranking.get_yticklabels()]
     assert names == [f"m{rank}" for rank in reversed(range(9))]
     areas = reports.areas_by_method(reports.read_points(many))[1]
@@ -77,5 +83,8 @@ def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
         (mean,), (low, high) = bars[0].get_xdata(), bars[2][0].get_segments()[0][:, 0]
         np.testing.assert_allclose(mean, interval.mean)
         np.testing.assert_allclose((high - low) / 2, interval.half)
-    assert not left.collections  # nor bands
-    assert not right.collections
+    assert len(left.collections) == len(right.collections) == 1  # a bar, and no bands
+
+
+def _not_dense(row):
+    return None if row["method"] == "dense" else "gates"

@@ -78,6 +78,8 @@ def test_scores_move_as_far_as_they_have_to(where, monkeypatch):
     monkeypatch.setattr(calibration, "audit", spends)
     after = calibrate(experiment, experiment.initial_state)
     assert abs(spends(experiment, after, None)[1].budget - 0.6) < 1e-3
+    where = 300.0
+    assert calibrate(experiment, after) is after
 
 
 @pytest.mark.parametrize("method", ["sparsemax"])

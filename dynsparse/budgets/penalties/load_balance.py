@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse import ops
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 from dynsparse.gates.base import GateOutput
 from dynsparse.ranges import check
-
-_LEAST = 1e-12  # a sum that can be divided by: gradients divide by its square
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class LoadBalance(Penalty):
     Its gradient passes through $p$. "importance" (Shazeer et al., 2017,
     arXiv:1701.06538) is the squared coefficient of variation of the summed `open_prob`;
     0 where all are equal. Both look at shares, so that neither moves the density, and
-    are summed over the layers; of a layer that is closed (below 1e-12) nothing is left.
+    are summed over the layers. A layer that opens less than 1e-12 adds nothing.
 
     Attributes:
         form: "load" or "importance".
@@ -49,7 +48,7 @@ class LoadBalance(Penalty):
     def _unbalance(self, usage: Usage, decision: GateOutput) -> Float[Array, ""]:
         likely = usage.unit_means(decision.open_prob)
         if self.form == "importance":
-            return (likely / jnp.maximum(likely.mean(), _LEAST)).var()
+            return (likely / ops.divisor(likely.mean())).var()
         ran = usage.unit_means(decision.mask)
-        share = lambda x: x / jnp.maximum(x.sum(), _LEAST)
+        share = lambda x: x / ops.divisor(x.sum())
         return len(ran) * (share(jax.lax.stop_gradient(ran)) * share(likely)).sum()

@@ -22,7 +22,7 @@ from dynsparse.whole import write_json
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}
 _LONGEST = 80  # characters of a level of a name
-_PATIENCE = 60.0  # seconds that a trial of a killed launcher may take to stop
+_PATIENCE = 120.0  # seconds that a trial of a killed launcher may take to stop
 
 
 @dataclasses.dataclass(frozen=True)
