@@ -13,6 +13,7 @@ FILES = sorted(
     for folder in ("dynsparse", "configs", "experiments")
     for path in (ROOT / folder).rglob("*.py")
 ) + [ROOT / "launch.py"]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # What each part may import of the library, beside itself.
 ALLOWED = {
@@ -109,7 +110,7 @@ def test_every_part_has_its_rule():
     assert parts - {"__pycache__"} <= set(ALLOWED)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@pytest.mark.parametrize("path", [*FILES, *TESTS], ids=name)
 def test_no_file_exceeds_300_lines(path):
     assert len(path.read_text().splitlines()) <= 300
 

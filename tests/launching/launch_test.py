@@ -1,4 +1,4 @@
-"""The whole job from its command: what it leaves, resumes, and refuses."""
+"""The whole job from its command: what it leaves, and how it resumes."""
 
 import contextlib
 import csv
@@ -20,14 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import launch
 from dynsparse import launching, reports, training
 from dynsparse.training.checkpoint import Checkpoints
+from tests.launching.commands import CONFIG, ROOT, command
 from tests.training import tiny
-
-ROOT = pathlib.Path(launch.__file__).parent
-CONFIG = f"--config={ROOT}/configs/cluttered_digits.py"
-
-
-def command(workdir, *flags, config=CONFIG):
-    return ["launch.py", config, *tiny.FLAGS, f"--workdir={workdir}", *flags]
 
 
 @pytest.fixture(scope="module")
@@ -182,87 +176,6 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert last.startswith(said)
     assert last.endswith(f"--workdir={tmp_path}")
     assert not (tmp_path / "result.json").exists()
-
-
-MISTAKES = [
-    (["--config.gate.density=1.5"], "density must be in [0, 1], got 1.5"),
-    (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: b"),
-    (["--config.model.widht=9"], "--config.model.widht: no such key; accepted: depth,"),
-    (
-        ["--config.optimiser.a=9"],
-        "--config.optimiser.a: no such key; accepted: budget_",
-    ),
-    (
-        ["--config.density_ramp.until=1"],
-        "--config.density_ramp.until: density_ramp is None and has no keys",
-    ),
-    (["--config.evaluation.densities[0]=1"], "0 is not a valid index"),
-    (["--config.model.width=1.5"], "1.5"),
-    (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
-    (["--colour=red"], "colour"),
-    (["train"], "unexpected argument 'train'"),
-]
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"), MISTAKES, ids=lambda case: str(case)[:40]
-)
-def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
-    workdir = tmp_path / "run"
-    assert launch.main(command(workdir, *flags)) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert message in error
-    assert not workdir.exists()
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ("--config=configs/nothing.py", "no such file 'configs/nothing.py'"),
-        (f"{CONFIG}:softtopk", "unknown method 'softtopk'; accepted: b"),
-        ("--workdir=x", "--config is missing"),
-    ],
-)
-def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
-    assert launch.main(["launch.py", config]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert message in error
-
-
-@pytest.mark.parametrize(
-    ("gone", "message"),
-    [
-        ("gate", "config: missing: gate; accepted: seed, data, "),
-        ("gate.name", "gate.name: no such key; accepted: density, "),
-    ],
-)
-def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
-    gone, message, tmp_path, capsys
-):
-    config = tmp_path / "short.py"
-    config.write_text("from configs.cluttered_digits import *\nwhole = get_config\n")
-    with config.open("a") as file:
-        file.write("def get_config():\n    config = whole().unlock()\n")
-        file.write(f"    del config.{gone}\n    return config\n")
-    assert launch.main(["launch.py", f"--config={config}"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {message}")
-    assert error.count("\n") == 1
-
-
-def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
-    config = f"--config={ROOT}/configs/npz_images.py"
-    flags = ["--config.data.path=nowhere.npz", f"--workdir={tmp_path}/run"]
-    assert launch.main(["launch.py", config, *flags]) == 2
-    assert "no such file 'nowhere.npz'" in capsys.readouterr().err
-
-
-def test_help_is_no_mistake(capsys):
-    assert launch.main(["launch.py", "--help"]) == 0
-    assert "--workdir" in capsys.readouterr().out
 
 
 def test_folders_are_fresh_where_none_is_named(tmp_path, monkeypatch):

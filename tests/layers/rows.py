@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse import gates, layers
-from tests.gates.contract_test import GATES
+from tests.gates.rows import GATES
 
 TOKENS, WIDTH = 12, 8
 VALUES = 5  # of each field

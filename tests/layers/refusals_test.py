@@ -1,0 +1,102 @@
+"""What gated layers refuse, in words."""
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from dynsparse import layers
+from tests.layers.rows import LAYERS, TOKENS, WIDTH, build
+
+REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
+
+
+@pytest.mark.parametrize(("layer", "gate"), REFUSED)
+def test_a_gate_of_another_kind_is_refused_in_words(layer, gate):
+    with pytest.raises(
+        ValueError,
+        match=r"takes gates whose count is (varying|fixed) or full; |a random gate",
+    ):
+        build(layer, gate)
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (dict(execution="sparse"), "execution must be one of .* got 'sparse'"),
+        (dict(capacity_steps=0), "capacity_steps must be at least 1, got 0"),
+        (dict(forced_count=TOKENS + 1), rf"forced_count must be in \[0, {TOKENS}\]"),
+    ],
+)
+def test_unknown_views_are_named(view, message):
+    with pytest.raises(ValueError, match=message):
+        nnx.view(build("tokens", "soft_topk"), **view)
+
+
+MISFITS = [
+    (
+        lambda host, **parts: layers.GatedNeurons(host=host, num_blocks=5, **parts),
+        "num_blocks=5 must divide the 16 hidden units",
+    ),
+    (
+        lambda host, **parts: layers.GatedWidth(
+            host=host, num_slices=3, gate=parts["gate"]
+        ),
+        "num_slices=3 must divide the 16 hidden units",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), MISFITS)
+def test_parts_of_unequal_size_are_refused(make, message):
+    mlp = layers.Mlp.create(width=WIDTH, hidden=16, rngs=nnx.Rngs(0))
+    parts = build("neurons", "soft_topk")
+    with pytest.raises(ValueError, match=message):
+        make(mlp, scorer=parts.scorer, gate=parts.gate)
+
+
+def test_tiles_that_do_not_cover_the_picture_are_refused():
+    module = build("positions", "soft_topk")
+    with pytest.raises(ValueError, match=r"tiles of 2 pixels cover \(8, 8\), not"):
+        module(jnp.zeros((1, 10, 8, WIDTH)))
+
+
+@pytest.mark.parametrize("gate", ["sparsemax", "ema_threshold"])
+def test_units_cannot_compete_where_there_is_one(gate):
+    with pytest.raises(ValueError, match="compete, so it needs more"):
+        build("blocks", gate)
+
+
+def at_positions(host):
+    parts = build("positions", "soft_topk")
+    place = dict(scorer=parts.scorer, gate=parts.gate, tile=2, halo=0, grid=(2, 2))
+    return layers.GatedPositions(host=host, **place)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: layers.ConvPair(
+                first=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
+                norm=nnx.LayerNorm(2, rngs=nnx.Rngs(0)),
+                second=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
+            ),
+            "a BatchNorm or no norm between its convolutions, got LayerNorm",
+        ),
+        (
+            lambda: at_positions(nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0))),
+            "GroupNorm at .* looks at other positions",
+        ),
+        (
+            lambda: at_positions(build("channels", "soft_topk")),
+            "GatedChannels at .* decides too",
+        ),
+        (
+            lambda: at_positions(build("neurons", "soft_topk")),
+            "GatedNeurons at .* decides too",
+        ),
+    ],
+)
+def test_norms_over_what_may_be_skipped_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
