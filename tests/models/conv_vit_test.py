@@ -112,7 +112,9 @@ def test_what_is_not_accepted_is_named(changes, message):
         build(SOFT, **changes)
 
 
-@pytest.mark.parametrize("budget", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize(
+    "budget", [0.3, pytest.param(0.6, marks=pytest.mark.full), 1.0]
+)
 def test_the_narrower_network_costs_what_the_budget_says(budget):
     config = {**TINY, "width": 48, "depth": 1, "num_heads": 2, "mlp_width": 96}
     example = jax.ShapeDtypeStruct((1, 12, 16, 3), jnp.float32)

@@ -1,5 +1,6 @@
 """Every key of every shipped config is read by a run."""
 
+import ast
 import pathlib
 
 import pytest
@@ -66,13 +67,11 @@ def test_no_key_of_a_run_is_unread(argument):
 
 def test_every_setting_that_is_read_is_used():
     """Constructors take their keys by name; each name must then be used."""
-    import ast
-
     unused = []
-    for path in pathlib.Path("dynsparse").rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        text = " ".join(p.read_text() for p in pathlib.Path("dynsparse").rglob("*.py"))
-        for node in ast.walk(tree):
+    sources = [path.read_text() for path in pathlib.Path("dynsparse").rglob("*.py")]
+    text = " ".join(sources)
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ClassDef) and node.name.endswith(
                 ("Settings", "Constraint", "Ramp", "Distillation", "Schedule")
             ):
