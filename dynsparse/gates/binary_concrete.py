@@ -22,7 +22,7 @@ class BinaryConcrete(Gate):
     soft in training. In evaluation a unit runs, wholly, if its probability exceeds one
     half: anneal the temperature, or the network meets hard masks for the first time.
 
-    Differs from the paper: samples below 1e-12 are 0: layers divide by sums of them.
+    Differs from the paper: samples below 1e-12 are 0, since layers divide by sums.
 
     Args:
         temperature: $T > 0$. Towards 0 the samples become hard, and the variance of the

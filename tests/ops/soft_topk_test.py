@@ -9,32 +9,14 @@ from hypothesis import strategies as st
 
 from dynsparse import ops
 from tests.ops import reference
+from tests.ops.cases import cases
 from tests.ops.rows import (
     EPS,
-    KINDS,
     ROWS,
-    SIZES,
     TEMPERATURES,
     compiled,
     draw_scores,
 )
-
-
-@st.composite
-def cases(draw):
-    n = draw(st.sampled_from(SIZES))
-    k = draw(
-        st.one_of(
-            st.sampled_from([0.0, 1e-3, 0.5, n / 2, n - 0.5, n - 1e-3, float(n)]),
-            st.integers(0, n).map(float),
-        )
-    )
-    temperature = draw(st.sampled_from(TEMPERATURES))
-    kind = draw(st.sampled_from(KINDS))
-    seed = draw(st.integers(0, 1000))
-    k = float(np.float32(min(k, n)))
-    return draw_scores(kind, n, seed), k, float(np.float32(temperature))
-
 
 thorough = settings(deadline=None, max_examples=120, derandomize=True)
 
