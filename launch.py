@@ -102,7 +102,7 @@ def _run(
                     experiments, states, requests, strict=True
                 )
             ]
-        except training.OtherCheckpointError as error:
+        except training.CheckpointError as error:
             raise launching.UserError(error) from error
 
 

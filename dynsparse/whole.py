@@ -1,18 +1,25 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what is said of others."""
 
 import contextlib
+import errno
 import json
+import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+
+class DamagedFileError(ValueError):
+    """A file cannot be read; its text is one line that says what to do."""
 
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a file beside `path` to write, which takes its place at the end.
 
-    Where the writing fails, on a full disk for one, `path` stays what it was.
+    Where the writing fails, on a full disk for one, `path` stays what it was. A power
+    cut leaves the old or the new one.
 
     Args:
         path: To be written; its folder exists.
@@ -20,9 +27,23 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
+        with contextlib.suppress(OSError):  # some file systems sync no folders
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: pathlib.Path, content: bytes):
+    """Writes a file, whole or not at all.
+
+    Args:
+        path: To be written; its folder exists.
+        content: Of the file.
+    """
+    with whole(path) as file:
+        file.write_bytes(content)
 
 
 def write_json(path: pathlib.Path, content: Any):
@@ -30,7 +51,112 @@ def write_json(path: pathlib.Path, content: Any):
 
     Args:
         path: To be written; its folder exists.
-        content: What JSON can hold.
+        content: As in `as_json`.
     """
-    with whole(path) as file:
-        file.write_text(json.dumps(content, indent=2) + "\n")
+    write_bytes(path, f"{as_json(content, indent=2)}\n".encode())
+
+
+def as_json(content: Any, indent: int | None = None) -> str:
+    """Plain values as JSON, which has no number that is not finite: null.
+
+    Args:
+        content: Mappings, lists, text, numbers, None.
+        indent: Spaces of a level; None for a single line.
+    """
+    return json.dumps(plain(content), indent=indent, allow_nan=False)
+
+
+def plain(content: Any) -> Any:
+    """Values as `read_json` gives them back after `write_json`.
+
+    Args:
+        content: As in `as_json`.
+    """
+    if isinstance(content, Mapping):
+        return {key: plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    finite = not isinstance(content, float) or math.isfinite(content)
+    return content if finite else None
+
+
+def read_json(path: pathlib.Path, advice: str) -> dict[str, Any] | None:
+    """Returns the content of a JSON file, or None if there is none.
+
+    Args:
+        path: Of the file.
+        advice: What to do where it cannot be read.
+
+    Raises:
+        DamagedFileError: If it is not an object in JSON.
+    """
+    if not os.path.lexists(path):
+        return None
+    with reading(path, advice):
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"holds a {type(content).__name__}, not an object")
+        return content
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path, advice: str) -> Iterator[None]:
+    """Says of what goes wrong inside that a file is damaged, and how.
+
+    Args:
+        path: Of the file that is read inside.
+        advice: What to do where it cannot be read.
+
+    Raises:
+        DamagedFileError: If it is no file, cannot be opened, is not UTF-8, or what is
+            inside raises a LookupError, TypeError or ValueError.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("is a folder" if path.is_dir() else "is no plain file")
+        if path.exists() and not path.stat().st_size:
+            raise ValueError("is empty")
+        yield
+    except OSError as error:
+        raise _damaged(path, f"cannot be read: {error.strerror}", advice) from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "is damaged: not UTF-8", advice) from error
+    except json.JSONDecodeError as error:
+        raise _damaged(path, f"is damaged: no JSON ({error})", advice) from error
+    except (LookupError, TypeError, RecursionError) as error:
+        told = f"is damaged: {type(error).__name__}: {error}"
+        raise _damaged(path, told, advice) from error
+    except ValueError as error:
+        raise _damaged(path, str(error), advice) from error
+
+
+def as_full_disk(error: Exception, path: pathlib.Path) -> Exception:
+    """Returns an `OSError` of a full disk for what a library makes of one.
+
+    Args:
+        error: That was raised; anything else is returned as it is.
+        path: That was written to.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        known = isinstance(found, OSError) and found.errno in _FULL
+        if known or any(words in str(found) for words in _FULL_WORDS):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        found = found.__cause__ or found.__context__
+    return error
+
+
+def _damaged(path: pathlib.Path, what: str, advice: str) -> DamagedFileError:
+    return DamagedFileError(f"{path} {what}; {advice}.")
+
+
+def _sync(path: pathlib.Path):
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_WORDS = ("RESOURCE_EXHAUSTED", "No space left on device")

@@ -1,7 +1,7 @@
 """From a config to a trained, billed and drawn model."""
 
 from dynsparse.training.averages import training_inputs
-from dynsparse.training.checkpoint import OtherCheckpointError
+from dynsparse.training.checkpoint import CheckpointError
 from dynsparse.training.experiment import Experiment, prepare, prepare_together
 from dynsparse.training.finish import finish
 from dynsparse.training.interrupt import Interrupted
@@ -9,9 +9,9 @@ from dynsparse.training.loop import train, train_together
 from dynsparse.training.restore import restore
 
 __all__ = [
+    "CheckpointError",
     "Experiment",
     "Interrupted",
-    "OtherCheckpointError",
     "finish",
     "prepare",
     "prepare_together",

@@ -1,107 +1,243 @@
-"""Checkpoints of a run, through Orbax."""
+"""Checkpoints of a run, through Orbax.
 
-import functools
+Invariants:
+- a checkpoint appears under its step when it is whole, so that a kill leaves the one
+  before;
+- what is restored has the digests of what was saved;
+- only what `Checkpoints` has made is removed.
+"""
+
+import concurrent.futures
+import glob
+import os
 import pathlib
+import shutil
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-from orbax.checkpoint import v1 as ocp
+import numpy as np
+from orbax import checkpoint as ocp
 
+from dynsparse.training.digests import FILE, DamagedError, Digests, Kind
+from dynsparse.training.flat_state import flatten, kinds_of, unflatten
 from dynsparse.training.step import State
+from dynsparse.whole import as_full_disk, write_bytes
 
 _STATE = "state"
+_ROWS = "metrics.jsonl"
+_UNFINISHED = ".unfinished"  # what is being written
+_REMOVED = ".removed"  # what is being removed
+_KEPT = 2
 
-Shape = tuple[int, ...]
+
+class CheckpointError(ValueError):
+    """No checkpoint of a folder can be used here."""
 
 
-class OtherCheckpointError(ValueError):
-    """A folder holds a checkpoint of another model, or of other code."""
+class Checkpoint(NamedTuple):
+    """A run after some step.
+
+    Attributes:
+        state: Of its training.
+        rows: The content of metrics.jsonl up to there.
+        passed_over: Why newer checkpoints cannot be used, newest first.
+    """
+
+    state: State
+    rows: bytes
+    passed_over: list[str]
 
 
 class Checkpoints:
     """The checkpoints of one run; the newest two are kept.
 
-    Saving returns at once and goes on in the background. A checkpoint appears under its
-    step only when it is whole, so that a kill leaves the one before.
+    Saving returns at once and goes on in the background.
 
     Args:
         directory: Where they live.
         cleans: Whether to remove what a killed process left unfinished: for the process
             that holds the run, since another may be writing just that.
+
+    Raises:
+        CheckpointError: If something else is in the place of the directory.
     """
 
     def __init__(self, directory: pathlib.Path, *, cleans: bool = False):
-        self._directory = directory
-        newest_two: Any = ocp.training.preservation_policies.LatestN(2)
-        self._checkpointer = ocp.training.Checkpointer(
-            str(directory.absolute()),
-            preservation_policy=newest_two,
-            cleanup_tmp_directories=cleans,
-        )
+        self._directory = directory.absolute()
+        if self._directory.exists() and not self._directory.is_dir():
+            raise CheckpointError(f"{directory} is no folder; move it away.")
+        self._whole: list[int] = []  # steps that were saved or restored here
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._saving: concurrent.futures.Future | None = None
+        if cleans:
+            for name in (_UNFINISHED, _REMOVED):
+                shutil.rmtree(self._directory / name, ignore_errors=True)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_):
-        self._checkpointer.close()
+        try:
+            self._wait()
+        finally:
+            self._thread.shutdown()
 
     @property
     def latest(self) -> int | None:
         """The step of the newest checkpoint, or None."""
-        newest = self._checkpointer.latest
-        return None if newest is None else newest.step
+        self._wait()
+        return max(self._steps(), default=None)
 
-    def save(self, state: State):
-        """Saves `state` under its step, unless that step is there already."""
+    def save(self, state: State, rows: bytes = b""):
+        """Saves `state` under its step, unless that was saved or restored here.
+
+        Args:
+            state: Of the training.
+            rows: The content of metrics.jsonl up to there.
+
+        Raises:
+            OSError: If an earlier one could not be saved.
+        """
         step = int(state["step"])
-        if step != self.latest:
-            self._checkpointer.save_checkpointables_async(
-                step, {_STATE: state}, force=True
-            )
+        self._wait()
+        if step not in self._whole:
+            arrays = flatten(state)
+            kinds = kinds_of(state)
+            self._saving = self._thread.submit(self._save, step, arrays, kinds, rows)
 
-    def restore(self, like: State) -> State:
-        """Returns the newest state.
+    def restore(self, like: State, *, newest_only: bool = False) -> Checkpoint:
+        """Returns the newest checkpoint that is whole.
 
         Args:
             like: A state of the same shapes, such as the one before the first step.
+            newest_only: Whether to refuse a run whose newest is damaged.
 
         Raises:
-            OtherCheckpointError: If that checkpoint holds other names or shapes.
+            CheckpointError: If none is whole, or it holds other names or shapes.
         """
-        stored = self._checkpointer.checkpointables_metadata(self.latest).metadata
-        self._expect(_shapes(like), _shapes(stored[_STATE]))
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=leaf.sharding
-            ),
-            like,
+        self._wait()
+        passed_over: list[str] = []
+        for step in sorted(self._steps(), reverse=True):
+            try:
+                state, rows = self._restore(step, like)
+            except DamagedError as error:
+                passed_over.append(f"checkpoint {step} of {self._directory}: {error}")
+                if newest_only:
+                    break
+                continue
+            self._whole.append(step)
+            return Checkpoint(state, rows, passed_over)
+        raise CheckpointError(
+            f"{'; '.join(passed_over)}; nothing was changed: put back what was there, "
+            "or choose another folder."
         )
-        loaded = self._checkpointer.load_checkpointables(
-            self.latest, {_STATE: abstract}
-        )
-        return loaded[_STATE]
 
-    def _expect(self, wanted: Mapping[str, Shape], found: Mapping[str, Shape]):
+    def _restore(self, step: int, like: State) -> tuple[State, bytes]:
+        folder = self._directory / str(step)
+        digests = Digests.read(folder)
+        self._expect(kinds_of(like), digests.kinds)
+        digests.check_files(folder)
+        rows = (folder / _ROWS).read_bytes()
+        saved = {name for name, kind in digests.kinds.items() if 0 not in kind.shape}
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as orbax:
+            try:
+                found = orbax.restore(folder / _STATE)
+            except Exception as error:  # of many kinds; the files are what was written
+                raise DamagedError(f"{_STATE} cannot be read: {error}") from error
+        arrays = {
+            name: np.asarray(found[name])
+            if name in saved
+            else np.empty(kind.shape, kind.dtype)
+            for name, kind in digests.kinds.items()
+            if name in found or name not in saved
+        }
+        digests.check_arrays(arrays)
+        return unflatten(like, arrays), rows
+
+    def _expect(self, wanted: Mapping[str, Kind], found: Mapping[str, Kind]):
         for name in sorted({*wanted, *found}):
-            if wanted.get(name) != found.get(name):
-                raise OtherCheckpointError(
-                    f"{self._directory} is of another model or version of the library: "
-                    f"{name} has shape {found.get(name, 'none')} there, "
-                    f"{wanted.get(name, 'none')} here; choose another folder."
-                )
+            here, there = wanted.get(name), found.get(name)
+            if here == there:
+                continue
+            what = "shape"
+            if here and there and here.shape == there.shape:
+                what = "dtype"
+            told = [getattr(kind, what) if kind else "none" for kind in (there, here)]
+            raise CheckpointError(
+                f"{self._directory} is of another model or version of the library: "
+                f"{name} has {what} {told[0]} there, {told[1]} here; choose another "
+                "folder."
+            )
+
+    def _wait(self):
+        """Waits for what is being saved, and raises what went wrong."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
+
+    def _save(
+        self,
+        step: int,
+        arrays: Mapping[str, np.ndarray],
+        kinds: Mapping[str, Kind],
+        rows: bytes,
+    ):
+        folder = self._directory / _UNFINISHED
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            # What is empty is known by its shape; Orbax takes no such arrays.
+            filled = {name: array for name, array in arrays.items() if array.size}
+            # Orbax finds the parts of OCDBT by a glob, which a bracket misleads.
+            handler = ocp.PyTreeCheckpointHandler(
+                use_ocdbt=not glob.has_magic(str(folder)), use_zarr3=True
+            )
+            with ocp.Checkpointer(handler) as orbax:
+                orbax.save(folder / _STATE, filled)
+            write_bytes(folder / _ROWS, rows)
+            Digests.write(folder, arrays, kinds)
+            self._put(folder, step)
+        except Exception as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise as_full_disk(error, self._directory) from error
+        self._whole.append(step)
+        known = sorted(self._whole)[-_KEPT:]
+        others = sorted({*self._steps()} - {*self._whole})
+        kept = known + others[len(others) - (_KEPT - len(known)) :]
+        for old in {*self._steps()} - {*kept}:
+            self._remove(self._directory / str(old))
+
+    def _put(self, folder: pathlib.Path, step: int):
+        """Gives a whole checkpoint its place, which something else may have."""
+        place = self._directory / str(step)
+        if _is_checkpoint(place):
+            self._remove(place)
+        elif place.exists():
+            place.rename(_free(place))
+        folder.rename(place)
+
+    def _remove(self, place: pathlib.Path):
+        removed = self._directory / _REMOVED
+        shutil.rmtree(removed, ignore_errors=True)
+        place.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
+
+    def _steps(self) -> list[int]:
+        """Steps that have a checkpoint, whole or not."""
+        if not self._directory.is_dir():
+            return []
+        return [
+            int(path.name)
+            for path in self._directory.iterdir()
+            if path.name.isascii() and path.name.isdecimal()
+            if str(int(path.name)) == path.name and _is_checkpoint(path)
+        ]
 
 
-def _shapes(tree: Any) -> dict[str, Shape]:
-    """The shape of each array by its path, a key's as that of its data."""
-    bare = jax.tree.map(_bare, tree)
-    leaves = jax.tree_util.tree_leaves_with_path(bare)
-    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
-    return {name(path): tuple(leaf.shape) for path, leaf in leaves}
+def _is_checkpoint(path: pathlib.Path) -> bool:
+    return (path / FILE).exists() or (path / _STATE).exists()
 
 
-def _bare(leaf: Any) -> Any:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.eval_shape(jax.random.key_data, leaf)
-    return leaf
+def _free(place: pathlib.Path) -> pathlib.Path:
+    names = (place.with_name(f"{place.name}.other{n or ''}") for n in range(10**6))
+    return next(name for name in names if not os.path.lexists(name))

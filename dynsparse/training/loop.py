@@ -24,7 +24,7 @@ from dynsparse.stop_signal import StopSignal
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.interrupt import Interrupted
 from dynsparse.training.program import Program
-from dynsparse.training.progress import ProgressReport
+from dynsparse.training.progress import ProgressReport, say
 from dynsparse.training.run import Run
 from dynsparse.training.step import State
 
@@ -73,6 +73,8 @@ def train_together(
             stack.enter_context(Run(experiment, workdir))
             for experiment, workdir in zip(experiments, workdirs, strict=True)
         ]
+        for note in (note for run in runs for note in run.notes):
+            say(note)
         by_step: dict[int, list[Run]] = collections.defaultdict(list)
         for run in runs:
             by_step[run.step].append(run)

@@ -25,7 +25,7 @@ class ProgressReport:
     """
 
     def __init__(self, start: int, num_steps: int):
-        console = Console(file=sys.stdout, markup=False, emoji=False)
+        console = _console()
         self._live = console.is_terminal
         self._num_steps = num_steps
         self._first = self._last = (time.monotonic(), start)
@@ -65,4 +65,17 @@ class ProgressReport:
 
     def say(self, text: str):
         """Prints a line, above the bar where there is one."""
-        self._progress.console.print(text, highlight=False, soft_wrap=True)
+        _say(self._progress.console, text)
+
+
+def say(text: str):
+    """Prints a line, where there is no bar."""
+    _say(_console(), text)
+
+
+def _say(console: Console, text: str):
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, markup=False, emoji=False)

@@ -1,11 +1,11 @@
 """A run from its folder."""
 
-import json
 import pathlib
 
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.experiment import Experiment, prepare
 from dynsparse.training.step import State
+from dynsparse.whole import read_json
 
 
 def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
@@ -15,11 +15,15 @@ def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
         workdir: Folder of the run.
 
     Raises:
-        ValueError: If there is no checkpoint, it is of another version, or the data of
-            the run is gone.
+        ValueError: If a file is missing or damaged, the checkpoint is of another
+            version, or the data of the run is gone.
     """
-    experiment = prepare(json.loads((workdir / "config.json").read_text()))
+    config = read_json(workdir / "config.json", "put back what was there")
+    if config is None:
+        raise ValueError(f"{workdir} is not the folder of a run: no config.json.")
+    experiment = prepare(config)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest is None:
-            raise ValueError(f"{workdir} has no checkpoint yet.")
-        return experiment, checkpoints.restore(experiment.initial_state)
+            raise ValueError(f"{workdir} has no checkpoint.")
+        found = checkpoints.restore(experiment.initial_state, newest_only=True)
+        return experiment, found.state

@@ -12,7 +12,7 @@ from dynsparse.training.experiment import Experiment
 from dynsparse.training.optimizer import learning_rate_schedule
 from dynsparse.training.step import State
 from dynsparse.training.validation import Validated, Validation
-from dynsparse.training.writer import Writer
+from dynsparse.training.writer import ROWS, Writer, put_rows_back
 
 
 class Run:
@@ -21,6 +21,7 @@ class Run:
     Attributes:
         experiment: What trains.
         state: The newest that is known here.
+        notes: What a person should know of the folder it was entered in.
 
     Args:
         experiment: What trains.
@@ -30,14 +31,22 @@ class Run:
     def __init__(self, experiment: Experiment, workdir: pathlib.Path):
         self.experiment = experiment
         self.state = experiment.initial_state
+        self.notes: list[str] = []
         self._workdir = workdir
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Run":
         checkpoints = Checkpoints(self._workdir / "checkpoints", cleans=True)
         self._checkpoints = self._open.enter_context(checkpoints)
+        rows = b""
         if self._checkpoints.latest is not None:
-            self.state = self._checkpoints.restore(self.state)
+            self.state, rows, passed_over = self._checkpoints.restore(self.state)
+            self.notes += [f"{why}; step {self.step} is taken" for why in passed_over]
+        if put_rows_back(self._workdir, rows):
+            self.notes.append(
+                f"{self._workdir / ROWS} lacked rows up to step {self.step}; they are "
+                "back, from its checkpoint"
+            )
         return self
 
     def __exit__(self, *_):
@@ -79,4 +88,4 @@ class Run:
 
     def save(self):
         """Saves its state, in the background."""
-        self._checkpoints.save(self.state)
+        self._checkpoints.save(self.state, self._writer.rows())

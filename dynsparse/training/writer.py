@@ -1,6 +1,5 @@
 """What a run writes as it goes: metrics.jsonl, the truth, and TensorBoard, a view."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -11,17 +10,17 @@ from typing import Any
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from dynsparse.whole import whole
+from dynsparse.whole import as_json, write_bytes
 
+ROWS = "metrics.jsonl"
 CURVE = "curve"  # the split of the rows of the final curve, over the test pictures
 
 
 class Writer:
     """Appends metrics to the folder of a run.
 
-    Rows after the step that a run resumes from are dropped, here and in TensorBoard, so
-    that a killed and resumed run leaves what an uninterrupted one would have left; so
-    are the points of a curve, which `summary` writes anew.
+    Rows after the step that a run resumes from are dropped in TensorBoard too, so that
+    a killed and resumed run leaves what an uninterrupted one would have left.
 
     Args:
         workdir: Folder of the run.
@@ -30,11 +29,7 @@ class Writer:
 
     def __init__(self, workdir: pathlib.Path, start: int):
         self._workdir = workdir
-        path = workdir / "metrics.jsonl"
-        kept = [line for line in _whole_lines(path) if _stays(json.loads(line), start)]
-        with whole(path) as file:
-            file.write_text("".join(kept))
-        self._file = path.open("a")
+        self._file = (workdir / ROWS).open("a")
         self._board = SummaryWriter(
             str(workdir), filename_suffix=_unique(), purge_step=start + 1
         )
@@ -54,6 +49,10 @@ class Writer:
         for name, value in values.items():
             self._board.add_scalar(f"{split}/{name}", float(value), step)
         self._board.flush()  # a kill loses nothing that a checkpoint keeps
+
+    def rows(self) -> bytes:
+        """The content of metrics.jsonl."""
+        return (self._workdir / ROWS).read_bytes()
 
     def image(self, step: int, name: str, picture: np.ndarray):
         """Writes a picture, uint8 [height, width, 3], to TensorBoard."""
@@ -102,20 +101,27 @@ class Writer:
                     board.add_scalar(f"curve/{name}", row[name], at)
 
     def _append(self, row: Mapping[str, Any]):
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(as_json(row) + "\n")
         self._file.flush()
 
 
-def _stays(row: Mapping[str, Any], start: int) -> bool:
-    return row["step"] <= start and row["split"] != CURVE
+def put_rows_back(workdir: pathlib.Path, rows: bytes) -> bool:
+    """Makes metrics.jsonl what it was when a checkpoint was made.
 
+    What follows is dropped: the run that resumes there writes it anew.
 
-def _whole_lines(path: pathlib.Path) -> list[str]:
-    """Lines of `path` that end; a kill may have cut the last one."""
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n")]
+    Args:
+        workdir: Folder of the run.
+        rows: The content of the file at the checkpoint.
+
+    Returns:
+        Whether the file lacked any of that.
+    """
+    path = workdir / ROWS
+    found = path.read_bytes() if path.exists() else b""
+    if found != rows:
+        write_bytes(path, rows)
+    return not found.startswith(rows)
 
 
 def _unique() -> str:

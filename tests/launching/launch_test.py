@@ -230,7 +230,7 @@ def final_state(workdir):
     experiment = training.prepare(tiny.config(train__num_steps=40))
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         assert checkpoints.latest == 40
-        return checkpoints.restore(experiment.initial_state)
+        return checkpoints.restore(experiment.initial_state).state
 
 
 def test_kill_9_and_the_same_command_end_with_the_same_bits(tmp_path):

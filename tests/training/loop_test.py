@@ -105,6 +105,54 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert metrics(tmp_path) == metrics(uninterrupted[1])
 
 
+@pytest.fixture
+def stopped(experiment, tmp_path):
+    """The folder of a run that was killed after its checkpoints at 3 and 4."""
+    config = tiny.config(train__checkpoint_every=1)
+    doomed, killed = stop_after(training.prepare(config), 4)
+    with pytest.raises(killed):
+        training.train(doomed, tmp_path)
+    return tmp_path
+
+
+def test_a_damaged_checkpoint_is_named_and_training_goes_on_from_the_one_before(
+    experiment, uninterrupted, stopped, capsys
+):
+    (stopped / "checkpoints/4/state/_METADATA").write_text("")
+    state = training.train(fresh(experiment), stopped)
+    same(state, uninterrupted[0])
+    assert metrics(stopped) == metrics(uninterrupted[1])
+    told = capsys.readouterr().out
+    assert "checkpoint 4 of " in told
+    assert ": state/_METADATA is damaged; step 3 is taken\n" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, True),
+        (b"", True),
+        (b'{"step": 2, "sp', True),
+        (b"\xff\n[]\n", True),
+        ("followed by", False),
+    ],
+)
+def test_rows_that_a_checkpoint_counts_on_are_put_back(
+    content, told, experiment, uninterrupted, stopped, capsys
+):
+    path = stopped / "metrics.jsonl"
+    if content is None:
+        path.unlink()
+    elif content == "followed by":
+        path.write_bytes(path.read_bytes() + b"\0\0\0\n[]\n")
+    else:
+        path.write_bytes(content)
+    training.train(fresh(experiment), stopped)
+    assert metrics(stopped) == metrics(uninterrupted[1])
+    said = "lacked rows up to step 4; they are back" in capsys.readouterr().out
+    assert said == told
+
+
 def test_a_finished_run_takes_no_step_more(experiment, uninterrupted, tmp_path):
     state, workdir = uninterrupted
     doomed, _ = stop_after(experiment, 0)
@@ -235,33 +283,6 @@ def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
     training.train(training.prepare(config), tmp_path)
     density = [row["density"] for row in metrics(tmp_path) if "density" in row]
     np.testing.assert_allclose(density[-1], 0.2, atol=0.05)
-
-
-@pytest.mark.parametrize("cleans", [False, True])
-def test_a_reader_leaves_what_is_being_written(cleans, tmp_path):
-    unfinished = tmp_path / "7.orbax-checkpoint-tmp-1"
-    unfinished.mkdir()
-    with Checkpoints(tmp_path, cleans=cleans) as checkpoints:
-        checkpoints.save(dict(step=jnp.array(1)))  # waits for the cleaning
-    assert unfinished.exists() != cleans
-
-
-@pytest.mark.parametrize(
-    ("like", "name"),
-    [
-        (dict(a=jnp.ones(3), b=jnp.ones(4)), "b has shape none there"),
-        (dict(a=jnp.ones(2)), r"a has shape \(3,\) there, \(2,\) here"),
-        (dict(), r"a has shape \(3,\) there, none here"),
-    ],
-)
-def test_a_checkpoint_of_other_arrays_names_the_first(tmp_path, like, name):
-    step = dict(step=jnp.array(1), key=jax.random.key(0))
-    with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(step | dict(a=jnp.ones(3)))
-    with Checkpoints(tmp_path) as checkpoints:
-        same(checkpoints.restore(step | dict(a=jnp.zeros(3)))["a"], jnp.ones(3))
-        with pytest.raises(ValueError, match=name):
-            checkpoints.restore(step | like)
 
 
 def test_what_steps_draw_is_not_the_density_of_the_model():
