@@ -1,40 +1,101 @@
 """Gated features: each example looks up and runs some of its input fields."""
 
+import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from dynsparse.gates.base import Gate
 from dynsparse.layers.open_tokens import OpenTokens
+from dynsparse.layers.tables import look_up
 
 
 class FieldEmbedding(nnx.Module):
     """One table for the values of all fields: a code is a field and its value.
 
     Args:
-        sizes: Values of each field.
+        sizes: Values of each field; all codes together must fit in an int32.
         width: Features per code.
         rngs: Initialises from the `params` stream.
+
+    Raises:
+        ValueError: If a size is below 1, or there are 2**31 codes or more.
     """
 
     def __init__(self, *, sizes: tuple[int, ...], width: int, rngs: nnx.Rngs):
         self.sizes = tuple(sizes)
+        if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) >= 2**31:
+            raise ValueError(
+                f"FieldEmbedding takes one size of at least 1 for each field, and "
+                f"fewer than 2**31 codes in all, got sizes={self.sizes}."
+            )
         normal = nnx.initializers.normal(width**-0.5)
-        self.table = nnx.Param(normal(rngs.params(), (sum(sizes), width)))
+        self.table = nnx.Param(normal(rngs.params(), (sum(self.sizes), width)))
 
-    def codes(self, values: Int[Array, "batch fields"]) -> Int[Array, "batch fields"]:
-        """Numbers the values of all fields through: what gates and tables read."""
-        starts = [sum(self.sizes[:index]) for index in range(len(self.sizes))]
-        return values + jnp.asarray(starts, values.dtype)[None]
+    def codes(
+        self,
+        values: Shaped[Array, "batch fields"] | Shaped[np.ndarray, "batch fields"],
+    ) -> Int[Array, "batch fields"]:
+        """Numbers the values of all fields through: what gates and tables read.
+
+        A value is in [0, size) of its field. Under `jit`, where values are not known
+        when it is traced, any other gets the code one past the last, for which all
+        lookups give zeros.
+
+        Args:
+            values: Of any integer type.
+
+        Returns:
+            The codes, in int32.
+
+        Raises:
+            ValueError: If there are not as many columns as fields, the values are no
+                integers, or one that is known is outside of its field.
+        """
+        if values.shape[-1] != len(self.sizes):
+            raise ValueError(
+                f"FieldEmbedding has {len(self.sizes)} fields, got values of shape "
+                f"{values.shape}."
+            )
+        if not jnp.issubdtype(values.dtype, jnp.integer):
+            raise ValueError(
+                f"FieldEmbedding takes values of an integer type, got {values.dtype}."
+            )
+        known = not isinstance(values, jax.core.Tracer)
+        if known:
+            _check_known(np.asarray(values), self.sizes)
+        if values.dtype.itemsize < 4:  # too narrow for the size of a field
+            values = values.astype(jnp.int32)
+        starts = np.cumsum((0, *self.sizes[:-1])).astype(np.int32)
+        sizes = np.asarray(self.sizes, values.dtype)
+        codes = values.astype(jnp.int32) + jnp.asarray(starts)[None]
+        if known:
+            return jnp.asarray(codes)
+        inside = (values >= 0) & (values < jnp.asarray(sizes)[None])
+        return jnp.where(inside, codes, jnp.int32(sum(self.sizes)))
 
     def __call__(
         self,
         codes: Int[Array, "batch size"],
         mask: Float[Array, "batch size"] | None = None,
     ) -> Float[Array, "batch size width"]:
-        """Looks up some codes, of any fields."""
+        """Looks up some codes, of any fields; zeros for one that is no code."""
         del mask
-        return self.table[...][codes]
+        return look_up(self.table[...], codes)
+
+
+def _check_known(values: np.ndarray, sizes: tuple[int, ...]):
+    """Raises a ValueError that names a value which is outside of its field."""
+    wrong = (values < 0) | (values >= np.asarray(sizes, np.int64)[None])
+    if wrong.any():
+        example, field = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"FieldEmbedding: field {field} has values in [0, {sizes[field]}), got "
+            f"{values[example, field]} in example {example}; give what is missing or "
+            f"rare a value of its own."
+        )
 
 
 class GatedFeatures(OpenTokens):

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse.gates.base import Density, check_density
+from dynsparse.layers.tables import look_up
 
 
 class RowScorer(nnx.Module):
@@ -141,4 +142,5 @@ class FieldScorer(RowScorer):
 
     def __call__(self, codes: Int[Array, "batch n"]) -> Float[Array, "batch n"]:
         """Scores each field, given all of them."""
-        return super().__call__(self.embed(codes).reshape(len(codes), -1))
+        features = look_up(self.embed.embedding[...], codes)
+        return super().__call__(features.reshape(len(codes), -1))
