@@ -89,7 +89,10 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
     trainer, state = Trainer.create(
         model,
         make_optimizer(
-            settings.optimizer, settings.gate_optimizer, settings.train.num_steps
+            settings.optimizer,
+            settings.gate_optimizer,
+            settings.train.num_steps,
+            model,
         ),
         settings,
         prices,

@@ -1,11 +1,17 @@
 """The optimizer of a run."""
 
+import functools
+from collections.abc import Collection
+from typing import Any
+
 import jax
 import optax
+from flax import nnx
 
+from dynsparse.layers import GatedLayer
 from dynsparse.training.settings import GateOptimizerSettings, OptimizerSettings
 
-_GATES = {"gate", "scorer"}  # attributes of a gated layer
+_OWN = ("gate", "scorer")  # attributes of a gated layer that are not its host
 
 
 def learning_rate_schedule(
@@ -30,12 +36,21 @@ def learning_rate_schedule(
 
 
 def make_optimizer(
-    settings: OptimizerSettings, gates: GateOptimizerSettings, num_steps: int
+    settings: OptimizerSettings,
+    gates: GateOptimizerSettings,
+    num_steps: int,
+    model: nnx.Module,
 ) -> optax.GradientTransformation:
     """AdamW behind gradient clipping; vectors are not decayed.
 
-    Gates and scorers are a group of their own.
+    Args:
+        settings: Of the optimizer.
+        gates: What differs for the gates and scorers of gated layers, which are a group
+            of their own.
+        num_steps: Of the training.
+        model: Whose parameters are trained; the names of its modules decide nothing.
     """
+    group = functools.partial(group_of, layers=gated_layers(model))
     schedule = learning_rate_schedule(settings, num_steps)
     scaled = lambda step: gates.learning_rate_scale * schedule(step)
     return optax.chain(
@@ -45,19 +60,40 @@ def make_optimizer(
                 "weights": _adamw(schedule, settings.weight_decay),
                 "gates": _adamw(scaled, gates.weight_decay),
             },
-            group_of,
+            group,
         ),
     )
 
 
-def group_of(params):
-    """Returns "gates" or "weights" for each leaf of `params`, by its path."""
+def gated_layers(model: nnx.Module) -> frozenset[tuple[Any, ...]]:
+    """The paths of the gated layers of a model."""
+    modules = nnx.iter_modules(model)
+    return frozenset(tuple(path) for path, x in modules if isinstance(x, GatedLayer))
+
+
+def group_of(params, layers: Collection[tuple[Any, ...]] | None = None):
+    """Returns "gates" or "weights" for each leaf of `params`.
+
+    Args:
+        params: By path.
+        layers: Paths of the gated layers, as in `gated_layers`; None takes whatever
+            holds a `host` for one.
+    """
+    if layers is None:
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        paths = [_keys(path) for path, _ in leaves]
+        layers = {p[:i] for p in paths for i, key in enumerate(p) if key == "host"}
 
     def group(path, _):
-        keys = {getattr(entry, "key", None) for entry in path}
-        return "gates" if keys & _GATES else "weights"
+        keys = _keys(path)
+        places = (i for i, key in enumerate(keys) if key in _OWN)
+        return "gates" if any(keys[:i] in layers for i in places) else "weights"
 
     return jax.tree_util.tree_map_with_path(group, params)
+
+
+def _keys(path: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(entry, "key", None) for entry in path)
 
 
 def _adamw(schedule: optax.Schedule, weight_decay: float):

@@ -16,8 +16,6 @@ from dynsparse.budgets import Usage
 from dynsparse.gates.base import GateOutput
 from dynsparse.training.annealing import TemperatureSchedule
 from dynsparse.training.losses import objective
-from dynsparse.training.optimizer import group_of, make_optimizer
-from dynsparse.training.settings import GateOptimizerSettings, OptimizerSettings
 from tests.training import tiny
 
 METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
@@ -169,34 +167,3 @@ def test_a_schedule_without_a_temperature_is_refused():
     schedule = dict(final=0.1, until=0.5)
     with pytest.raises(ValueError, match="temperature_schedule: the model has no gate"):
         training.prepare(tiny.config("dense", temperature_schedule=schedule))
-
-
-def test_gates_and_scorers_are_a_group_of_their_own():
-    params = dict(
-        body=dict(
-            host=dict(kernel=jnp.ones((2, 2))),
-            scorer=dict(kernel=jnp.ones((2, 2))),
-            gate=dict(threshold=jnp.ones(())),
-        )
-    )
-    expected = dict(
-        body=dict(
-            host=dict(kernel="weights"),
-            scorer=dict(kernel="gates"),
-            gate=dict(threshold="gates"),
-        )
-    )
-    assert group_of(params) == expected
-    transform = make_optimizer(
-        OptimizerSettings(
-            learning_rate=0.1, warmup_steps=0, weight_decay=0.0, clip_norm=1.0
-        ),
-        GateOptimizerSettings(learning_rate_scale=0.5, weight_decay=0.2),
-        10,
-    )
-    zero = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = transform.update(zero, transform.init(params), params)
-    np.testing.assert_array_equal(updates["body"]["host"]["kernel"], 0)
-    decayed = -0.1 * 0.5 * 0.2 * np.ones((2, 2))  # rate x scale x decay x weight
-    np.testing.assert_allclose(updates["body"]["scorer"]["kernel"], decayed, rtol=1e-5)
-    np.testing.assert_array_equal(updates["body"]["gate"]["threshold"], 0)
