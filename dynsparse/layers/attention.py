@@ -127,7 +127,10 @@ class Attention(nnx.Module):
                 "equal and it has no dropout, normalize_qk, num_kv_heads, "
                 "attention_fn, dtype or precision of its own."
             )
-        new = cls(width=width, num_heads=module.num_heads, rngs=nnx.Rngs(0))
+        heads = module.num_heads  # its own weights are not worth drawing
+        new = nnx.eval_shape(
+            lambda: cls(width=width, num_heads=heads, rngs=nnx.Rngs(0))
+        )
         inner, outer = (module.query, module.key, module.value), module.out
         kernels = [m.kernel[...].reshape(width, width) for m in inner]
         # New Params, which have the type of the weights; assignment would cast them.

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Shaped
 
 from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
+from dynsparse.layers.calls import told_in_words
 from dynsparse.paths import path_name
 
 _EXECUTIONS = ("masked", "compact", "dense")
@@ -52,6 +53,12 @@ class GatedLayer(nnx.Module):
     kinds: ClassVar[tuple[str, ...]]
     score_axis: ClassVar[Literal["units", "fields", "example", "answer", "rows"]]
     capacity_steps: int = 8
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        own: Any = vars(cls).get("__call__")
+        if own is not None:
+            cls.__call__ = told_in_words(own)
 
     def __init__(
         self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int

@@ -1,6 +1,6 @@
 """Slices of linear maps and convolutions: some inputs to some outputs."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 from flax import nnx
@@ -14,6 +14,29 @@ ALL = slice(None)
 Some = slice | Int[Array, "n"]
 
 
+def check_plain(module: Any, kind: type[nnx.Module]):
+    """Raises a ValueError unless a module computes as `kind` of Flax does.
+
+    Slices take its kernel apart, so a subclass with a call of its own (adapters, normed
+    or quantised weights) would be another map between some of its features.
+
+    Args:
+        module: Whose class may be a subclass that leaves the call alone.
+        kind: `nnx.Linear`, `nnx.Conv` or another layer of Flax.
+    """
+    own: Any = type(module)
+    if not isinstance(module, kind) or own.__call__ is not kind.__call__:
+        raise ValueError(
+            f"a plain nnx.{kind.__name__} can be gated in parts, got {own.__name__}"
+            + (", with a call of its own." if isinstance(module, kind) else ".")
+        )
+    if getattr(module, "mask", None) is not None:
+        raise ValueError(
+            f"an nnx.{kind.__name__} without a mask on its kernel can be gated in "
+            f"parts, got one with a mask."
+        )
+
+
 def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
     """The same module between some of its features; nothing is shared with it.
 
@@ -22,7 +45,11 @@ def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
         inputs: Features to read. Unless all are, the bias is left out: it belongs to
             the sum over all inputs.
         outputs: Features to write.
+
+    Raises:
+        ValueError: If `module` is of a subclass that brings a call of its own.
     """
+    check_plain(module, nnx.Conv if isinstance(module, nnx.Conv) else nnx.Linear)
     part = nnx.clone(module)
     part.kernel = nnx.Param(module.kernel[..., inputs, outputs])
     if module.bias is not None:

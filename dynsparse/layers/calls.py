@@ -1,0 +1,47 @@
+"""How gated layers are called, and what they say if they are called otherwise."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call of a gated layer, which refuses other arguments than its own in words.
+
+    A host that stood in its place may have taken more: flags, streams, caches, other
+    arrays than the mask of the tokens that are open further out.
+    """
+    signature = inspect.signature(call)
+    takes_mask = list(signature.parameters)[2:3] == ["mask"]
+
+    @functools.wraps(call)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if takes_mask and args:
+            _check_open_tokens(self, args[0], kwargs.get("mask", (*args, None)[1]))
+        try:
+            return call(self, *args, **kwargs)
+        except TypeError as error:
+            try:
+                signature.bind(self, *args, **kwargs)
+            except TypeError as misfit:
+                names = ", ".join(list(signature.parameters)[1:])
+                raise ValueError(
+                    f"{type(self).__name__} (unit: {self.unit}) around "
+                    f"{type(self.host).__name__} is called with ({names}): {misfit}."
+                ) from error
+            raise
+
+    return checked
+
+
+def _check_open_tokens(layer: Any, x: Any, mask: Any):
+    """Raises a ValueError where a second argument is no mask of open tokens."""
+    shape = getattr(mask, "shape", None)
+    if mask is not None and shape != x.shape[:2]:
+        got = type(mask).__name__ if shape is None else f"shape {list(shape)}"
+        raise ValueError(
+            f"{type(layer).__name__} (unit: {layer.unit}) takes the mask of the tokens "
+            f"that are open further out, {list(x.shape[:2])}, as its second argument, "
+            f"got {got}."
+        )
