@@ -5,6 +5,8 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+OWN = "own"  # the budget of a config that names none: what the method has of its own
+
 
 def named(kind: str, name: str) -> ConfigDict:
     """Returns what configs/<kind>s/<name>.py holds.
@@ -24,7 +26,8 @@ def choices(argument: str) -> ConfigDict:
 
     Returns:
         What these add to a task: the section `model`, that of conv_vit where none is
-        named, and those of the method, or of the budget where that has them too.
+        named, those of the method, or of the budget where that has them too, and
+        `names`, the words themselves.
 
     Raises:
         ValueError: If there is no such method, model or budget.
@@ -33,7 +36,10 @@ def choices(argument: str) -> ConfigDict:
     if any(rest):
         raise ValueError(f"expected METHOD,MODEL,BUDGET, got {argument!r}.")
     config = named("method", method)
-    config.model = named("model", model or "conv_vit")
+    model = model or "conv_vit"
+    config.model = named("model", model)
+    words = dict(method=method, model=model, budget=budget or OWN)
+    config.names = ConfigDict(words)
     if budget:
         for section, values in named("budget", budget).items():
             config[section] = values

@@ -6,16 +6,15 @@ from typing import Any
 
 
 def program_key(config: Mapping[str, Any]) -> str:
-    """What a config says but for its seed and the weights of its penalties.
+    """What a config says but for its names, its seed and the weights of its penalties.
 
-    Those are numbers that the state of a run holds. Runs of equal keys are steps of one
-    program, by `training.train_together`.
+    Names are words alone; the others are numbers that the state of a run holds. Runs
+    of equal keys are steps of one program, by `training.train_together`.
 
     Args:
         config: Complete, plain values.
     """
-    rest = dict(config)
-    del rest["seed"]
+    rest = {key: config[key] for key in config.keys() - {"names", "seed"}}
     rest["penalties"] = {
         name: {key: value for key, value in section.items() if key != "weight"}
         for name, section in config["penalties"].items()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 SECTIONS = (
     "seed",
+    "names",
     "data",
     "model",
     "gate",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from dynsparse.launching import naming
 from dynsparse.launching.command_line import flag_of, read
 from dynsparse.launching.errors import UserError
 
@@ -28,7 +29,9 @@ def override(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
     config_flags.DEFINE_config_dict(
         "config", config, "", flag_values=values, sys_argv=list(argv)
     )
+    before = naming.section_names(config)
     read(values, argv)
+    naming.rename(values.config, before)
     return values.config
 
 

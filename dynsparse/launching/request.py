@@ -12,6 +12,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from dynsparse.launching import naming
 from dynsparse.launching.command_line import go_on
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.overrides import check_key, override
@@ -88,7 +89,7 @@ class Request:
     @property
     def title(self) -> str:
         """Names the run in figures and tables."""
-        return ", ".join(_names(self.config, *_NAMED))
+        return naming.title(self.plain_config)
 
     @property
     def plain_config(self) -> dict[str, Any]:
@@ -127,17 +128,13 @@ def parse(argv: Sequence[str]) -> Request | None:
     config = override(config, others)
     for section in _NAMED:
         check_key(config, f"{section}.name", f"{section}.name")
+    naming.check_names(config)
     workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
     command = go_on(argv, workdir, named=bool(values.workdir))
     return Request(config, workdir, command)
 
 
-_NAMED = ("data", "model", "gate")  # sections whose names are those of a run
-
-
-def _names(config: ConfigDict, *sections: str) -> list[str]:
-    plain = config.to_dict()
-    return [plain[section]["name"] for section in sections]
+_NAMED = ("data", "model", "gate")  # sections that have names of their own
 
 
 def _explain(error: Exception, argv: Sequence[str]) -> str:
@@ -149,8 +146,7 @@ def _explain(error: Exception, argv: Sequence[str]) -> str:
 
 
 def _fresh_workdir(config: ConfigDict) -> str:
-    names = _names(config, "data", "gate")
-    stem = "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
+    stem = f"{naming.stem(config.to_dict())}-{time.strftime('%Y%m%d-%H%M%S')}"
     path, number = os.path.join("runs", stem), 1
     while os.path.exists(path):
         number += 1

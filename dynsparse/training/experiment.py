@@ -58,8 +58,8 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
             `gate_optimizer`, `train`, `evaluation`, `penalties`, `budget_constraint`,
             `budget_sharing`,
-            `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`
-            and the number `seed`.
+            `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`,
+            the number `seed`, and `names`, which a run does not read.
         dataset: That of the section `data`, where it is there already.
 
     Raises:

@@ -52,6 +52,7 @@ def finish(
         figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(
         title=title,
+        **config["names"],
         **provenance(),
         seed=experiment.settings.seed,
         steps=int(state["step"]),

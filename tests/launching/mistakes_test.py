@@ -56,7 +56,7 @@ def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
 @pytest.mark.parametrize(
     ("gone", "message"),
     [
-        ("gate", "config: missing: gate; accepted: seed, data, "),
+        ("gate", "config: missing: gate; accepted: seed, names, "),
         ("gate.name", "gate.name: no such key; accepted: density, "),
     ],
 )

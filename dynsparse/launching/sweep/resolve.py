@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dynsparse.launching import naming
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.overrides import check_key
 from dynsparse.launching.sweep.changes import Changes
@@ -32,7 +33,9 @@ def resolve(
         check_sections(found)
         for key in overrides:
             check_key(found, key, key)
+        before = naming.section_names(found)
         found.update_from_flattened_dict({**overrides, "seed": seed})
+        naming.rename(found, before)
         found = changes.apply(found)
     except Exception as error:  # a config is code: anything may come out of it
         raise UserError(f"{config}: {_text(error)}") from error

@@ -138,7 +138,8 @@ def make_trial(
     except UserError as error:
         raise UserError(f"add({_call(asked)}): {error}") from error
     levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]
-    return Trial(f"{'/'.join(levels)}-{_hash(config)}", experiment, plain, config)
+    runs = {key: value for key, value in config.items() if key != "names"}
+    return Trial(f"{'/'.join(levels)}-{_hash(runs)}", experiment, plain, config)
 
 
 def asks_for_trial(argv: list[str]) -> bool:

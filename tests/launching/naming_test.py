@@ -1,0 +1,64 @@
+"""What a run is called."""
+
+import json
+import re
+
+import pytest
+
+from dynsparse import launching
+from dynsparse.launching import naming
+from dynsparse.program_key import program_key
+from tests.launching.commands import CONFIG
+from tests.training import tiny
+
+
+def parsed(argument, *flags):
+    return launching.parse(["launch.py", f"{CONFIG}:{argument}", *flags])
+
+
+@pytest.mark.parametrize(
+    ("argument", "flags", "title"),
+    [
+        ("static", [], "cluttered_digits, static, conv_vit"),
+        ("magnitude", [], "cluttered_digits, magnitude, conv_vit"),
+        ("soft_topk,vit,sandwich", [], "cluttered_digits, soft_topk, vit, sandwich"),
+        (
+            "soft_topk",
+            ["--config.gate.name=hard_topk"],
+            "cluttered_digits, soft_topk with hard_topk, conv_vit",
+        ),
+        (
+            "soft_topk",
+            ["--config.model.name=mixer"],
+            "cluttered_digits, soft_topk, conv_vit with mixer",
+        ),
+    ],
+)
+def test_a_run_is_named_by_the_words_it_was_asked_for_with(argument, flags, title):
+    request = parsed(argument, *flags)
+    assert request.title == title
+    words = re.split("[ ,]+", title)
+    assert "-".join(request.workdir.name.split("-")[:-2]).replace("-", "_") == "_".join(
+        words
+    )
+
+
+def test_no_name_of_a_folder_offends_a_file_system():
+    request = parsed("static", "--config.data.name=own.pictures:Mine/..\\x y")
+    assert re.fullmatch(r"runs/[A-Za-z0-9._+=-]+", str(request.workdir))
+
+
+def test_names_change_no_program():
+    plain = [tiny.config(names__method=method) for method in ("a", "b")]
+    assert len({program_key(config) for config in plain}) == 1
+    assert naming.title(plain[0]) != naming.title(plain[1])
+
+
+def test_names_are_recorded_with_the_config():
+    names = json.loads(json.dumps(parsed("static,mixer").plain_config))["names"]
+    assert names == dict(method="static", model="mixer", budget="own")
+
+
+def test_names_are_words():
+    with pytest.raises(launching.UserError, match="names"):
+        parsed("static", "--config.names.method=")
