@@ -7,6 +7,7 @@ from dynsparse.costs.measure import (
     median_ratio,
     median_seconds,
     peak_bytes,
+    ratio_quartiles,
     run_gates,
     seconds_by_turn,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "median_ratio",
     "median_seconds",
     "peak_bytes",
+    "ratio_quartiles",
     "run_gates",
     "seconds_by_turn",
 ]

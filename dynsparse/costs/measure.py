@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
@@ -83,3 +84,16 @@ def median_ratio(times: Sequence[float], others: Sequence[float]) -> float:
     slower do not count for the one and not for the other.
     """
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
+
+
+def ratio_quartiles(
+    times: Sequence[float], others: Sequence[float]
+) -> tuple[float, float, float]:
+    """Quartiles over the turns of what `median_ratio` is the median of.
+
+    Returns:
+        The first quartile, the median and the third one.
+    """
+    ratios = [a / b for a, b in zip(times, others, strict=True)]
+    first, median, third = np.percentile(ratios, (25, 50, 75))
+    return float(first), float(median), float(third)

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -48,12 +48,14 @@ class Dataset(abc.ABC):
 
     Attributes:
         num_classes: Number of labels.
+        class_names: What the labels mean, or None where that is not known.
         train: What the model learns from.
         validation: What every choice is made on.
         test: What is reported.
     """
 
     num_classes: int
+    class_names: Sequence[str] | None = None
     train: Split
     validation: Split
     test: Split

@@ -40,6 +40,7 @@ class ClutteredDigits(Dataset):
     """
 
     num_classes = 10
+    class_names = tuple("0123456789")
 
     def __init__(
         self,

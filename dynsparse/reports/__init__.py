@@ -12,11 +12,11 @@ from dynsparse.reports.chance import (
     paired_difference,
     paired_differences,
 )
-from dynsparse.reports.compare import compare_runs, flattened
+from dynsparse.reports.compare import compare_runs
 from dynsparse.reports.comparison import BASELINES, compare_methods
-from dynsparse.reports.curve import FIELDS, draw_curve, read_curve
+from dynsparse.reports.curve import BUSY, FIELDS, draw_curve, is_busy, read_curve
 from dynsparse.reports.grouped import compare_in_groups
-from dynsparse.reports.kept import draw_kept
+from dynsparse.reports.kept import MOST_IMAGES, draw_kept
 from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
 from dynsparse.reports.over_seeds import (
@@ -31,6 +31,13 @@ from dynsparse.reports.report import Report, write_report
 from dynsparse.reports.serving import draw_serving, read_serving, serving_table
 from dynsparse.reports.sweep_folder import read_sweep
 from dynsparse.reports.table import curve_table, run_summary
+from dynsparse.reports.telling import (
+    flattened,
+    more_points,
+    other_settings,
+    run_in_words,
+    telling,
+)
 from dynsparse.reports.tradeoff import area, common_range, pareto_front
 
 __all__ = [
@@ -76,5 +83,12 @@ __all__ = [
     "strokes",
     "with_half",
     "write_board",
+    "BUSY",
+    "MOST_IMAGES",
+    "is_busy",
+    "more_points",
+    "other_settings",
+    "run_in_words",
+    "telling",
     "write_report",
 ]

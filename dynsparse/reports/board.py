@@ -65,8 +65,8 @@ def layout(name: str) -> dict[str, Any]:
             "accuracy against kFLOPs, by method": lines("methods/accuracy"),
             "time over dense time against kFLOPs": lines("methods/time_over_dense"),
             "accuracy against kFLOPs, every run": lines("curve/accuracy"),
-            "validation accuracy while training": lines("validation/accuracy.*"),
-            "density while training": lines("train/density/.*"),
+            "validation accuracy while training": lines("validation/accuracy"),
+            "density while training": lines("train/density"),
         }
     }
 

@@ -2,12 +2,14 @@
 
 import json
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
+
+from dynsparse.reports.telling import flattened
 
 _MADE_WITH = ("commit", "device", "processor", "cores", "python", "packages")
 _ABSENT = "absent"
@@ -87,17 +89,3 @@ def _short(key: str, value: Any) -> str:
         return str(value)
     known, changed, which = str(value).partition("+")
     return known[:12] + changed + which
-
-
-def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the dotted keys of nested plain values, with what they hold.
-
-    Args:
-        record: Its empty parts are values of their own.
-        prefix: Of all keys.
-    """
-    for key, value in record.items():
-        if isinstance(value, Mapping) and value:
-            yield from flattened(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

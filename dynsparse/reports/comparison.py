@@ -67,7 +67,7 @@ def compare_methods(
         rows=lines,
         columns=_COLUMNS,
         table=[_words(line) for line in lines],
-        measured=[{name: row[name] for name in _MEASURED} for row in rows],
+        measured=[{name: row.get(name) for name in _MEASURED} for row in rows],
         notes=[*notes, *findings(points, verdicts, baselines)],
         figure=lambda figure: draw_comparison(figure, points, baselines),
     )

@@ -2,8 +2,10 @@
 
 import csv
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from matplotlib.figure import Figure
+from dynsparse.reports.style import BLUE, GREY, ORANGE, fit, panels, save
 
 FIELDS: tuple[str, ...] = (
     "density",
@@ -15,67 +17,132 @@ FIELDS: tuple[str, ...] = (
     "accuracy",
     "latency_ms",
     "latency_dense_ms",
+    "time_ratio",
+    "time_ratio_q1",
+    "time_ratio_q3",
+    "dense_again",
 )
+BUSY = "busy machine, do not quote"
+_OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
 
 
 def read_curve(run: pathlib.Path) -> list[dict[str, float]]:
     """Returns the rows of `run`/curve.csv, from dense to sparse."""
     with (run / "curve.csv").open(newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        rows = [
+            {key: float(value) for key, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
     return sorted(rows, key=lambda row: -row["macs_mean"])
 
 
-def draw_curve(run: pathlib.Path, title: str) -> pathlib.Path:
-    """Draws `run`/curve.png: accuracy and time against cost.
+def time_ratio(row: Mapping[str, Any]) -> float:
+    """Returns the time of a point by that of the dense model.
+
+    Args:
+        row: Of a curve: the median over turns of both, or else two medians.
+    """
+    if "time_ratio" in row:
+        return row["time_ratio"]
+    return row["latency_ms"] / row["latency_dense_ms"]
+
+
+def time_spread(row: Mapping[str, float]) -> tuple[float, float]:
+    """Returns how far the quartiles are below and above `time_ratio`."""
+    if "time_ratio_q1" not in row:
+        return 0.0, 0.0
+    median = row["time_ratio"]
+    return median - row["time_ratio_q1"], row["time_ratio_q3"] - median
+
+
+def is_busy(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the dense model took 10 % more or less time than beside itself."""
+    return any(abs(row.get("dense_again", 1.0) - 1) > _OFF for row in rows)
+
+
+def draw_curve(
+    run: pathlib.Path,
+    title: str,
+    *,
+    dense_accuracy: float | None = None,
+    column: bool = False,
+) -> pathlib.Path:
+    """Draws `run`/curve.png: accuracy and time against cost; SVG and PDF beside it.
 
     Args:
         run: Folder that holds curve.csv.
         title: Of the figure.
+        dense_accuracy: That of the model with everything open, where it is no point of
+            the curve.
+        column: Whether to draw curve-column.png, as wide as a column of a paper.
 
     Returns:
-        The file.
+        The PNG.
     """
     rows = read_curve(run)
-    macs = [row["macs_mean"] / 1e6 for row in rows]
-    dense = rows[0]["macs_dense"] / 1e6
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    figure.suptitle(title)
+    figure, (left, right) = panels(2, column=column)
+    small = 7 if column else 10
+    figure.suptitle(title, fontsize=8 if column else 12)
+    _draw_accuracy(left, rows, dense_accuracy)
+    _draw_time(right, rows)
+    left.set_title("Accuracy against cost (labels: density)", fontsize=small)
+    clock = BUSY if is_busy(rows) else "compact execution"
+    right.set_title(f"Time against cost: {clock}", fontsize=small)
+    return save(figure, run / ("curve-column" if column else "curve"))
 
-    left.plot(macs, [100 * row["accuracy"] for row in rows], "o-", color="#0072B2")
-    for index, (row, x) in enumerate(zip(rows, macs, strict=True)):
-        left.annotate(
+
+def _draw_accuracy(
+    axes, rows: Sequence[Mapping[str, float]], dense_accuracy: float | None
+):
+    macs = [row["macs_mean"] / 1e6 for row in rows]
+    percent = [100 * row["accuracy"] for row in rows]
+    dense = rows[0]["macs_dense"] / 1e6
+    axes.plot(macs, percent, "o-", color=BLUE)
+    for index, (row, x, y) in enumerate(zip(rows, macs, percent, strict=True)):
+        axes.annotate(
             f"{row['density']:.2f}",
-            (x, 100 * row["accuracy"]),
+            (x, y),
             textcoords="offset points",
             xytext=(0, (-15, 8)[index % 2]),  # neighbours may be close
             ha="center",
             fontsize=8,
         )
-    left.axvline(dense, color="0.6", linestyle=":", label="dense network")
-    left.set_xlim(0, 1.08 * dense)
-    low = min(100 * row["accuracy"] for row in rows)
-    left.set_ylim(min(low - 4, 85), 100)
-    left.set_xlabel("MACs per picture (millions; 1 MAC = 2 FLOPs)")
-    left.set_ylabel("test accuracy (%)")
-    left.set_title("Accuracy against cost (labels: density)", fontsize=10)
-    left.legend(loc="lower center", frameon=False)
+    axes.axvline(dense, color=GREY, linestyle=":", label="dense MACs")
+    if dense_accuracy is not None:
+        percent.append(100 * dense_accuracy)
+        axes.plot(dense, percent[-1], "*", color=GREY, markersize=13, zorder=3)
+        axes.annotate(
+            f"everything open: {percent[-1]:.1f} %",
+            (dense, percent[-1]),
+            textcoords="offset points",
+            xytext=(-10, 0),
+            ha="right",
+            va="center",
+            fontsize=8,
+        )
+    axes.set_xlim(0, 1.08 * dense)
+    fit(axes, percent, least=4.0, top=100.5)
+    axes.set_xlabel("MACs per image (millions; 1 MAC = 2 FLOPs)")
+    axes.set_ylabel("test accuracy (%)")
+    axes.legend(loc="lower left")
 
-    time = [row["latency_ms"] / row["latency_dense_ms"] for row in rows]
-    right.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="time = MACs")
-    right.plot(
-        [row["budget"] for row in rows], time, "s-", color="#D55E00", label="measured"
+
+def _draw_time(axes, rows: Sequence[Mapping[str, float]]):
+    time = [time_ratio(row) for row in rows]
+    spread = [time_spread(row) for row in rows]
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="time = MACs")
+    axes.errorbar(
+        [row["budget"] for row in rows],
+        time,
+        yerr=list(zip(*spread, strict=True)),
+        fmt="s-",
+        capsize=2.5,
+        color=ORANGE,
+        label="measured: median, quartiles",
     )
-    right.set_xlim(0, 1.08)
-    right.set_ylim(0, max(1.08, *(1.05 * ratio for ratio in time)))
-    right.set_xlabel("MACs / dense MACs")
-    right.set_ylabel("time / dense time")
-    right.set_title("Compact execution on the clock", fontsize=10)
-    right.legend(loc="lower right", frameon=False)
-
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    path = run / "curve.png"
-    figure.savefig(path, dpi=130)
-    return path
+    highest = max(ratio + above for ratio, (_, above) in zip(time, spread, strict=True))
+    axes.set_xlim(0, 1.08)
+    axes.set_ylim(0, max(1.08, 1.05 * highest))
+    axes.set_xlabel("MACs / dense MACs")
+    axes.set_ylabel("time / dense time")
+    axes.legend(loc="upper left")

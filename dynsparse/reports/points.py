@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from dynsparse.reports.curve import time_ratio
 from dynsparse.reports.tradeoff import Curve, curve_through
 
 DENSE = "dense"  # the method that runs the largest network of a sweep in full
@@ -68,8 +69,9 @@ def read_points(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
             place = (row["method"], str(row["setting"]), rank)
             found.setdefault(place, {})[row["seed"]] = row
     time = lambda row: (
-        row["latency_ms"]
-        / (row["latency_dense_ms"] if row["macs_dense"] == dense_macs else dense_ms)
+        time_ratio(row)
+        if row["macs_dense"] == dense_macs
+        else row["latency_ms"] / dense_ms
     )
     points = [
         Point(

@@ -10,6 +10,8 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
+from dynsparse.reports.curve import BUSY, is_busy, time_ratio
+
 
 def run_summary(result: Mapping[str, Any], run: pathlib.Path) -> Group:
     """What a run ends with: its table, its figures, and how to see more.
@@ -22,6 +24,9 @@ def run_summary(result: Mapping[str, Any], run: pathlib.Path) -> Group:
     shown = " ".join(str(figure) for figure in figures if figure.exists())
     board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
     lines = [f"warning  {warning}" for warning in result["warnings"]]
+    if result.get("more_points"):
+        flag = f"{result['more_points']}=..."
+        lines.append(f"curve    this run is one point; another is a run with  {flag}")
     lines += [f"figures  {shown}", f"explore  {board}"]
     return Group(curve_table(result), *lines)
 
@@ -35,30 +40,39 @@ def curve_table(result: Mapping[str, Any]) -> Table:
     points: Sequence[Mapping[str, Any]] = result["curve"]
     recovery = any(point["recovery"] for point in points)
     table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 0))
-    columns = ["density", "M MACs", "ratio", "acc %", "ms", "ratio"]
+    columns = ["density", "M MACs", "MACs", "acc %", "ms", "time"]
     if recovery:
         columns += ["precision", "random", "recall", "random"]
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for point in points:
-        ratio = point["latency_ms"] / point["latency_dense_ms"]
         cells = [
             f"{point['density']:.3f}",
             f"{point['macs_mean'] / 1e6:.3f}",
             f"{point['budget']:.3f}",
             f"{100 * point['accuracy']:.2f}",
             f"{point['latency_ms']:.1f}",
-            f"{ratio:.2f}",
+            _with_quartiles(point),
         ]
         if recovery:
             found = point["recovery"]
             for name in ("precision", "recall"):
                 cells += [f"{found[name]:.3f}", f"{found[f'random_{name}']:.3f}"]
         table.add_row(*cells)
+    busy = f"{BUSY}. " if is_busy(points) else ""
     table.caption = (
-        f"per picture; ms per batch of {result['batch_size']}; ratios to the dense "
-        f"network ({result['macs_dense'] / 1e6:.3f} M MACs); floor, which no gate can "
+        f"{busy}per image; ms per batch of {result['batch_size']}; MACs and time as "
+        f"fractions of the dense network's (time: median and quartiles of paired "
+        f"turns; {result['macs_dense'] / 1e6:.3f} M MACs); floor, which no gate can "
         f"close: {result['macs_floor'] / 1e6:.3f} M MACs "
         f"({result['macs_floor'] / result['macs_dense']:.1%})"
     )
     return table
+
+
+def _with_quartiles(point: Mapping[str, Any]) -> str:
+    """The time of a point by that of dense, and where half of the turns are."""
+    if "time_ratio_q1" not in point:
+        return f"{time_ratio(point):.2f}"
+    low, high = point["time_ratio_q1"], point["time_ratio_q3"]
+    return f"{time_ratio(point):.2f} ({low:.2f}-{high:.2f})"

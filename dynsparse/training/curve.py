@@ -1,14 +1,15 @@
 """The curve of a trained model: accuracy, MACs and time at each of its points."""
 
 import dataclasses
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from dynsparse.budgets import densities_at
-from dynsparse.costs import Bill, itemize, median_seconds
+from dynsparse.costs import Bill, itemize, ratio_quartiles, seconds_by_turn
 from dynsparse.data import Split
 from dynsparse.training.averages import at_densities
 from dynsparse.training.diagnostics import GateHealth, diagnose
@@ -19,6 +20,7 @@ from dynsparse.training.evaluation import (
     evaluate,
 )
 from dynsparse.training.experiment import Experiment, find_densities
+from dynsparse.training.progress import Phase
 from dynsparse.training.recovery import Recovery, score_recovery, true_patches
 from dynsparse.training.step import State
 
@@ -34,6 +36,10 @@ class Point:
         health: Of the gates, by layer.
         latency_ms: Median of one batch in compact execution.
         latency_dense_ms: Median of one batch of the dense model, beside it.
+        time_ratio: Quartiles and median, over turns of both, of the time of a batch by
+            that of the dense model in the same turn: first quartile, median, third.
+        dense_again: Median of the same for the dense model beside itself: far from 1
+            on a machine that does other things as well.
         recovery: Of the true patches, for token gates on data that knows them.
     """
 
@@ -43,6 +49,8 @@ class Point:
     health: dict[str, GateHealth]
     latency_ms: float
     latency_dense_ms: float
+    time_ratio: tuple[float, float, float]
+    dense_again: float
     recovery: Recovery | None
 
     def row(self) -> dict[str, float]:
@@ -57,6 +65,10 @@ class Point:
             accuracy=self.answers.accuracy,
             latency_ms=self.latency_ms,
             latency_dense_ms=self.latency_dense_ms,
+            time_ratio=self.time_ratio[1],
+            time_ratio_q1=self.time_ratio[0],
+            time_ratio_q3=self.time_ratio[2],
+            dense_again=self.dense_again,
         )
 
     def report(self) -> dict[str, Any]:
@@ -91,40 +103,45 @@ def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Poin
         )
         for density in densities
     }
-    states = at_densities(experiment, state, densities)
-    answers = {
-        str(density): evaluate(
-            forwards[str(density)], own, split, batch_size=wanted.batch_size
-        )
-        for density, own in states.items()
-    }
-    seconds = _time(experiment, state, split, forwards)
-    return [
-        _point(experiment, split, answers[name], seconds[name], seconds["dense"])
-        for name in forwards
-    ]
+    answers: dict[str, Answers] = {}
+    what = f"evaluating {_number(len(densities))} on {len(split):,} test images"
+    with Phase(what, len(densities)) as phase:
+        states = at_densities(experiment, state, densities)
+        for density, own in states.items():
+            answers[str(density)] = evaluate(
+                forwards[str(density)], own, split, batch_size=wanted.batch_size
+            )
+            phase.advance()
+    with Phase(f"timing, {wanted.latency_repeats} turns"):
+        turns = _time(experiment, state, split, forwards)
+    return [_point(experiment, split, answers[n], turns[n], turns) for n in forwards]
+
+
+def _number(densities: int) -> str:
+    return "the model" if densities == 1 else f"{densities} densities"
 
 
 def _time(
     experiment: Experiment, state: State, split: Split, forwards: Mapping[str, Forward]
-) -> dict[str, float]:
+) -> dict[str, list[float]]:
+    """Seconds by turn, of the dense model twice."""
     wanted = experiment.settings.evaluation
     images = split.images[np.arange(wanted.batch_size) % len(split)]
     key = jax.random.key(0)
     dense = compile_forward(experiment.trainer, execution="dense")
     calls = {
         name: lambda forward=forward: forward(state, images, key)
-        for name, forward in {**forwards, "dense": dense}.items()
+        for name, forward in {**forwards, "dense": dense, "again": dense}.items()
     }
-    return median_seconds(calls, repeats=wanted.latency_repeats)
+    return seconds_by_turn(calls, repeats=wanted.latency_repeats)
 
 
 def _point(
     experiment: Experiment,
     split: Split,
     answers: Answers,
-    seconds: float,
-    seconds_dense: float,
+    seconds: Sequence[float],
+    turns: Mapping[str, Sequence[float]],
 ) -> Point:
     densities = [mask.mean() for mask in answers.masks.values()]
     return Point(
@@ -132,8 +149,10 @@ def _point(
         answers=answers,
         bill=itemize(experiment.prices, answers.masks, num_examples=len(split)),
         health=diagnose(answers.probabilities, split.labels),
-        latency_ms=1e3 * seconds,
-        latency_dense_ms=1e3 * seconds_dense,
+        latency_ms=1e3 * statistics.median(seconds),
+        latency_dense_ms=1e3 * statistics.median(turns["dense"]),
+        time_ratio=ratio_quartiles(seconds, turns["dense"]),
+        dense_again=ratio_quartiles(turns["again"], turns["dense"])[1],
         recovery=_recovery(experiment, split, answers),
     )
 

@@ -28,12 +28,14 @@ class Answers:
         masks: By gated layer, which units ran for each example.
         probabilities: Likewise, their `open_prob`.
         accuracy: Share of right predictions, in [0, 1].
+        loss: Mean cross-entropy.
     """
 
     predictions: Int[np.ndarray, "n"]
     masks: dict[str, Bool[np.ndarray, "n *rows units"]]
     probabilities: dict[str, Float[np.ndarray, "n *rows units"]]
     accuracy: float
+    loss: float
 
 
 Forward = Callable[..., Any]
@@ -101,13 +103,14 @@ def evaluate(
         density: For `forward`, where it runs masked execution.
     """
     key = jax.random.fold_in(state["key"], _NOISE)
-    predictions, masks, probabilities = [], [], []
+    predictions, masks, probabilities, losses = [], [], [], []
     for start in range(0, len(split), batch_size):
         chosen = np.arange(start, start + batch_size) % len(split)
         logits, decisions = forward(
             state, split.images[chosen], jax.random.fold_in(key, start), density
         )
         predictions.append(np.asarray(logits).argmax(-1))
+        losses.append(_cross_entropy(np.asarray(logits), split.labels[chosen]))
         masks.append({n: np.asarray(d.mask) > 0 for n, d in decisions.items()})
         probabilities.append({n: np.asarray(d.open_prob) for n, d in decisions.items()})
     n = len(split)
@@ -121,4 +124,14 @@ def evaluate(
         masks=join(masks),
         probabilities=join(probabilities),
         accuracy=float((answered == split.labels).mean()),
+        loss=float(np.concatenate(losses)[:n].mean()),
     )
+
+
+def _cross_entropy(
+    logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n"]:
+    logits = logits.astype(np.float64)
+    logits -= logits.max(-1, keepdims=True)
+    right = np.take_along_axis(logits, labels[:, None], -1)[:, 0]
+    return np.log(np.exp(logits).sum(-1)) - right

@@ -15,7 +15,9 @@ from dynsparse.data import Split
 from dynsparse.provenance import provenance
 from dynsparse.training.curve import Point, trace_curve
 from dynsparse.training.diagnostics import GateHealth, complaints, has_choice
+from dynsparse.training.evaluation import compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
+from dynsparse.training.progress import Phase
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
 from dynsparse.whole import write_json
@@ -46,10 +48,13 @@ def finish(
     """
     started = time.monotonic()
     points = trace_curve(experiment, state, experiment.dataset.test)
+    everything = _everything_open(experiment, state)
     _write_curve(workdir, points)
-    figures = dict(curve=reports.draw_curve(workdir, title))
-    if _write_kept(workdir, experiment, points):
-        figures["kept"] = reports.draw_kept(workdir)
+    with Phase("drawing"):
+        drawn = reports.draw_curve(workdir, title, dense_accuracy=everything)
+        figures = dict(curve=drawn)
+        if _write_kept(workdir, experiment, points):
+            figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(
         title=title,
         **config["names"],
@@ -61,14 +66,35 @@ def finish(
         macs_dense=experiment.prices.dense,
         macs_floor=experiment.prices.floor,
         curve=[point.report() for point in points],
-        warnings=complaints(_decided(experiment, points)),
+        everything_open=everything,
+        more_points=reports.more_points(config) if everything is not None else None,
+        warnings=[*complaints(_decided(experiment, points)), *_busy(points)],
     )
     if examine is not None:
-        result["examined"] = examine(experiment, state, points)
-    _write_board(workdir, int(state["step"]), config, points, figures)
+        with Phase("examining"):
+            result["examined"] = examine(experiment, state, points)
+    _write_board(workdir, config, points, figures, result)
     result["evaluation_seconds"] = time.monotonic() - started
     write_json(workdir / "result.json", result)
     return result
+
+
+def _everything_open(experiment: Experiment, state: State) -> float | None:
+    """Test accuracy with all gates open, for gates whose curve is one point."""
+    if not experiment.trainer.gates or experiment.densities != (None,):
+        return None
+    forward = compile_forward(experiment.trainer, execution="dense")
+    split, size = experiment.dataset.test, experiment.settings.evaluation.batch_size
+    with Phase("evaluating with everything open"):
+        return evaluate(forward, state, split, batch_size=size).accuracy
+
+
+def _busy(points: list[Point]) -> list[str]:
+    rows = [point.row() for point in points]
+    if not reports.is_busy(rows):
+        return []
+    ratio = rows[0]["dense_again"]
+    return [f"{reports.BUSY}: the dense model took {ratio:.2f} of its own time"]
 
 
 def _decided(experiment: Experiment, points: list[Point]) -> dict[str, GateHealth]:
@@ -101,6 +127,8 @@ def _write_kept(
     found = [grid.over_picture(point.answers.masks.values()) for point in points]
     if any(len(masks) != 1 for masks in found):
         return False
+    names = experiment.dataset.class_names
+    known: dict[str, Any] = {} if names is None else dict(classes=list(names))
     np.savez(
         workdir / "kept.npz",
         images=split.images[:number],
@@ -108,6 +136,7 @@ def _write_kept(
         labels=split.labels[:number],
         densities=[point.density for point in points],
         predictions=[point.answers.predictions[:number] for point in points],
+        **known,
         masks=[
             masks[0][:number].reshape(number, grid.rows, grid.columns)
             for masks in found
@@ -118,18 +147,16 @@ def _write_kept(
 
 def _write_board(
     workdir: pathlib.Path,
-    step: int,
     config: Mapping[str, Any],
     points: list[Point],
     figures: Mapping[str, pathlib.Path],
+    result: Mapping[str, Any],
 ):
+    rows, step = [point.row() for point in points], result["steps"]
     with Writer(workdir, step) as writer:
-        # TensorBoard takes plain values.
-        plain = {
-            key: value if isinstance(value, bool | str | int | float) else str(value)
-            for key, value in reports.flattened(config)
-        }
-        writer.summary(step, plain, [point.row() for point in points])
+        settings, first = reports.other_settings(config), reports.telling(config)
+        writer.summary(step, settings, rows, first)
+        writer.board.text("run", reports.run_in_words(result, config, workdir))
         for name, path in figures.items():
-            picture = matplotlib.image.imread(path)[..., :3]
-            writer.image(step, name, (255 * picture).round().astype(np.uint8))
+            pixels = matplotlib.image.imread(path)[..., :3]
+            writer.board.image(step, name, (255 * pixels).round().astype(np.uint8))

@@ -99,26 +99,28 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
             progress.say(f"resumed from step {start}")
         seen: dict[int, Mapping[str, jax.Array]] = {}
         working = program.begin([run.state for run in runs])
+        progress.working("compiling the training step", aloud=True)
         for step in range(start + 1, plan.num_steps + 1):
             working, metrics = program.step(working, step - 1)
             last = step == plan.num_steps
-            seen[step] = {name: metrics[name] for name in _FINITE}
+            seen[step] = metrics
             log = step % plan.log_every == 0 or last
             save = step % plan.checkpoint_every == 0 or last or stop.times
             if log or save:
                 _require_finite(seen, names)
+                for each in seen.values():
+                    for run, row in zip(runs, program.values(each), strict=True):
+                        run.see(row)
                 seen.clear()
             if log:
-                rows = program.values(metrics)
-                for run, row in zip(runs, rows, strict=True):
-                    run.log(step, row)
-                progress.update(step, _mean(rows))
+                progress.update(step, _mean([run.log(step) for run in runs]))
             look = step % plan.eval_every == 0 or last
             if look or save:
                 for run, state in zip(runs, program.states(working), strict=True):
                     run.take(state, last=last)
             for run, name in zip(runs, names, strict=True):
                 if look:
+                    progress.working("validating")
                     progress.say(f"{name}step {step}: validation {run.validate()}")
                 if save:
                     run.save()

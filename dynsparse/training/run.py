@@ -8,7 +8,9 @@ import numpy as np
 
 from dynsparse.training.calibration import calibrate
 from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.clock import Clock
 from dynsparse.training.experiment import Experiment
+from dynsparse.training.means import Means
 from dynsparse.training.optimizer import learning_rate_schedule
 from dynsparse.training.step import State
 from dynsparse.training.validation import Validated, Validation
@@ -33,6 +35,7 @@ class Run:
         self.state = experiment.initial_state
         self.notes: list[str] = []
         self._workdir = workdir
+        self._means = Means()
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Run":
@@ -41,6 +44,7 @@ class Run:
         rows = b""
         if self._checkpoints.latest is not None:
             self.state, rows, passed_over = self._checkpoints.restore(self.state)
+            rows, self._means = Means.split(rows)
             self.notes += [f"{why}; step {self.step} is taken" for why in passed_over]
         if put_rows_back(self._workdir, rows):
             self.notes.append(
@@ -66,26 +70,39 @@ class Run:
         """Gets ready to write what follows its state."""
         settings = self.experiment.settings
         self._writer = self._open.enter_context(Writer(self._workdir, self.step))
+        self._clock = Clock(self._workdir, self.step)
         self._validate = Validation(self.experiment)
         self._rate = learning_rate_schedule(
             settings.optimizer, settings.train.num_steps
         )
 
-    def log(self, step: int, metrics: Mapping[str, float]):
-        """Writes the metrics of a step."""
-        rate = float(np.asarray(self._rate(step - 1)))
-        self._writer.scalars(step, "train", dict(metrics) | dict(learning_rate=rate))
+    def see(self, metrics: Mapping[str, float]):
+        """Takes note of the metrics of a step."""
+        self._means.add(metrics)
+
+    def log(self, step: int) -> dict[str, float]:
+        """Writes and returns the means of the metrics since the last log."""
+        means, rate = self._means.take(), float(np.asarray(self._rate(step - 1)))
+        examples = step * self.experiment.settings.train.batch_size
+        epoch = examples / len(self.experiment.dataset.train)
+        now = dict(learning_rate=rate, epoch=epoch)
+        self._writer.scalars(step, "train", means | now)
+        self._writer.board.scalars(step, "clock", self._clock.look(step))
+        return means
 
     def take(self, state: State, *, last: bool):
         """Takes over what was trained; after the last step, calibrated."""
         self.state = calibrate(self.experiment, state) if last else state
 
     def validate(self) -> Validated:
-        """Validates its state, and writes and returns the outcome."""
-        validated = self._validate(self.state)
+        """Validates its state, after the last step in full, and writes the outcome."""
+        last = self.step == self.experiment.settings.train.num_steps
+        validated = self._validate(self.state, everything=last)
         self._writer.scalars(self.step, "validation", validated.scalars)
+        self._writer.board.histograms(self.step, validated.open_probs)
         return validated
 
     def save(self):
         """Saves its state, in the background."""
-        self._checkpoints.save(self.state, self._writer.rows())
+        rows = self._means.joined(self._writer.rows())
+        self._checkpoints.save(self.state, rows)

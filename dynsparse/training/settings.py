@@ -16,6 +16,7 @@ from dynsparse.budgets import (
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
 from dynsparse.ranges import check
+from dynsparse.reports import MOST_IMAGES
 from dynsparse.sections import check_sections
 from dynsparse.training.annealing import TemperatureSchedule
 
@@ -95,7 +96,7 @@ class EvaluationSettings:
             that it pays for.
         batch_size: Of every pass, the timed ones included.
         latency_repeats: Passes of which the median time is reported.
-        num_pictures: Test pictures in kept.png.
+        num_pictures: Test images in kept.png, at most 32.
     """
 
     densities: Sequence[float]
@@ -111,8 +112,10 @@ class EvaluationSettings:
         check(self, "budgets", positive, "within (0, 1]")
         if not self.densities and not self.budgets:
             raise ValueError("evaluation: needs at least one density or budget.")
-        for name in ("batch_size", "latency_repeats", "num_pictures"):
+        for name in ("batch_size", "latency_repeats"):
             check(self, name, getattr(self, name) >= 1, ">= 1")
+        drawn = 1 <= self.num_pictures <= MOST_IMAGES
+        check(self, "num_pictures", drawn, f"within [1, {MOST_IMAGES}]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Float
+
 from dynsparse.training.averages import at_densities
 from dynsparse.training.calibration import shifted
 from dynsparse.training.diagnostics import (
@@ -21,21 +24,23 @@ class Validated:
     """The outcome of one validation; its text is a line for people.
 
     Attributes:
-        scalars: Accuracy at each density, the health of each gate at one where it has a
-            choice, and the soft-to-hard gap there: accuracy with the noise and soft
-            masks of training, less that of evaluation, both as trained.
+        scalars: `accuracy` and `loss` at the density nearest to a half, or at that of
+            gates that fix none: what all methods have; the health of each gate there.
+            Where everything was asked for, also the accuracy at each density, and the
+            soft-to-hard gap: accuracy with the noise and soft masks of training, less
+            that of evaluation, both as trained.
         complaints: What is wrong with the gates, in words.
+        open_probs: Of each gate there, by its path.
     """
 
     scalars: dict[str, float]
     complaints: list[str]
+    open_probs: dict[str, Float[np.ndarray, "n *rows units"]]
 
     def __str__(self) -> str:
-        words = [
-            f"{name} {value:.4f}"
-            for name, value in self.scalars.items()
-            if name.startswith("accuracy")
-        ]
+        by_density = [name for name in self.scalars if name.startswith("accuracy_at")]
+        names = by_density or ["accuracy"]
+        words = [f"{name} {self.scalars[name]:.4f}" for name in names]
         return "\n  warning: ".join(["  ".join(words), *self.complaints])
 
 
@@ -53,19 +58,26 @@ class Validation:
         self._forward = compile_forward(experiment.trainer)
         self._noisy = compile_forward(experiment.trainer, noise=True)
 
-    def __call__(self, state: State) -> Validated:
-        """Returns what `state` is worth."""
-        densities = self._experiment.densities
+    def __call__(self, state: State, *, everything: bool = True) -> Validated:
+        """Returns what `state` is worth.
+
+        Args:
+            state: To be validated.
+            everything: Whether to look at all densities, and at what noise does; one
+                pass over the split otherwise.
+        """
+        chosen = _where_there_is_a_choice(self._experiment.densities)
+        densities = self._experiment.densities if everything else [chosen]
         states = at_densities(self._experiment, state, densities)
         answers = {d: self._answer(self._forward, states[d], d) for d in densities}
-        scalars = {
-            "accuracy" if d is None else f"accuracy_at_{d:.6g}": answer.accuracy
-            for d, answer in answers.items()
-        }
-        chosen = _where_there_is_a_choice(densities)
         calm = answers[chosen]
+        scalars = dict(accuracy=calm.accuracy, loss=calm.loss)
+        if everything and len(densities) > 1:
+            scalars |= {
+                f"accuracy_at_{d:.6g}": answer.accuracy for d, answer in answers.items()
+            }
         if not calm.masks:
-            return Validated(scalars, [])
+            return Validated(scalars, [], {})
         labels = self._experiment.dataset.validation.labels
         gates = self._experiment.trainer.gates
         decided = {
@@ -77,15 +89,23 @@ class Validation:
         for name, gate in health.items():
             for key, value in dataclasses.asdict(gate).items():
                 scalars[f"{key}/{name}"] = value
-        trained = states[chosen]
+        found = complaints(health)
+        if everything:
+            gap = self._with_and_without_noise(states[chosen], chosen, calm)
+            scalars["soft_to_hard_gap"] = gap[0] - gap[1]
+            found += gap_complaint(*gap)
+        return Validated(scalars, found, calm.probabilities)
+
+    def _with_and_without_noise(
+        self, state: State, density: float | None, calm: Answers
+    ) -> tuple[float, float]:
+        """Accuracy as in training, and without noise."""
         if self._experiment.settings.budget_constraint is not None:
             # No step has seen the scores that calibration moves.
-            trained = shifted(self._experiment, trained, 0.0)
-            calm = self._answer(self._forward, trained, chosen)
-        noisy = self._answer(self._noisy, trained, chosen)
-        gap = noisy.accuracy, calm.accuracy
-        scalars["soft_to_hard_gap"] = gap[0] - gap[1]
-        return Validated(scalars, complaints(health) + gap_complaint(*gap))
+            state = shifted(self._experiment, state, 0.0)
+            calm = self._answer(self._forward, state, density)
+        noisy = self._answer(self._noisy, state, density)
+        return noisy.accuracy, calm.accuracy
 
     def _answer(self, forward, state: State, density: float | None) -> Answers:
         return evaluate(

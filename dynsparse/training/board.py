@@ -1,0 +1,177 @@
+"""TensorBoard, a view of what a run wrote: the truth is in metrics.jsonl."""
+
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
+
+KFLOPS = "@kflops"  # the folder whose steps are FLOPs / 1000
+_MOST = 100_000  # values of a histogram
+_BINS: Any = np.linspace(0, 1, 31)
+
+
+class Board:
+    """The event files of a run.
+
+    What follows the step that a run resumes from is dropped.
+
+    Args:
+        workdir: Folder of the run.
+        start: The step that the run starts from.
+    """
+
+    def __init__(self, workdir: pathlib.Path, start: int):
+        self._workdir = workdir
+        self._writer = SummaryWriter(
+            str(workdir), filename_suffix=_unique(), purge_step=start + 1
+        )
+
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Closes the files."""
+        self._writer.close()
+
+    def scalars(self, step: int, split: str, values: Mapping[str, float]):
+        """Writes `values` of `split`, those of single gates in a group of their own."""
+        for tag, value in tagged(split, values).items():
+            self._writer.add_scalar(tag, float(value), step)
+        self._writer.flush()  # a kill loses nothing that a checkpoint keeps
+
+    def histograms(self, step: int, values: Mapping[str, np.ndarray]):
+        """Writes the distribution of `open_prob` of each gate, by its path."""
+        for name, short in short_names(values).items():
+            flat = values[name].reshape(-1)
+            some = flat[:: 1 + flat.size // _MOST].astype(np.float32)
+            units = values[name].mean(0, dtype=np.float64).reshape(-1)
+            for group, found in (("open_prob", some), ("open_share_of_unit", units)):
+                tag = f"gates_{group}/{short or 'gate'}"
+                self._writer.add_histogram(tag, found, step, bins=_BINS)
+
+    def text(self, name: str, markdown: str):
+        """Writes a paragraph, a table or a list."""
+        self._writer.add_text(name, markdown)
+
+    def image(self, step: int, name: str, pixels: np.ndarray):
+        """Writes an image, uint8 [height, width, 3]."""
+        self._writer.add_image(name, pixels, step, dataformats="HWC")
+
+    def summary(
+        self,
+        step: int,
+        settings: Mapping[str, bool | str | float | int],
+        rows: Sequence[Mapping[str, float]],
+        first: Mapping[str, bool | str | float | int | None],
+    ):
+        """Writes what compares runs: hparams, and the curve over kFLOPs, both anew.
+
+        TensorBoard has no plot of one metric against another. So the folder `@kflops`
+        of the run has FLOPs / 1000 per example where steps would be, sorted, and the
+        scalars tab draws accuracy against cost. It holds the run's line of the HParams
+        tab too: its settings, and its numbers at the point nearest to density 0.5.
+
+        Args:
+            step: The last step.
+            settings: Flat config.
+            rows: The rows of curve.csv.
+            first: What the first columns say, in their order; None is left out.
+        """
+        folder = self._workdir / KFLOPS
+        shutil.rmtree(folder, ignore_errors=True)
+        point = min(rows, key=lambda row: abs(row["density"] - 0.5))
+        metrics = dict(accuracy=point["accuracy"], mflops=point["flops_mean"] / 1e6)
+        columns = _in_order(first) | dict(settings)
+        # Without the record of an experiment, which holds the columns of one run alone
+        # and of which TensorBoard reads any, it takes the columns of all runs together
+        # and puts those in front that differ.
+        _, begun, ended = hparams(columns, metrics)
+        with SummaryWriter(str(folder), filename_suffix=_unique()) as board:
+            writer: Any = board.file_writer
+            writer.add_summary(begun)
+            writer.add_summary(ended)
+            for name, value in metrics.items():
+                board.add_scalar(f"hparam/{name}", value, step)
+            for row in sorted(rows, key=lambda row: row["flops_mean"]):
+                at = round(row["flops_mean"] / 1000)
+                for name in ("accuracy", "latency_ms", "density"):
+                    board.add_scalar(f"curve/{name}", row[name], at)
+
+
+def tagged(split: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Returns the values by tag, such that no group of charts is spoilt by another.
+
+    `accuracy_at_0.5` is `validation_by_density/accuracy_at_0.5` and `density/LAYER` is
+    `train_gates/density/LAYER`, with LAYER cut down to what tells the gates apart.
+
+    Args:
+        split: That the values are of.
+        values: By name.
+    """
+    layers = [name.partition("/")[2] for name in values if "/" in name]
+    short, tags = short_names(layers), {}
+    for name, value in values.items():
+        kind, slash, layer = name.partition("/")
+        if slash:
+            tag = "/".join([f"{split}_gates", kind, *filter(None, [short[layer]])])
+        elif "_at_" in name:
+            tag = f"{split}_by_density/{name}"
+        else:
+            tag = f"{split}/{name}"
+        tags[tag] = value
+    return tags
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Returns each path without the parts that all of them have in common.
+
+    TensorBoard cuts long tags in their middle, where the paths of gates differ.
+
+    Args:
+        paths: Of gates, with slashes.
+    """
+    split = {path: path.split("/") for path in paths}
+    if len(split) < 2:
+        return {path: parts[-1] for path, parts in split.items()}
+    head = _common(list(split.values()))
+    tail = _common([parts[head:][::-1] for parts in split.values()])
+    short = {
+        path: ".".join(parts[head : len(parts) - tail]) for path, parts in split.items()
+    }
+    return short if len(set(short.values())) == len(short) else {p: p for p in short}
+
+
+def _common(paths: Collection[Sequence[str]]) -> int:
+    """How many first parts all have in common."""
+    count = 0
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        count += 1
+    return count
+
+
+def _in_order(columns: Mapping[str, bool | str | float | int | None]):
+    """The columns with names that TensorBoard, which sorts by name, leaves in order.
+
+    A browser shows no space before a word.
+    """
+    return {
+        " " * (len(columns) - index) + name: value
+        for index, (name, value) in enumerate(columns.items())
+        if value is not None
+    }
+
+
+def _unique() -> str:
+    """Two writers of one second would overwrite each other's file."""
+    return f".{os.getpid()}.{uuid.uuid4().hex}"
