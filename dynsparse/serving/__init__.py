@@ -18,9 +18,10 @@ _HOMES = {
     "Pinned": "signals",
     "QueueLength": "signals",
     "Refused": "server",
-    "Rung": "ladder",
+    "Rung": "rung",
     "Runtime": "runtime",
     "Server": "server",
+    "Signal": "signals",
     "arrivals": "load",
     "serve_run": "show",
 }

@@ -1,5 +1,7 @@
 """Down at once, up after a while: what keeps a runtime from oscillating."""
 
+import math
+
 
 class Hysteresis:
     """Follows what a signal allows: down at once, up when it has lasted.
@@ -8,14 +10,15 @@ class Hysteresis:
     `Runtime` holds a lock around it.
 
     Args:
-        hold: Seconds for which more must have been allowed without a break, >= 0.
+        hold: Seconds for which more must have been allowed without a break, >= 0 and
+            finite.
 
     Raises:
-        ValueError: If `hold` is negative.
+        ValueError: If `hold` is out of range.
     """
 
     def __init__(self, hold: float = 0.25):
-        if not hold >= 0:
+        if not 0 <= hold < math.inf:
             raise ValueError(f"hold must be >= 0 seconds, got {hold}.")
         self.hold = hold
         self.rung: int | None = None

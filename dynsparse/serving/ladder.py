@@ -2,14 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Shaped
 
 from dynsparse.budgets import (
     averages_at,
@@ -27,29 +26,9 @@ from dynsparse.costs import (
     run_gates,
 )
 from dynsparse.gates.base import evaluating
+from dynsparse.serving.examples import Batch, Inputs, Labelled, check, checked
+from dynsparse.serving.rung import Rung, front
 from dynsparse.whole import write_json
-
-Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
-Inputs = Shaped[Array, "..."] | Shaped[np.ndarray, "..."]  # of any number
-
-
-@dataclasses.dataclass(frozen=True)
-class Rung:
-    """One budget of a model, measured on this machine.
-
-    Attributes:
-        density: Of the top-k gates together; None for gates of a varying count.
-        budget: MACs that it spends, as a fraction of the dense ones: exactly where
-            every gate fixes its count, else the mean over the examples of `compile`.
-        seconds: Median time of one pass, by batch size.
-        peak_bytes: Most memory that a pass needs, its parameters included, by batch
-            size.
-    """
-
-    density: float | None
-    budget: float
-    seconds: Mapping[int, float]
-    peak_bytes: Mapping[int, int]
 
 
 class Ladder:
@@ -64,6 +43,7 @@ class Ladder:
         batch_sizes: In rising order. Other batches are padded, or cut in pieces:
             nothing is compiled after `compile`.
         state: The arrays of the model, but for `averages`.
+        example: Shape and type of one example; None where anything is taken.
     """
 
     def __init__(
@@ -74,11 +54,13 @@ class Ladder:
         programs: Mapping[tuple[int, int], Any],
         averages: Sequence[Any],
         state: Any,
+        example: jax.ShapeDtypeStruct | None = None,
     ):
         self.rungs = tuple(rungs)
         self.batch_sizes = tuple(sorted(batch_sizes))
         self.averages = tuple(averages)
         self.state = state
+        self.example = example
         self._programs = dict(programs)
 
     @classmethod
@@ -90,7 +72,10 @@ class Ladder:
         budgets: Sequence[float],
         batch_sizes: Sequence[int],
         inputs: Sequence[Inputs] = (),
+        labelled: Labelled | None = None,
+        least_density: float = 0.0,
         repeats: int = 20,
+        watch: Callable[[str], None] = lambda words: None,
     ) -> "Ladder":
         """Compiles, warms up and measures every rung.
 
@@ -104,23 +89,26 @@ class Ladder:
             inputs: Batches of the training: the running averages of norms become
                 those of each density (`budgets.averages_at`); without, every rung has
                 those of the model.
+            labelled: Examples and their classes that no training has seen, such as a
+                validation split, on which each rung's accuracy is measured.
+            least_density: In [0, 1]; no rung is below it. A model is seldom of use
+                below the densities that it was trained at.
             repeats: Timed passes of each program, of which the median counts.
+            watch: Hears what comes next, in words; what it raises ends the work.
 
         Raises:
-            ValueError: If a budget is no fraction or below the floor of the model, or
-                none is asked.
+            ValueError: If a budget is no fraction or below the floor of the model, none
+                is asked, there are no examples, or another value is out of range.
         """
-        if not budgets or not batch_sizes or min(batch_sizes) < 1:
-            raise ValueError(
-                "a ladder needs at least one budget and batch sizes of at least 1, got "
-                f"budgets={tuple(budgets)}, batch_sizes={tuple(batch_sizes)}."
-            )
+        check(examples, budgets, batch_sizes, labelled, least_density, repeats)
+        watch("billing the model")
         one = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
         prices = Prices(model, one)
-        densities = _densities(model, prices, budgets)
+        densities = _densities(model, prices, budgets, least_density)
         _, seen, state = nnx.split(model, nnx.BatchStat, ...)
         programs, calls, spent, averages = {}, {}, [], []
         for index, density in enumerate(densities):
+            watch(f"compiling rung {index}, the last being {len(densities) - 1}")
             fast, own = evaluating(model, execution="compact"), seen
             if density is not None:
                 fast = fix_densities(fast, densities_at(model, density))
@@ -133,6 +121,7 @@ class Ladder:
                 programs[index, size] = program
                 held = own, state, _filled(examples, size)
                 calls[index, size] = lambda p=program, held=held: p(*held)
+        watch("timing the rungs")
         seconds = median_seconds(calls, repeats=repeats)
         rungs = [
             Rung(
@@ -145,13 +134,25 @@ class Ladder:
             )
             for index, density in enumerate(densities)
         ]
-        return cls(
+        ladder = cls(
             rungs=rungs,
             batch_sizes=batch_sizes,
             programs=programs,
             averages=averages,
             state=state,
+            example=jax.ShapeDtypeStruct(examples.shape[1:], examples.dtype),
         )
+        if labelled is not None:
+            accuracy = []
+            for index in range(len(rungs)):
+                watch(f"validating rung {index}, the last being {len(rungs) - 1}")
+                answers = ladder(index, labelled[0]).argmax(-1)
+                accuracy.append(float((answers == labelled[1]).mean()))
+            ladder.rungs = tuple(
+                dataclasses.replace(rung, accuracy=share)
+                for rung, share in zip(rungs, accuracy, strict=True)
+            )
+        return ladder
 
     def __call__(self, rung: int, x: Batch) -> np.ndarray:
         """Returns the model's output for `x` at a rung.
@@ -159,7 +160,11 @@ class Ladder:
         Args:
             rung: Index into `rungs`.
             x: Any number of examples, at least one.
+
+        Raises:
+            ValueError: As `checked`.
         """
+        x = self.checked(x)
         largest, pieces = self.batch_sizes[-1], []
         for start in range(0, len(x), largest):
             piece = x[start : start + largest]
@@ -168,6 +173,29 @@ class Ladder:
             output = self._programs[rung, size](*held, _filled(piece, size))
             pieces.append(np.asarray(output)[: len(piece)])
         return np.concatenate(pieces)
+
+    def checked(self, x: Batch) -> np.ndarray:
+        """Returns `x` as the programs take it: in this machine's order of bytes.
+
+        Raises:
+            ValueError: If there is no example, or examples are of another shape or type
+                than those that the ladder was compiled for.
+        """
+        return checked(x, self.example)
+
+    def front(self, least_accuracy: float = 0.0) -> tuple[int, ...]:
+        """The rungs worth choosing, from the fastest to the most accurate.
+
+        Each is more accurate than all that are faster. Where accuracies were not
+        measured, they are all rungs.
+
+        Args:
+            least_accuracy: That each must have, in [0, 1].
+
+        Raises:
+            ValueError: If no rung has the least accuracy, or none was measured.
+        """
+        return front(self.rungs, self.batch_sizes[-1], least_accuracy)
 
     def fitting(self, number: int) -> int:
         """The smallest compiled batch that holds `number` examples, or the largest."""
@@ -187,6 +215,7 @@ class Ladder:
                 rung=index,
                 density=rung.density,
                 budget=rung.budget,
+                validation_accuracy=rung.accuracy,
                 batch_size=size,
                 latency_ms=1e3 * rung.seconds[size],
                 peak_megabytes=rung.peak_bytes[size] / 1e6,
@@ -201,12 +230,13 @@ class Ladder:
 
 
 def _densities(
-    model: nnx.Module, prices: Prices, budgets: Sequence[float]
+    model: nnx.Module, prices: Prices, budgets: Sequence[float], least: float
 ) -> Sequence[float | None]:
     if not has_density(model):
         return [None]
     spread = spread_of(model)
-    return sorted({largest_density(prices, budget, spread) for budget in budgets})
+    bought = (largest_density(prices, budget, spread) for budget in budgets)
+    return sorted({max(density, least) for density in bought})
 
 
 def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:

@@ -84,6 +84,7 @@ def replay(
     times: Times,
     *,
     pinned: int | None = None,
+    rungs: Sequence[int] | None = None,
     source: Callable[[Times], Iterator[tuple[int, float]]] = here,
     watch: Callable[[Row], None] = lambda row: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -95,6 +96,7 @@ def replay(
         requests: What is asked.
         times: When, in seconds, in rising order.
         pinned: A rung to stay on; None to follow the deadlines.
+        rungs: To choose from where none is pinned, as in `Runtime`.
         source: `here` or `from_process`.
         watch: Called with each row as soon as it is there.
         stopped: Whether to send no more, and to refuse what waits.
@@ -112,8 +114,8 @@ def replay(
     policy = "controller" if pinned is None else f"rung {pinned}"
     rows: dict[int, Row] = {}
     errors: list[BaseException] = []
-    runtime, lowest = Runtime(ladder, signal), pinned or 0
-    with Server(runtime, deadline=deadline, lowest=lowest) as server:
+    runtime = Runtime(ladder, signal, rungs=rungs if pinned is None else (pinned,))
+    with Server(runtime, deadline=deadline) as server:
         for index, arrival in source(times):
             if stopped() or errors:
                 server.close(answer=False)

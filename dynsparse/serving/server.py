@@ -1,9 +1,13 @@
 """A queue in front of a runtime: every request is answered or refused with a reason."""
 
 import collections
+import concurrent.futures
+import contextlib
+import math
+import numbers
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -28,31 +32,23 @@ class _Request(NamedTuple):
 class Server:
     """Serves requests one after the other, first come first served.
 
-    A request that not even the lowest rung answers in time is refused when its turn
+    Every future ends: with an answer, with `Refused`, or with the error of its request.
+    A request that not even the fastest rung answers in time is refused when its turn
     comes, so that it does not cost the others; so is one that finds the queue full.
 
     Args:
         runtime: Its signal is, or holds, `deadline` where rungs should follow it.
         deadline: Hears of arrivals, and says whose case is hopeless.
         limit: Requests that may wait, at least 1.
-        lowest: Rung below which the runtime does not go.
 
     Raises:
         ValueError: If the limit is below 1.
     """
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        *,
-        deadline: Deadline,
-        limit: int = 1000,
-        lowest: int = 0,
-    ):
-        if limit < 1:
-            raise ValueError(f"limit must be at least 1 request, got {limit}.")
-        self._runtime, self._deadline = runtime, deadline
-        self._limit, self._lowest = limit, lowest
+    def __init__(self, runtime: Runtime, *, deadline: Deadline, limit: int = 1000):
+        if not isinstance(limit, numbers.Real) or not limit >= 1:
+            raise ValueError(f"limit must be at least 1 request, got {limit!r}.")
+        self._runtime, self._deadline, self._limit = runtime, deadline, limit
         self._waiting: collections.deque[_Request] = collections.deque()
         self._changed = threading.Condition()
         self._open = True
@@ -66,7 +62,9 @@ class Server:
         self.close(answer=error is None)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """Requests that wait for an answer."""
+        with self._changed:
+            return sum(not request.future.cancelled() for request in self._waiting)
 
     def submit(
         self, x: Batch, seconds: float, *, since: float | None = None
@@ -79,74 +77,134 @@ class Server:
             since: When that time began, on `time.monotonic()`; now, if None.
 
         Returns:
-            A future of the answer, or of `Refused`.
+            A future of the answer, of `Refused`, or of the error of the request, such
+            as a `ValueError` of examples that are not what the ladder was compiled for.
         """
         now, future = time.monotonic(), Future()
         try:
-            number = len(x)
-        except TypeError as error:  # the caller's, and nobody else's
-            future.set_exception(error)
-            return future
-        end = (now if since is None else since) + seconds
-        request = _Request(x, number, end, future)
-        with self._changed:
-            self._deadline.arrived(now)
-            if not self._open:
-                request.future.set_exception(Refused(_CLOSED))
-            elif len(self._waiting) >= self._limit:
-                reason = f"the queue is full ({self._limit} requests)"
-                request.future.set_exception(Refused(reason))
-            else:
-                self._waiting.append(request)
-                self._changed.notify()
-        return request.future
+            x = self._runtime.ladder.checked(x)
+            patience = _number("seconds", seconds)
+            begun = now if since is None else _number("since", since)
+            request = _Request(x, len(x), begun + patience, future)
+            with self._changed:
+                self._deadline.arrived(now, patience)
+                self._queue(request)
+        except Exception as error:  # the caller's, and nobody else's
+            _end(future, error)
+        return future
 
     def close(self, *, answer: bool = True):
         """Answers what waits, or refuses it, then stops."""
         with self._changed:
             self._open = False
-            dropped = [] if answer else list(self._waiting)
-            if not answer:
-                self._waiting.clear()
+            dropped = [] if answer else self._take_all()
             self._changed.notify()
-        for request in dropped:
-            if request.future.set_running_or_notify_cancel():
-                request.future.set_exception(Refused(_CLOSED))
-        self._worker.join()
+        _refuse(dropped)
+        if threading.current_thread() is not self._worker:
+            self._worker.join()
+
+    def _queue(self, request: _Request):
+        if self._open and len(self._waiting) >= self._limit:
+            self._drop_cancelled()
+        if not self._open:
+            raise Refused(_CLOSED)
+        if len(self._waiting) >= self._limit:
+            raise Refused(f"the queue is full ({self._limit} requests)")
+        self._waiting.append(request)
+        self._changed.notify()
+
+    def _drop_cancelled(self):
+        """Those whose callers have given up keep no place from others."""
+        kept = [r for r in self._waiting if not r.future.cancelled()]
+        for request in self._waiting:
+            if request.future.cancelled():
+                request.future.set_running_or_notify_cancel()
+        self._waiting = collections.deque(kept)
+
+    def _take_all(self) -> list[_Request]:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
 
     def _work(self):
-        while True:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._waiting or not self._open)
+                    if not self._waiting:
+                        return
+                    request = self._waiting.popleft()
+                    waiting = [request, *self._waiting]
+                if _takes_an_answer(request.future):
+                    self._serve(request, waiting)
+        finally:  # however it ends, nobody waits for ever
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or not self._open)
-                if not self._waiting:
-                    return
-                request = self._waiting.popleft()
-                waiting = [request, *self._waiting]
-            # A future that its caller has cancelled can take no answer.
-            if request.future.set_running_or_notify_cancel():
-                self._serve(request, waiting)
+                self._open = False
+                dropped = self._take_all()
+            _refuse(dropped)
 
     def _serve(self, request: _Request, waiting: Sequence[_Request]):
-        now = time.monotonic()
+        try:
+            answer = self._answer(request, waiting)
+        except Exception as error:  # the caller's, such as a signal that fails
+            _end(request.future, error)
+        except BaseException as error:  # a signal that exits ends no server
+            words = f"the pass was ended by {type(error).__name__}: {error}"
+            _end(request.future, RuntimeError(words))
+        else:
+            _quietly(lambda: request.future.set_result(answer))
+
+    def _answer(self, request: _Request, waiting: Sequence[_Request]) -> Answer:
+        now, runtime = time.monotonic(), self._runtime
         slack = lambda other: other.deadline - now
         least = {
-            number: self._deadline.least(self._runtime.ladder, number, self._lowest)
+            number: self._deadline.least(runtime.ladder, number, runtime.rungs)
             for number in {other.number for other in waiting}
         }
         hopeless = lambda other: least[other.number] > slack(other)
-        try:
-            if hopeless(request):
-                self._deadline.refused()
-                left = 1e3 * slack(request)
-                raise Refused(f"{left:.0f} ms left, which no rung can meet")
-            # Nobody hurries for those that will not be answered in any case.
-            slacks = [
-                slack(other)
-                for other in waiting
-                if other is request or not (other.future.cancelled() or hopeless(other))
-            ]
-            answer = self._runtime.predict(request.x, slacks)
-        except Exception as error:  # the caller's, such as a wrong shape
-            request.future.set_exception(error)
-        else:
-            request.future.set_result(answer)
+        if hopeless(request):
+            self._deadline.refused()
+            left = 1e3 * slack(request)
+            raise Refused(f"{left:.0f} ms left, which no rung can meet")
+        # Nobody hurries for those that will not be answered in any case.
+        slacks = [
+            slack(other)
+            for other in waiting
+            if other is request or not (other.future.cancelled() or hopeless(other))
+        ]
+        return runtime.predict(request.x, slacks)
+
+
+def _number(name: str, value: float) -> float:
+    """Raises ValueError for what is no number of seconds."""
+    try:
+        found = float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:
+        found = math.inf
+    if math.isnan(found):
+        raise ValueError(f"{name} must be a number of seconds, got {value!r}.")
+    return found
+
+
+def _takes_an_answer(future: Future) -> bool:
+    """Not where its caller has cancelled it, or has set a result of his own."""
+    try:
+        return future.set_running_or_notify_cancel()
+    except (RuntimeError, concurrent.futures.InvalidStateError):
+        return False
+
+
+def _refuse(requests: Sequence[_Request]):
+    for request in requests:
+        if _takes_an_answer(request.future):
+            _end(request.future, Refused(_CLOSED))
+
+
+def _end(future: Future, error: BaseException):
+    _quietly(lambda: future.set_exception(error))
+
+
+def _quietly(settle: Callable[[], None]):
+    """Runs what a caller has put on a future, or done to it: that ends no server."""
+    with contextlib.suppress(BaseException):
+        settle()

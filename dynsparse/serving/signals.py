@@ -25,11 +25,17 @@ class Moment(NamedTuple):
         number: Examples of the request that is served next.
         slacks: Seconds left to each waiting request, that one first; empty where
             requests have no deadline.
+        rungs: Indices of the rungs to choose from; empty for all.
     """
 
     now: float
     number: int
     slacks: Sequence[float] = ()
+    rungs: Sequence[int] = ()
+
+    def choices(self, ladder: Ladder) -> Sequence[int]:
+        """The rungs to choose from."""
+        return self.rungs or range(len(ladder.rungs))
 
 
 class Allowance(NamedTuple):
@@ -83,11 +89,16 @@ class Pinned(Signal):
     """One rung, whatever happens: what every controller is compared with.
 
     Args:
-        rung: Index on the ladder.
+        rung: Index on the ladder, at least 0.
+
+    Raises:
+        ValueError: If it is no index.
     """
 
     def __init__(self, rung: int):
-        self._rung = rung
+        if not isinstance(rung, int | np.integer) or rung < 0:
+            raise ValueError(f"rung must be an index of at least 0, got {rung!r}.")
+        self._rung = int(rung)
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
         """That rung."""
@@ -154,7 +165,7 @@ class QueueLength(Signal):
     """
 
     def __init__(self, length: Callable[[], int], limit: int):
-        if limit < 1:
+        if not limit >= 1:
             raise ValueError(f"limit must be at least 1 request, got {limit}.")
         self._length, self._limit = length, limit
 
