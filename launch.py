@@ -43,6 +43,11 @@ def main(argv: list[str]) -> int:
     except FloatingPointError as error:
         sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not launching.is_too_large(error):
+            raise
+        sys.stderr.write(f"error: {launching.too_large(error)}\n")
+        return launching.MISTAKE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -81,6 +86,8 @@ def _run(
         experiments = training.prepare_together(configs)
     except ValueError as error:
         raise launching.UserError(error) from error
+    for note in dict.fromkeys(note for each in experiments for note in each.notes):
+        console.print(f"note: {note}")
     with contextlib.ExitStack() as claims:
         for each in requests:
             held = launching.claim(each.workdir, each.plain_config, each.patience)

@@ -1,5 +1,6 @@
 """Parts of a config by the name of their file."""
 
+import difflib
 import importlib
 import pathlib
 
@@ -17,7 +18,11 @@ def named(kind: str, name: str) -> ConfigDict:
     folder = pathlib.Path(__file__).parent / f"{kind}s"
     names = sorted(path.stem for path in folder.glob("[!_]*.py"))
     if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}; accepted: {', '.join(names)}")
+        close = difflib.get_close_matches(name, names, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(
+            f"unknown {kind} {name!r}; accepted: {', '.join(names)}{meant}"
+        )
     return importlib.import_module(f"configs.{kind}s.{name}").get_config()
 
 

@@ -3,8 +3,12 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+import typing
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
+
+from dynsparse.ranges import check_types
+from dynsparse.suggest import did_you_mean
 
 
 @runtime_checkable
@@ -44,6 +48,7 @@ def find(package: str, name: str) -> type:
         names = ", ".join(available(package))
         raise ValueError(
             f"{kind}: unknown name {name!r}; accepted: {names}, or package.module:Class"
+            f"{did_you_mean(name, available(package))}"
         )
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -63,12 +68,31 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
         ValueError: If the name is unknown, a key is missing or unknown, or the
             constructor does not take what the caller adds.
     """
+    constructor, settings = check(package, config, arguments)
+    return constructor(**settings, **arguments)
+
+
+def check(
+    package: str, config: Config, arguments: Collection[str]
+) -> tuple[Any, dict[str, Any]]:
+    """Returns what `build` calls, and the keys of `config` that it calls it with.
+
+    Args:
+        package: As in `find`.
+        config: As in `build`.
+        arguments: Names of what the caller adds.
+
+    Raises:
+        ValueError: As in `build`, but for what the constructor raises.
+    """
     kind = package.rpartition(".")[2]
     settings = dict(config)
     if "name" not in settings:
         names = ", ".join(available(package))
         raise ValueError(f"{kind}: needs the key 'name'; accepted: {names}")
     name = settings.pop("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{kind}: name must be a word, got {name!r}.")
     constructor = find(package, name)
     accepted = inspect.signature(constructor.__init__).parameters
     foreign = [key for key in arguments if key not in accepted]
@@ -79,11 +103,23 @@ def build(package: str, config: Config, **arguments: Any) -> Any:
     own = [key for key in accepted if key not in arguments and key != "self"]
     for key in settings:
         if key not in own:
-            raise ValueError(f"{kind}: {name} has no key {key!r}; accepted: {own}")
+            raise ValueError(
+                f"{kind}: {name} has no key {key!r}; accepted: {own}"
+                f"{did_you_mean(key, own)}"
+            )
     for key in own:
         if key not in settings and accepted[key].default is inspect.Parameter.empty:
             raise ValueError(f"{kind}: {name} needs the key {key!r}")
-    return constructor(**settings, **arguments)
+    check_types(f"{kind}: {name}", hints_of(constructor.__init__), settings)
+    return constructor, settings
+
+
+def hints_of(function: Any) -> dict[str, Any]:
+    """The annotations of the arguments of a function, as far as they can be read."""
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):  # of another library, under type checking alone
+        return {}
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:

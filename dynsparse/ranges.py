@@ -1,6 +1,9 @@
 """How settings refuse a value that is out of range."""
 
+import collections.abc
 import re
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -28,3 +31,73 @@ def called(settings: Any) -> str:
     """
     words = re.findall("[A-Z][a-z0-9]*", type(settings).__name__)
     return "_".join(words).lower().removesuffix("_settings")
+
+
+def check_types(name: str, hints: Mapping[str, Any], values: Mapping[str, Any]):
+    """Refuses plain values of another type than annotated, and those not finite.
+
+    Args:
+        name: What has the values, in the error.
+        hints: The annotation of each; those that say no plain type accept anything.
+        values: By key.
+
+    Raises:
+        ValueError: With the key, what is accepted and the value.
+    """
+    for key, value in values.items():
+        accepted = _accepted(key, hints.get(key))
+        if accepted is not None and not accepted[0](value):
+            raise ValueError(f"{name}: {key} must be {accepted[1]}, got {value!r}.")
+
+
+def _accepted(key: str, hint: Any) -> tuple[Callable[[Any], bool], str] | None:
+    if hint is int and key == "seed":
+        return is_seed, "an integer in [0, 2^32)"
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if typing.get_origin(hint) in (tuple, collections.abc.Sequence):
+        inner = _accepted(key, typing.get_args(hint)[0])
+        if inner is not None:
+            fits, words = inner
+            within = lambda value: (
+                _is_foreign(value)
+                or (isinstance(value, tuple | list) and all(map(fits, value)))
+            )
+            return within, f"a tuple, each value {words}"
+    return None
+
+
+def is_seed(value: Any) -> bool:
+    """Whether a random stream takes `value` for its seed."""
+    return _is_foreign(value) or (_is_whole(value) and 0 <= value < 2**32)
+
+
+def _is_foreign(value: Any) -> bool:
+    plain = bool | int | float | str | tuple | list | Mapping | None
+    return not isinstance(value, plain)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return _is_foreign(value) or (_is_whole(value) and abs(value) < 2**31)
+
+
+def _is_number(value: Any) -> bool:
+    if _is_foreign(value):
+        return True
+    number = _is_whole(value) or isinstance(value, float)
+    return number and abs(value) < 1e30  # which neither nan nor infinity is
+
+
+_PLAIN: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    int: (_is_integer, "an integer below 2^31"),
+    float: (_is_number, "a finite number"),
+    bool: (
+        lambda value: _is_foreign(value) or isinstance(value, bool),
+        "True or False",
+    ),
+    str: (lambda value: _is_foreign(value) or isinstance(value, str), "a word"),
+}

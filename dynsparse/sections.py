@@ -1,6 +1,8 @@
 """The sections that a config has."""
 
-from collections.abc import Iterable
+from typing import Any
+
+from dynsparse.suggest import did_you_mean
 
 SECTIONS = (
     "seed",
@@ -21,18 +23,20 @@ SECTIONS = (
     "distillation",
     "temperature_schedule",
 )
+# Those that a config may set to None.
+OPTIONAL = SECTIONS[SECTIONS.index("budget_constraint") :]
 
 
-def check_sections(names: Iterable[str]):
-    """Refuses other sections than `SECTIONS`, and fewer.
+def check_sections(config: Any):
+    """Refuses other sections than `SECTIONS`, fewer, and what is no section.
 
     Args:
-        names: The top-level keys of a config.
+        config: Its sections hold keys, but for the seed, or are None where they may.
 
     Raises:
         ValueError: With those that are missing or unknown, and all that are accepted.
     """
-    found = list(names)
+    found = list(config)
     wrong = dict(
         missing=[name for name in SECTIONS if name not in found],
         unknown=[name for name in found if name not in SECTIONS],
@@ -41,4 +45,12 @@ def check_sections(names: Iterable[str]):
         listed = "; ".join(
             f"{kind}: {', '.join(names)}" for kind, names in wrong.items() if names
         )
-        raise ValueError(f"config: {listed}; accepted: {', '.join(SECTIONS)}")
+        meant = "".join(did_you_mean(name, SECTIONS) for name in wrong["unknown"])
+        raise ValueError(f"config: {listed}; accepted: {', '.join(SECTIONS)}{meant}")
+    for name in SECTIONS[1:]:
+        section = config[name]
+        if section is None and name in OPTIONAL:
+            continue
+        if not hasattr(section, "keys"):
+            kind = "None or a section" if name in OPTIONAL else "a section"
+            raise ValueError(f"{name} must be {kind} of keys, got {section!r}.")

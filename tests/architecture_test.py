@@ -17,12 +17,13 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # What each part may import of the library, beside itself.
 ALLOWED = {
-    "lookup": set(),
+    "lookup": {"ranges", "suggest"},
     "paths": set(),
     "program_key": set(),
     "provenance": set(),
     "ranges": set(),
-    "sections": set(),
+    "sections": {"suggest"},
+    "suggest": set(),
     "stop_signal": set(),
     "whole": set(),
     "ops": set(),
@@ -45,6 +46,7 @@ ALLOWED = {
         "provenance",
         "ranges",
         "sections",
+        "suggest",
         "stop_signal",
         "whole",
     },
@@ -64,6 +66,7 @@ ALLOWED = {
         "program_key",
         "provenance",
         "sections",
+        "suggest",
         "stop_signal",
         "whole",
     },

@@ -2,7 +2,7 @@
 
 from dynsparse.launching.compare import asks_to_compare, parse_compare
 from dynsparse.launching.console import make_console
-from dynsparse.launching.errors import MISTAKE, UserError
+from dynsparse.launching.errors import MISTAKE, UserError, is_too_large, too_large
 from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
 from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
@@ -18,9 +18,11 @@ __all__ = [
     "check_config",
     "claim",
     "finished",
+    "is_too_large",
     "keep_freed_memory",
     "make_console",
     "parse",
     "parse_compare",
     "parse_serve",
+    "too_large",
 ]

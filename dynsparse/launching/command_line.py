@@ -4,11 +4,12 @@ import os
 import pathlib
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from absl import flags
 
 from dynsparse.launching.errors import UserError
+from dynsparse.suggest import did_you_mean
 
 
 def asks(argv: Sequence[str], name: str) -> bool:
@@ -38,6 +39,45 @@ def read(values: flags.FlagValues, argv: Sequence[str]):
         raise UserError(error) from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
+
+
+def split_flags(
+    argv: Sequence[str], own: Mapping[str, bool], prefix: str
+) -> tuple[dict[str, str], list[str]]:
+    """Reads the flags of one's own, and returns the words of the others.
+
+    Args:
+        argv: As in `sys.argv`.
+        own: Names of flags, and whether they take a value.
+        prefix: Of the names of the others, whose words are kept as they are.
+
+    Raises:
+        UserError: If a word is none of either, or a value is missing.
+    """
+    found: dict[str, str] = {}
+    others: list[str] = []
+    words = list(argv[1:])
+    while words:
+        word = words.pop(0)
+        name = flag_of(word)
+        if name is not None and name.removeprefix("no").startswith(prefix):
+            others.append(word)
+            if "=" not in word and words and not words[0].startswith("--"):
+                others.append(words.pop(0))
+        elif name is not None and name in own:
+            _, equals, value = word.partition("=")
+            if own[name] and not equals:
+                if not words or words[0].startswith("--"):
+                    raise UserError(f"--{name} needs a value: --{name}=VALUE")
+                value = words.pop(0)
+            found[name] = value
+        elif name is None:
+            raise UserError(f"unexpected argument {word!r}; see --help.")
+        else:
+            raise UserError(
+                f"unknown flag {word!r}; see --help{did_you_mean(name, own)}"
+            )
+    return found, others
 
 
 def go_on(

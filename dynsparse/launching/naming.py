@@ -43,8 +43,9 @@ def rename(config: ConfigDict, before: Mapping[str, str]):
     for section, word in _STANDS_FOR:
         name = section_names(config).get(section)
         if section in before and name not in (None, before[section]):
-            with config.unlocked():
-                config.names[word] = f"{config.names[word]} with {name}"
+            words: Any = config.names
+            with words.unlocked():
+                words[word] = f"{words[word]} with {name}"
 
 
 def section_names(config: ConfigDict) -> dict[str, str]:

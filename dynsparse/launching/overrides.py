@@ -1,56 +1,168 @@
 """Single values of a config, as a command or an experiment changes them."""
 
+import ast
+import json
+import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from dynsparse.launching import naming
-from dynsparse.launching.command_line import flag_of, read
+from dynsparse.launching.command_line import flag_of
 from dynsparse.launching.errors import UserError
+from dynsparse.sections import OPTIONAL
+from dynsparse.suggest import did_you_mean
 
 
 def override(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
-    """Returns the config with the values of `--config.KEY=VALUE`.
+    """Changes the values of `--config.KEY=VALUE` in place, one after the other.
 
     Args:
         config: To change.
         argv: As in `sys.argv`, with no other flags.
 
+    Returns:
+        The config.
+
     Raises:
         UserError: If a flag, a key or a value is not accepted.
     """
-    for word in argv[1:]:
-        name = flag_of(word) or ""
-        if key := re.fullmatch(r"(?:no)?config\.(.*)", name):
-            check_key(config, key[1], f"--{name}")
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_dict(
-        "config", config, "", flag_values=values, sys_argv=list(argv)
-    )
     before = naming.section_names(config)
-    read(values, argv)
-    naming.rename(values.config, before)
-    return values.config
+    words = list(argv[1:])
+    while words:
+        word = words.pop(0)
+        found = re.fullmatch(r"(no)?config\.(.+)", flag_of(word) or "")
+        if found is None:
+            raise UserError(f"unexpected argument {word!r}; see --help.")
+        called, key = f"--{flag_of(word)}", found[2]
+        old = check_key(config, key, called)
+        _, equals, text = word.partition("=")
+        if isinstance(old, bool) and not equals:
+            text = "False" if found[1] else "True"
+        elif found[1]:
+            raise UserError(f"{called}: {old!r} is neither True nor False.")
+        elif not equals:
+            if not words or words[0].startswith("--"):
+                raise UserError(f"{called} needs a value: {called}=VALUE")
+            text = words.pop(0)
+        _put(config, key, _parse(text, old, key, called))
+    naming.rename(config, before)
+    return config
 
 
-def check_key(config: ConfigDict, key: str, called: str):
+def check_key(config: ConfigDict, key: str, called: str) -> Any:
     """Refuses a key that a config does not have.
 
     Args:
         config: Of nested sections.
-        key: Dotted.
+        key: Dotted; [INDEX] at its end is of a value of a tuple.
         called: Names the key in the error.
+
+    Returns:
+        What the config holds there.
 
     Raises:
         UserError: With the keys that its section has.
     """
-    section, names = config, key.partition("[")[0].split(".")
-    for depth, name in enumerate(names):
-        if not isinstance(section, ConfigDict):
-            before = ".".join(names[:depth])
-            raise UserError(f"{called}: {before} is {section!r} and has no keys")
-        if name not in section:
-            raise UserError(f"{called}: no such key; accepted: {', '.join(section)}")
+    path, index = _split(key, called)
+    value: Any = config
+    for depth, name in enumerate(path):
+        if not isinstance(value, ConfigDict):
+            before = ".".join(path[:depth])
+            raise UserError(f"{called}: {before} is {value!r} and has no keys")
+        if name not in value:
+            raise UserError(
+                f"{called}: no such key; accepted: {', '.join(value)}"
+                f"{did_you_mean(name, value)}"
+            )
+        value = value[name]
+    if index is None:
+        return value
+    if not isinstance(value, tuple | list):
+        raise UserError(f"{called}: {'.'.join(path)} is {value!r} and has no index")
+    if index >= len(value):
+        raise UserError(f"{called}: index {index} is past its {len(value)} values")
+    return value[index]
+
+
+def _split(key: str, called: str) -> tuple[list[str], int | None]:
+    found = re.fullmatch(r"([^\[\]]+)(?:\[(\d{1,9})\])?", key)
+    if found is None:
+        raise UserError(f"{called}: no such key; accepted: KEY.KEY or KEY.KEY[INDEX]")
+    return found[1].split("."), None if found[2] is None else int(found[2])
+
+
+def _put(config: ConfigDict, key: str, value: Any):
+    (*path, last), index = _split(key, key)
+    section: Any = config
+    for name in path:
         section = section[name]
+    if index is not None:
+        whole = list(section[last])
+        whole[index] = value
+        value = type(section[last])(whole)
+    with config.unlocked(), section.ignore_type():
+        section[last] = value
+
+
+def _parse(text: str, old: Any, key: str, called: str) -> Any:
+    """Reads a value of the kind that a config holds already."""
+    wrong = lambda accepted: UserError(
+        f"{called}: must be {accepted}, got {text[:_LONGEST]!r}"
+    )
+    if isinstance(old, bool):
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise wrong("True or False")
+        return text.lower() in ("true", "1")
+    if isinstance(old, str):
+        return text
+    if isinstance(old, int | float):
+        return _number(_literal(text), type(old), wrong)
+    if isinstance(old, tuple | list):
+        found = _literal(text)
+        kind = type(old[0]) if old else float
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            found = (found,)
+        if not isinstance(found, tuple | list) or isinstance(found, str):
+            raise wrong("a tuple, such as (0.5, 1.0)")
+        if kind in (int, float):
+            found = [_number(value, kind, wrong) for value in found]
+        return type(old)(found)
+    found = _literal(text)
+    optional = key in OPTIONAL
+    if isinstance(found, dict) and all(isinstance(name, str) for name in found):
+        return ConfigDict(found)
+    if found is None and optional and text in ("None", "null"):
+        return None
+    accepted = "{'KEY': VALUE, ...}"
+    raise wrong(f"None or {accepted}" if optional else accepted)
+
+
+def _number(value: Any, kind: type, wrong: Any) -> int | float:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if kind is int:
+        if not whole or abs(value) >= 2**63:
+            raise wrong("an integer below 2^63")
+        return value
+    if not (whole or isinstance(value, float)) or not math.isfinite(value):
+        raise wrong("a finite number")
+    return float(value) if abs(value) < 1e300 else _refuse(wrong)
+
+
+def _refuse(wrong: Any):
+    raise wrong("a finite number")
+
+
+def _literal(text: str) -> Any:
+    """What Python or JSON reads in a text; None where it is neither."""
+    for read in (ast.literal_eval, json.loads):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            continue
+    return None
+
+
+_LONGEST = 60  # characters of a value in an error

@@ -9,14 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from dynsparse.launching import naming
-from dynsparse.launching.command_line import go_on
+from dynsparse.launching.command_line import go_on, split_flags
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.load_config import load_config
 from dynsparse.launching.overrides import check_key, override
-from dynsparse.sections import check_sections
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
@@ -112,37 +111,23 @@ def parse(argv: Sequence[str]) -> Request | None:
     if {"--help", "-h", "-help"} & set(argv[1:]):
         sys.stdout.write(_USAGE)
         return None
-    values = flags.FlagValues()
-    values.set_gnu_getopt()  # else what follows `--config.KEY VALUE` is not read
-    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=[])
-    flags.DEFINE_string("workdir", None, "", flag_values=values)
-    try:
-        others = values(list(argv), known_only=True)
-        config = values.config
-        if config is not None:
-            check_sections(config)
-    except Exception as error:  # a config is code: anything may come out of it
-        raise UserError(_explain(error, argv)) from error
-    if config is None:
+    own, others = split_flags(argv, dict(config=True, workdir=True), "config.")
+    if "config" not in own:
         raise UserError("--config is missing, such as configs/cluttered_digits.py")
-    config = override(config, others)
+    config = load_config(own["config"])
+    workdir = own.get("workdir")
+    if workdir == "":
+        raise UserError("--workdir needs a value: --workdir=DIR")
+    config = override(config, ["", *others])
     for section in _NAMED:
         check_key(config, f"{section}.name", f"{section}.name")
     naming.check_names(config)
-    workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
-    command = go_on(argv, workdir, named=bool(values.workdir))
-    return Request(config, workdir, command)
+    folder = pathlib.Path(workdir or _fresh_workdir(config))
+    command = go_on(argv, folder, named=bool(workdir))
+    return Request(config, folder, command)
 
 
 _NAMED = ("data", "model", "gate")  # sections that have names of their own
-
-
-def _explain(error: Exception, argv: Sequence[str]) -> str:
-    named = [word for word in argv if word.startswith(("--config=", "-config="))]
-    path = named[0].partition("=")[2].partition(":")[0] if named else ""
-    if path and not os.path.isfile(path):
-        return f"--config: no such file {path!r}"
-    return str(error)
 
 
 def _fresh_workdir(config: ConfigDict) -> str:

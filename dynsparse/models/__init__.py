@@ -9,7 +9,9 @@ from flax import nnx
 from dynsparse import costs, lookup
 from dynsparse.gates.base import evaluating
 
-__all__ = ["available", "from_config", "narrower"]
+__all__ = ["available", "check", "from_config", "narrower"]
+
+_GIVEN = ("gate", "scorer", "rngs", "image_shape", "num_classes")  # to every model
 
 
 def available() -> list[str]:
@@ -47,6 +49,18 @@ def from_config(
         rngs=rngs,
         **data,
     )
+
+
+def check(config: lookup.Config):
+    """Refuses a name, a key, or a value of the wrong type, without building.
+
+    Args:
+        config: As in `from_config`.
+
+    Raises:
+        ValueError: If one is not accepted.
+    """
+    lookup.check(__name__, config, _GIVEN)
 
 
 def narrower(

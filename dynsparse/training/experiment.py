@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from dynsparse import data, models
+from dynsparse import data, gates, models
 from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
@@ -18,6 +18,7 @@ from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
 from dynsparse.training.settings import Settings
+from dynsparse.training.sizes import check_sizes
 from dynsparse.training.step import State, Trainer
 
 
@@ -34,6 +35,7 @@ class Experiment:
         trainer: Steps the state.
         initial_state: Before the first step.
         prices: Of the model.
+        notes: What is otherwise than the config says, in words.
         densities: Points of the curve before training, from dense to sparse; (None,)
             for a model whose gates fix no density.
         grid: Where the tokens lie, for models that have them.
@@ -47,6 +49,7 @@ class Experiment:
     trainer: Trainer
     initial_state: State
     prices: Prices
+    notes: tuple[str, ...]
     densities: tuple[float | None, ...]
     grid: PatchGrid | None
 
@@ -67,6 +70,9 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
     """
     settings = Settings.from_config(config)
     seed = settings.seed
+    models.check(config["model"])
+    check_sizes(config)
+    gates.from_config(config["gate"], rngs=nnx.Rngs(seed))  # its ranges, before data
     if dataset is None:
         dataset = data.from_config(config["data"])
     batch_size = settings.train.batch_size
@@ -107,6 +113,7 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         trainer=trainer,
         initial_state=state,
         prices=prices,
+        notes=_notes(config, settings),
         densities=densities,
         grid=grid,
     )
@@ -146,3 +153,14 @@ def find_densities(
     wanted, spread = settings.evaluation, spread_of(model)
     bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
+
+
+def _notes(config: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
+    asked = config["optimizer"]["warmup_steps"]
+    given = settings.optimizer.warmup_steps
+    if asked == given:
+        return ()
+    return (
+        f"optimizer: warmup_steps={asked} leaves nothing of "
+        f"{settings.train.num_steps} steps; they are {given} here",
+    )

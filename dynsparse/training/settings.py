@@ -1,6 +1,7 @@
 """The settings of a run, checked once."""
 
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ from dynsparse.budgets import (
 )
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
-from dynsparse.ranges import check
+from dynsparse.ranges import check, check_types, is_seed
 from dynsparse.reports import MOST_IMAGES
 from dynsparse.sections import check_sections
+from dynsparse.suggest import did_you_mean
 from dynsparse.training.annealing import TemperatureSchedule
 
 
@@ -36,6 +38,16 @@ class OptimizerSettings:
     warmup_steps: int
     weight_decay: float
     clip_norm: float
+
+    def fitted(self, num_steps: int) -> "OptimizerSettings":
+        """With a warm-up that leaves most of a short run to what follows it.
+
+        Args:
+            num_steps: Of the run.
+        """
+        if self.warmup_steps < num_steps:
+            return self
+        return dataclasses.replace(self, warmup_steps=num_steps // _WARM)
 
     def __post_init__(self):
         check(self, "learning_rate", self.learning_rate > 0, "> 0")
@@ -140,8 +152,10 @@ class Settings:
     temperature_schedule: TemperatureSchedule | None
 
     def __post_init__(self):
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}.")
+        if not is_seed(self.seed):
+            raise ValueError(
+                f"seed must be >= 0, an integer below 2^32, got {self.seed!r}."
+            )
         if self.density_ramp is not None and not (
             self.density_sampling or self.budget_constraint
         ):
@@ -181,11 +195,13 @@ class Settings:
             )
         }
         drawn = config["density_sampling"]
+        train = _section(TrainSettings, config, "train")
+        optimizer = _section(OptimizerSettings, config, "optimizer")
         return cls(
             seed=config["seed"],
-            optimizer=_section(OptimizerSettings, config, "optimizer"),
+            optimizer=optimizer.fitted(train.num_steps),
             gate_optimizer=_section(GateOptimizerSettings, config, "gate_optimizer"),
-            train=_section(TrainSettings, config, "train"),
+            train=train,
             evaluation=_section(EvaluationSettings, config, "evaluation"),
             penalties=tuple(
                 penalties.from_config(dict(section) | dict(name=name))
@@ -196,15 +212,24 @@ class Settings:
         )
 
 
+_WARM = 5  # a short run warms up in one of so many steps
+
+
 def _section(kind: type, config: Mapping[str, Any], name: str):
+    if not hasattr(config[name], "keys"):
+        raise ValueError(f"{name} must be a section of keys, got {config[name]!r}.")
     values = dict(config[name])
     accepted = [field.name for field in dataclasses.fields(kind)]
     for key in values:
         if key not in accepted:
-            raise ValueError(f"{name}: unknown key {key!r}; accepted: {accepted}")
+            raise ValueError(
+                f"{name}: unknown key {key!r}; accepted: {accepted}"
+                f"{did_you_mean(key, accepted)}"
+            )
     for key in accepted:
         if key not in values:
             raise ValueError(f"{name}: missing key {key!r}")
+    check_types(name, typing.get_type_hints(kind), values)
     if "controller" in values:
         values["controller"] = controllers.from_config(values["controller"])
     return kind(**values)

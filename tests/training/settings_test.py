@@ -34,11 +34,7 @@ MISTAKES = [
         "batch_size must be a multiple of num_devices=2, got 15",
     ),
     (dict(train__num_steps=0), "train: num_steps must be >= 1, got 0"),
-    (
-        dict(optimizer__warmup_steps=6),
-        "warmup_steps must be below the 6 steps .* got 6",
-    ),
-    (dict(seed=-1), "seed must be >= 0, got -1"),
+    (dict(seed=-1), "seed must be >= 0, an integer below 2.32, got -1"),
     (dict(scorer__hidden=0), "scorer: hidden must be at least 1, got 0"),
     (dict(model__num_heads=0), "num_heads must be at least 1, got 0"),
     (dict(model__mlp_width=0), "mlp_width must be at least 1, got 0"),
@@ -123,7 +119,8 @@ def test_unknown_and_missing_sections_are_named():
     config = tiny.config()
     config["optimiser"] = config.pop("optimizer")
     with pytest.raises(
-        ValueError, match="missing: optimizer; unknown: optimiser; accepted: seed, data"
+        ValueError,
+        match="missing: optimizer; unknown: optimiser; accepted: seed, names, data",
     ):
         training.prepare(config)
 
@@ -143,3 +140,27 @@ def test_a_target_of_a_penalty_lies_above_the_floor():
 def test_random_gates_are_moved_by_nothing():
     with pytest.raises(ValueError, match="of this model are RandomBernoulli"):
         training.prepare(tiny.config("random_bernoulli,,pi_controller"))
+
+
+def test_a_warm_up_that_is_longer_than_the_run_shrinks_and_says_so():
+    experiment = training.prepare(tiny.config(optimizer__warmup_steps=6))
+    assert experiment.settings.optimizer.warmup_steps == 1
+    (note,) = experiment.notes
+    assert "warmup_steps=6 leaves nothing of 6 steps; they are 1 here" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(model__depth=65536), "model: depth must be at most 1024, got 65536"),
+        (dict(model__width=10**6, model__mlp_width=10**6), "model: .* is too large"),
+        (dict(data__num_train=2**31 - 1), "data: num_train=.* is too large"),
+        (dict(scorer__hidden=2**31 - 1, model__width=1000), "hidden=.* too large"),
+    ],
+)
+def test_what_no_memory_holds_is_named_before_data_are_made(
+    changes, message, monkeypatch
+):
+    monkeypatch.setattr("dynsparse.data.from_config", lambda _: pytest.fail("made"))
+    with pytest.raises(ValueError, match=message):
+        training.prepare(tiny.config(**changes))
