@@ -47,9 +47,8 @@ def check_sections(config: Any):
         )
         meant = "".join(did_you_mean(name, SECTIONS) for name in wrong["unknown"])
         raise ValueError(f"config: {listed}; accepted: {', '.join(SECTIONS)}{meant}")
-    for name in SECTIONS[1:]:
-        section = config[name]
-        if section is None and name in OPTIONAL:
+    for name, section in config.items():
+        if name == "seed" or (section is None and name in OPTIONAL):
             continue
         if not hasattr(section, "keys"):
             kind = "None or a section" if name in OPTIONAL else "a section"

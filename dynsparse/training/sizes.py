@@ -51,5 +51,5 @@ def _require(section: str, factors: Mapping[str, int], each: int):
 
 def _number(section: Mapping[str, Any], key: str) -> int:
     """A key that another model or task may lack, or use for something else."""
-    value = section[key] if key in dict(section) else 1
+    value = dict(section.items()).get(key)  # what takes a key reads it, not this
     return max(value, 1) if isinstance(value, int) else 1
