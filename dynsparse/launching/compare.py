@@ -33,7 +33,8 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
         runs += [pathlib.Path(name)] if name else []
     if len(runs) < 2:
         raise UserError(
-            f"--compare needs two folders of runs or more, got {len(runs)}."
+            f"--compare needs two folders of runs or more, got {len(runs)}; a run "
+            "alone prints its table when its own command is given again."
         )
     for run in runs:
         _require_finished(run)

@@ -9,6 +9,17 @@ from typing import Any
 from dynsparse.reports.markup import markdown_table
 
 Word = bool | str | int | float
+_OWN = "own"  # the budget of a config that names none
+_TOLD = (
+    "names.method",
+    "names.model",
+    "names.budget",
+    "model.name",
+    "model.granularity",
+    "seed",
+    "train.num_steps",
+    "optimizer.learning_rate",
+)
 
 
 def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
@@ -21,11 +32,12 @@ def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
         `method`, `model`, `granularity`, `budget`, `density`, `seed`, `steps` and
         `learning rate`; None for what the run has not.
     """
-    gate, model = _section(config, "gate"), _section(config, "model")
-    word = lambda name, section: config[name] if _named(config, name) else section
+    names, gate = _section(config, "names"), _section(config, "gate")
+    model = _section(config, "model")
+    word = lambda name, found: found if names.get(name) in (None, _OWN) else names[name]
     return {
         "method": word("method", _value(gate, "name")),
-        "model": _value(model, "name"),
+        "model": word("model", _value(model, "name")),
         "granularity": _value(model, "granularity"),
         "budget": word("budget", _budget(config)),
         "density": _density(config),
@@ -75,15 +87,15 @@ def run_in_words(
 
 
 def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
-    """Returns the dotted keys of a config that hold something, as plain words.
+    """Returns the dotted keys of a config and their values, as plain words.
 
     Args:
-        config: Plain values; None and what is empty are left out.
+        config: Plain values; None, what is empty and what `telling` tells are left out.
     """
     return {
         key: value if isinstance(value, Word) else str(value)
         for key, value in flattened(config)
-        if not is_nothing(value)
+        if key not in _TOLD and not is_nothing(value)
     }
 
 
@@ -117,20 +129,17 @@ def _budget(config: Mapping[str, Any]) -> str | None:
     return "+".join(name for name in names if name) or None
 
 
-def _density(config: Mapping[str, Any]) -> float | None:
-    """What is aimed at: a target, one drawn density, or the gate's own."""
+def _density(config: Mapping[str, Any]) -> str | None:
+    """What is aimed at: a target, the one drawn density, any, or the gate's own."""
     drawn = _section(config, "density_sampling")
     if drawn:
-        low, high = _value(drawn, "low"), _value(drawn, "high")
-        return low if low == high else None
+        same = "low" in drawn and drawn["low"] == drawn["high"]
+        return f"{drawn['low']:g}" if same else "any"
     aims = [_section(config, "budget_constraint")]
     aims += _section(config, "penalties").values()
-    known = [aim["target"] for aim in aims if "target" in aim]
-    return known[0] if known else _value(_section(config, "gate"), "density")
-
-
-def _named(config: Mapping[str, Any], name: str) -> bool:
-    return isinstance(_value(config, name), str) and bool(config[name])
+    aims += [dict(target=_value(_section(config, "gate"), "density"))]
+    known = [aim["target"] for aim in aims if aim.get("target") is not None]
+    return f"{known[0]:g}" if known else None
 
 
 def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -87,7 +87,7 @@ class Run:
         epoch = examples / len(self.experiment.dataset.train)
         now = dict(learning_rate=rate, epoch=epoch)
         self._writer.scalars(step, "train", means | now)
-        self._writer.board.scalars(step, "clock", self._clock.look(step))
+        self._writer.board.scalars(step, "train_clock", self._clock.look(step))
         return means
 
     def take(self, state: State, *, last: bool):

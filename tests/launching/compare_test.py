@@ -1,8 +1,12 @@
 """`launch.py --compare`: what it prints and what it refuses."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 import launch
+from dynsparse import reports
 from tests.reports import fake_sweep
 
 
@@ -64,3 +68,20 @@ def test_a_mistake_is_one_line_and_status_2(runs, tmp_path, arguments, message, 
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
+
+
+def test_five_runs_are_told_apart_in_80_columns(tmp_path):
+    methods = ("soft_topk", "gumbel_sigmoid", "static", "random_topk", "magnitude")
+    runs = [tmp_path / f"run-{method}" for method in methods]
+    for method, run in zip(methods, runs, strict=True):
+        names = dict(method=method, model="conv_vit", budget="own")
+        sections = dict(names=names, density_ramp=None if "top" in method else {})
+        fake_sweep.write_run(run, "soft_topk", seed=0, **sections)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reports.compare_runs(runs))
+    text = console.export_text()
+    assert "…" not in text
+    assert "density_ramp" not in text  # None and {} are one
+    for number, method in enumerate(methods, start=1):
+        assert f"{method} ({number})" in text
+        assert text.count(f"{number} {method}") == 2

@@ -93,7 +93,7 @@ def test_tensorboard_shows_scalars_and_figures(finished):
         "validation/accuracy",
         "validation/loss",
         "validation_by_density/accuracy_at_1",
-        "clock/steps_per_second",
+        "train_clock/steps_per_second",
     } <= set(tags["scalars"])
     assert set(tags["histograms"]) == {
         "gates_open_prob/body",
