@@ -38,7 +38,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             num_steps=1_300,
             batch_size=64,
             log_every=20,  # steps
-            eval_every=650,
+            eval_every=130,
             checkpoint_every=200,
             num_devices=1,  # that share every batch
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from dynsparse.reports.areas import areas_by_method
 from dynsparse.reports.chance import Interval, mean_interval
-from dynsparse.reports.palette import Stroke, strokes
+from dynsparse.reports.palette import PALE, Stroke, strokes
 from dynsparse.reports.points import DENSE, BySeed, Point, by_method
 
 _MANY = 8  # curves that can be told apart
@@ -36,8 +36,11 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         1, 3 if ranking else 2, gridspec_kw=dict(wspace=0.06)
     )
     right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs")
-    styles = strokes(list(methods), list(baselines))
-    for method in sorted(methods, key=lambda name: name not in baselines):
+    best = ranking and sorted(ranking[1], key=lambda name: -ranking[1][name].mean)
+    styles = strokes(list(methods), list(baselines), best)
+    of_many = lambda name: styles[name].color == PALE
+    order = sorted(methods, key=lambda name: (not of_many(name), name not in baselines))
+    for method in order:
         found, style = methods[method], styles[method]
         percent = [_percent(point.accuracy) for point in found]
         times = [point.time for point in found]
@@ -57,7 +60,7 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         axes.set_xlim(0, 1.05)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = right.get_legend_handles_labels()
+    handles, labels = _legend(right, of_many, styles)
     figure.legend(
         handles[1:] + handles[:1],
         labels[1:] + labels[:1],
@@ -66,6 +69,16 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         frameon=False,
         fontsize=9,
     )
+
+
+def _legend(axes, of_many, styles: Mapping[str, Stroke]):
+    """What is drawn, the many pale lines as one."""
+    found = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    pale = [pair for pair in found if pair[1] in styles and of_many(pair[1])]
+    shown = [pair for pair in found if pair not in pale]
+    if pale:
+        shown.append((pale[0][0], f"{len(pale)} others"))
+    return [handle for handle, _ in shown], [label for _, label in shown]
 
 
 def _reach_over(axes, values: Sequence[float]):

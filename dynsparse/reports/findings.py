@@ -81,9 +81,10 @@ def _place(point: Point, absent: Sequence[str]) -> str:
 
 def _reading(points: Sequence[Point]) -> list[str]:
     sizes = sorted({len(point.accuracy) for point in points})
-    seeds = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    seeds = "1 seed" if sizes == [1] else f"{count} seeds"
     paragraphs = [
-        f"Mean ± half of Student's 95 % interval over {seeds} seeds a point; the "
+        f"Mean ± half of Student's 95 % interval over {seeds} a point; the "
         f"difference is paired by seed with the best baseline that has these MACs in "
         f"every seed of the point (others are not there), read between its points; p "
         f"of the paired t test, corrected by Holm over the points of a method, each "

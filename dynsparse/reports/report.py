@@ -6,12 +6,15 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib
-import matplotlib.figure
+from matplotlib.figure import Figure
 
 from dynsparse.reports.markup import Row, latex_table, markdown_table
 from dynsparse.reports.origin import Origin, origin_in_words
+from dynsparse.reports.style import save
 from dynsparse.whole import whole
+
+_SMALL = "Pipeline check: a small run, which claims nothing"
+_REFUTED = "What would refute it:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +46,13 @@ def write_report(
     claim: str,
     command: str,
     where: Origin,
+    small: bool = False,
 ):
-    """Writes report.csv, report.tex, figure.png, figure.svg and, last, report.md.
+    """Writes report.csv, report.tex, figure.png, .svg and .pdf and, last, report.md.
 
-    Each is there whole or as it was before, whatever happens while it is written.
+    That has the claim, what came out, the figure and the table; then what would refute
+    the claim, and how and where the numbers were made. Each file is there whole or as
+    it was before, whatever happens while it is written.
 
     Args:
         out: An existing folder.
@@ -55,6 +61,8 @@ def write_report(
         claim: What it set out to show, and what would refute it.
         command: Makes the report again.
         where: Commit, device and versions that the numbers come from.
+        small: Whether the sweep only proves that everything works, which report and
+            figure then say.
     """
     table = report.table or report.rows
     _write_rows(out / "report.csv", report.rows)
@@ -62,17 +70,15 @@ def write_report(
         _write_rows(out / "seeds.csv", report.measured)
     with whole(out / "report.tex") as file:
         file.write_text(latex_table(table, report.columns))
-    lines = [
-        f"# {name}",
-        claim,
-        f"`{command}`",
-        origin_in_words(where, _seeds(report)),
-        markdown_table(table, report.columns),
-        *report.notes,
-    ]
+    said, refuted, how = claim.partition(_REFUTED)
+    lines = [f"# {name}", *([f"**{_SMALL}.**"] if small else [])]
+    lines += [_capital(said.strip()), *report.notes]
     if report.figure is not None:
-        _draw(out, report.figure)
+        _draw(out, report.figure, _SMALL if small else "")
         lines.append(f"![{name}](figure.png)")
+    lines += [markdown_table(table, report.columns)]
+    lines += [refuted + how] if refuted else []
+    lines += [f"`{command}`", origin_in_words(where, _seeds(report))]
     with whole(out / "report.md") as file:
         file.write_text("\n\n".join(lines) + "\n")
 
@@ -84,14 +90,17 @@ def _write_rows(path: pathlib.Path, rows: Sequence[Row]):
         table.writerows(rows)
 
 
-def _draw(out: pathlib.Path, draw: Callable[[Any], None]):
-    figure = matplotlib.figure.Figure(figsize=(9, 5), layout="constrained")
+def _draw(out: pathlib.Path, draw: Callable[[Any], None], warning: str):
+    figure = Figure(figsize=(9, 5), layout="constrained")
     draw(figure)
-    with whole(out / "figure.png") as file:
-        figure.savefig(file, dpi=130)
-    same = matplotlib.rc_context({"svg.hashsalt": "dynsparse"})  # bytes each time
-    with whole(out / "figure.svg") as file, same:
-        figure.savefig(file, metadata={"Date": None})
+    if warning:
+        title = figure.get_suptitle()
+        figure.suptitle(f"{title} ({warning})" if title else warning, fontsize=10)
+    save(figure, out / "figure")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _seeds(report: Report) -> list[int]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dynsparse import reports
+from dynsparse.reports import palette
 from tests.reports import fake_sweep
 
 
@@ -84,6 +85,9 @@ def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
         np.testing.assert_allclose(mean, interval.mean)
         np.testing.assert_allclose((high - low) / 2, interval.half)
     assert len(left.collections) == len(right.collections) == 1  # a bar, and no bands
+    coloured = {line.get_color() for line in left.lines} - {"0.0", palette.PALE}
+    assert len(coloured) == 8
+    assert ranking.containers[0].lines[0].get_color() == palette.PALE  # of the worst
 
 
 def _not_dense(row):

@@ -1,6 +1,7 @@
 """The files of a report: what they hold, and that they are whole."""
 
 import csv
+import dataclasses
 import xml.etree.ElementTree
 
 import pytest
@@ -22,35 +23,49 @@ REPORT = reports.Report(
 )
 
 
-def write(out, report=REPORT, where=fake_sweep.PLACE):
+CLAIM = "it is. What would refute it: that it is not."
+
+
+def write(out, report=REPORT, where=fake_sweep.PLACE, **size):
     reports.write_report(
-        out, report, name="name", claim="It is.", command="make it", where=where
+        out, report, name="name", claim=CLAIM, command="make it", where=where, **size
     )
 
 
-def test_a_report_is_six_files_and_nothing_beside_them(tmp_path):
+@pytest.mark.parametrize("small", [False, True])
+def test_a_small_sweep_says_so_in_words_and_figure(small, tmp_path):
+    titles = []
+    figure = lambda drawn: (drawn.subplots(), titles.append(drawn))
+    write(tmp_path, dataclasses.replace(REPORT, figure=figure), small=small)
+    said = (tmp_path / "report.md").read_text()
+    assert ("Pipeline check" in said) == small
+    assert ("Pipeline check" in titles[0].get_suptitle()) == small
+
+
+def test_a_report_is_seven_files_and_nothing_beside_them(tmp_path):
     write(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         *("report.md", "report.csv", "report.tex", "seeds.csv"),
-        *("figure.png", "figure.svg"),
+        *("figure.png", "figure.svg", "figure.pdf"),
     }
     xml.etree.ElementTree.parse(tmp_path / "figure.svg")
 
 
-def test_markdown_says_claim_command_origin_table_notes_and_figure(tmp_path):
+def test_markdown_says_the_answer_before_the_table_and_the_refutation(tmp_path):
     write(tmp_path)
     text = (tmp_path / "report.md").read_text()
     parts = [
         "# name",
         "It is.",
+        "A note.",
+        "![name](figure.png)",
+        "| soft_topk | 0.9123 |",
+        r"| a\|b |  |",
+        "What would refute it: that it is not.",
         "`make it`",
         "Measured at commit 0123456789ab on cpu (2 cores, x86_64)",
         "seeds 0, 1.",
-        "| soft_topk | 0.9123 |",
-        r"| a\|b |  |",
-        "A note.",
-        "![name](figure.png)",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)

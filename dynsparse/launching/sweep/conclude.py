@@ -55,6 +55,7 @@ def conclude(
                 claim=experiment.claim,
                 command=request.recorded,
                 where=common_origin(list(done.values())),
+                small=request.size == "small",
             )
         except Exception as error:
             if not missing or isinstance(error, OSError):
