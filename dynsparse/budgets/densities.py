@@ -78,7 +78,8 @@ def has_density(model: nnx.Module) -> bool:
 
 def find_shares(model: nnx.Module) -> BudgetShares | None:
     """What divides the budget of the model, if anything does."""
-    return getattr(model, "budget_shares", None)
+    own = getattr(model, "budget_shares", None)
+    return own if isinstance(own, BudgetShares) else None
 
 
 def _gated(model: nnx.Module) -> list[str]:

@@ -1,5 +1,6 @@
 """Proof that a gated layer is the plain module that it was made from."""
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,7 +52,7 @@ def prove(
     Raises:
         ValueError: With the reason.
     """
-    with jax.ensure_compile_time_eval():
+    with _usual_settings():
         copies = Copies(host)
         layer, width = make(copies.new())
         _check_call(host, 2 if isinstance(layer, OpenTokens) else 1)
@@ -74,6 +75,20 @@ def prove(
             raise failure
 
 
+@contextlib.contextmanager
+def _usual_settings():
+    """Within it, the global settings of JAX do not decide what is accepted."""
+    with (
+        jax.ensure_compile_time_eval(),
+        jax.default_matmul_precision("highest"),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.debug_nans(False),
+        jax.transfer_guard("allow"),
+    ):
+        yield
+
+
 def _prove(layer: GatedLayer, copies: Copies, x: Any, *, rebuilt: bool):
     """Raises a ValueError if the layer differs from its host for this input."""
     graphdef, state = nnx.split(layer)
@@ -86,8 +101,7 @@ def _prove(layer: GatedLayer, copies: Copies, x: Any, *, rebuilt: bool):
         constant = _without_weights(layer, copies.new(plain, zero=True), x)
         return [(got, want) for _, got, want in pairs], constant
 
-    with jax.default_matmul_precision("highest"):
-        found, constant = jax.jit(answers)(copies.state, state, x)
+    found, constant = jax.jit(answers)(copies.state, state, x)
     for when, (got, want) in zip(words, found, strict=True):
         _check_same(got, want, copies.tolerance(x), when)
     if constant is not None:

@@ -115,7 +115,7 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         prices=prices,
         notes=_notes(config, settings),
         densities=densities,
-        grid=grid,
+        grid=grid if isinstance(grid, PatchGrid) else None,
     )
 
 

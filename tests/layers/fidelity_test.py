@@ -1,5 +1,7 @@
 """What `sparsify` makes is the model that was there, or is refused."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,6 +99,15 @@ REFUSED = dict(
         MLP,
         OTHER,
     ),
+    mean_of_rows=(  # another map for tokens alone, not for examples of one row
+        lambda: foreign.perceptron(
+            lambda m, x: m.down(
+                jax.nn.relu(m.up(x - x.mean(1, keepdims=True) if x.ndim == 3 else x))
+            )
+        ),
+        MLP,
+        OTHER,
+    ),
     linear_of_its_own=(
         lambda: foreign.perceptron(kind=foreign.Standardized),
         MLP,
@@ -134,6 +145,7 @@ REFUSED = dict(
     ),
     places=(lambda: foreign.Block(foreign.by_place), BYPASS, PLACES),
     places_of_dropped=(lambda: foreign.Block(foreign.by_place), TOKENS, PLACES),
+    places_that_are_zero=(foreign.Placed, BYPASS, PLACES),
     mean_of_tokens=(
         lambda: foreign.Block(foreign.normed_over_tokens),
         BYPASS,
@@ -228,3 +240,23 @@ def test_a_model_without_values_is_tried_all_the_same():
     make, rule, _ = REFUSED["skip_inside"]
     with pytest.raises(ValueError, match=OTHER):
         nnx.eval_shape(lambda: sparse(make(), rule))
+
+
+@pytest.mark.parametrize("name", ["coarse", "attention"])
+def test_settings_of_jax_do_not_decide(name):
+    make, rule = ACCEPTED[name]
+    with jax.numpy_dtype_promotion("strict"), jax.debug_nans(True):
+        sparse(make(), rule)
+
+
+def test_layers_of_one_structure_are_tried_once(monkeypatch):
+    tried = []
+    module = sys.modules["dynsparse.layers.sparsify"]  # `layers` has the function
+    monkeypatch.setattr(module, "prove", lambda host, *_, **__: tried.append(host))
+    call = lambda m, x: m.down(jax.nn.relu(m.up(x)))
+    model = nnx.Dict({name: foreign.perceptron(call) for name in "abc"})
+    model["c"].extra = "another"
+    rule = dict(gate=SOFT, scorer=LINEAR, **MLP)
+    dynsparse.sparsify(model, {"*": rule}, rngs=nnx.Rngs(1, gate=2))
+    layers.gated(foreign.perceptron(), **rule, rngs=nnx.Rngs(1, gate=2))
+    assert len(tried) == 2

@@ -116,6 +116,17 @@ def by_place(x):
     return x + jnp.arange(x.shape[1], dtype=x.dtype)[None, :, None]
 
 
+class Placed(Block):
+    """Adds what it learned for each place, nothing yet."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = nnx.Param(jnp.zeros((6, WIDTH)))
+
+    def __call__(self, x, mask=None):
+        return super().__call__(x + self.places[: x.shape[1]][None], mask)
+
+
 def normed_over_tokens(x):
     """Reads the mean of all tokens."""
     return x - x.mean(1, keepdims=True)
