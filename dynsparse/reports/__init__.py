@@ -17,6 +17,7 @@ from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import BUSY, FIELDS, draw_curve, is_busy, read_curve
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import MOST_IMAGES, draw_kept
+from dynsparse.reports.loose import summarize
 from dynsparse.reports.markup import Row, latex_table, markdown_table, with_half
 from dynsparse.reports.origin import common_origin
 from dynsparse.reports.over_seeds import (
@@ -90,5 +91,6 @@ __all__ = [
     "other_settings",
     "run_in_words",
     "telling",
+    "summarize",
     "write_report",
 ]

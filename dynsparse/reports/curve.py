@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
+
 from dynsparse.reports.style import BLUE, GREY, ORANGE, fit, panels, save
 
 FIELDS: tuple[str, ...] = (
@@ -80,15 +82,15 @@ def draw_curve(
         The PNG.
     """
     rows = read_curve(run)
-    figure, (left, right) = panels(2, column=column)
-    small = 7 if column else 10
-    figure.suptitle(title, fontsize=8 if column else 12)
-    _draw_accuracy(left, rows, dense_accuracy)
-    _draw_time(right, rows)
-    left.set_title("Accuracy against cost (labels: density)", fontsize=small)
-    clock = BUSY if is_busy(rows) else "compact execution"
-    right.set_title(f"Time against cost: {clock}", fontsize=small)
-    return save(figure, run / ("curve-column" if column else "curve"))
+    with matplotlib.rc_context({"font.size": 7 if column else 10}):
+        figure, (left, right) = panels(2, column=column)
+        figure.suptitle(title)
+        _draw_accuracy(left, rows, dense_accuracy)
+        _draw_time(right, rows)
+        left.set_title("Accuracy against cost (labels: density)", fontsize="medium")
+        clock = BUSY if is_busy(rows) else "compact execution"
+        right.set_title(f"Time against cost: {clock}", fontsize="medium")
+        return save(figure, run / ("curve-column" if column else "curve"))
 
 
 def _draw_accuracy(
@@ -105,7 +107,7 @@ def _draw_accuracy(
             textcoords="offset points",
             xytext=(0, (-15, 8)[index % 2]),  # neighbours may be close
             ha="center",
-            fontsize=8,
+            fontsize="small",
         )
     axes.axvline(dense, color=GREY, linestyle=":", label="dense MACs")
     if dense_accuracy is not None:
@@ -118,13 +120,13 @@ def _draw_accuracy(
             xytext=(-10, 0),
             ha="right",
             va="center",
-            fontsize=8,
+            fontsize="small",
         )
     axes.set_xlim(0, 1.08 * dense)
     fit(axes, percent, least=4.0, top=100.5)
     axes.set_xlabel("MACs per image (millions; 1 MAC = 2 FLOPs)")
     axes.set_ylabel("test accuracy (%)")
-    axes.legend(loc="lower left")
+    axes.legend(loc="best")
 
 
 def _draw_time(axes, rows: Sequence[Mapping[str, float]]):

@@ -57,7 +57,7 @@ def fit(axes, values: Iterable[float], *, least: float = 0.0, top: float | None 
     found = list(values)
     low, high = min(found), max(found)
     spare = max(least - (high - low), 0.0) / 2
-    margin = 0.1 * (high - low + 2 * spare) or 1.0
+    margin = 0.15 * (high - low + 2 * spare) or 1.0
     end = high + spare + margin
     axes.set_ylim(
         low - spare - margin, end if top is None else min(end, max(top, high))

@@ -6,7 +6,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from dynsparse.costs import median_ratio, median_seconds, peak_bytes
+from dynsparse.costs import (
+    median_ratio,
+    median_seconds,
+    peak_bytes,
+    ratio_quartiles,
+)
 
 
 def test_calls_take_turns_in_changing_order_after_one_warm_up():
@@ -39,3 +44,8 @@ def test_the_peak_holds_what_lies_between_two_products():
     x = jax.ShapeDtypeStruct((64, 8), jnp.float32)
     compiled = jax.jit(between, static_argnums=1).lower(x, 4096).compile()
     assert peak_bytes(compiled) >= 64 * 4096 * 4  # its activations
+
+
+def test_the_spread_of_a_ratio_is_that_of_its_turns():
+    times, others = [1.0, 4.0, 3.0, 8.0, 10.0], [1.0, 2.0, 1.0, 2.0, 2.0]
+    assert ratio_quartiles(times, others) == (2.0, 3.0, 4.0)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from dynsparse import reports
+from dynsparse.reports import style
 
 
 def row(density, accuracy):
@@ -43,6 +44,35 @@ def test_curve_is_drawn(run):
     picture = matplotlib.image.imread(reports.draw_curve(run, "title"))
     assert picture.shape[0] > 300
     assert picture[..., :3].std() > 0.05
+
+
+@pytest.mark.parametrize("again", [0.8, 0.95, 1.15])
+def test_a_busy_machine_is_said_in_the_table(again):
+    point = row(0.5, 0.9) | dict(time_ratio=0.6, time_ratio_q1=0.5, time_ratio_q3=0.7)
+    point |= dict(dense_again=again, recovery=None)
+    sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reports.curve_table(dict(title="a run", curve=[point], **sizes)))
+    text = console.export_text()
+    assert "0.60 (0.50-0.70)" in text
+    assert (reports.BUSY in text) == (again != 0.95)
+
+
+def test_the_y_axis_fits_what_is_drawn(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "polish", drawn.append)
+    reports.draw_curve(run, "title", dense_accuracy=0.97)
+    low, high = drawn[0].axes[0].get_ylim()
+    assert 76 < low < 80
+    assert 97 < high < 100
+
+
+def test_a_column_of_a_paper_has_its_own_files(run):
+    path = reports.draw_curve(run, "title", column=True)
+    height, width, _ = matplotlib.image.imread(path).shape
+    assert width < 520
+    assert height > width
+    assert path.with_suffix(".pdf").exists()
 
 
 def test_closed_patches_are_dark_and_open_ones_are_not(tmp_path):
