@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Shaped
 
+from dynsparse._internal.structure import Structure
 from dynsparse.budgets.densities import set_density
 from dynsparse.gates.base import evaluating
 
@@ -45,17 +46,17 @@ def averages_at(
             norm.use_running_average = False
             norm.momentum = 0.0  # what it has seen last
     set_density(seeing, jnp.float32(level))
-    graphdef, averages, others = nnx.split(seeing, nnx.BatchStat, ...)
-    found = [_look(graphdef, averages, others, batch) for batch in batches]
+    structure, averages, others = Structure.split(seeing, nnx.BatchStat, ...)
+    found = [_look(structure, averages, others, batch) for batch in batches]
     if not found:
         raise ValueError("averages_at needs at least one batch, got none.")
     return jax.tree.map(lambda *seen: jnp.stack(seen).mean(0), *found)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _look(graphdef, averages, others, batch):
+def _look(structure: Structure, averages, others, batch):
     """What the norms of a model see of a batch."""
-    model = nnx.merge(graphdef, averages, others)
+    model = structure.merge(averages, others)
     model(batch)
     return nnx.state(model, nnx.BatchStat)
 

@@ -104,16 +104,26 @@ class Bill:
         return "\n".join(lines)
 
 
-def bill(model: nnx.Module, batch: Shaped[Array, "n *shape"]) -> Bill:
+def bill(
+    model: nnx.Module,
+    batch: Shaped[Array, "n *shape"],
+    *,
+    while_bound: int | None = None,
+) -> Bill:
     """Runs `model` on `batch` without noise and says what each example cost.
 
     Args:
         model: Any model with gated layers, in either execution.
         batch: Its input.
+        while_bound: Iterations to assume of each `while` loop that multiplies.
+
+    Raises:
+        ValueError: If a `while` loop multiplies and there is no `while_bound`.
     """
     example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
     masks = run_gates(model, batch)
-    return itemize(Prices(model, example), masks, num_examples=len(batch))
+    prices = Prices(model, example, while_bound=while_bound)
+    return itemize(prices, masks, num_examples=len(batch))
 
 
 def itemize(

@@ -40,29 +40,29 @@ def count_macs(
     Raises:
         ValueError: If a `while` loop multiplies and there is no `while_bound`.
     """
-    return macs_by_scope(
-        function, *args, while_bound=while_bound, padding=padding
-    ).total()
-
-
-def macs_by_scope(
-    function: Callable[..., Any],
-    *args: Any,
-    while_bound: int | None = None,
-    padding: bool = True,
-    dead_code: bool = False,
-) -> Counter[str]:
-    """Like `count_macs`, by the `jax.named_scope` path in which the work stands.
-
-    With `dead_code`, work that the result does not depend on counts too.
-    """
     if isinstance(function, nnx.Module):
         graphdef, state = nnx.split(function)
         args = (state, *args)
         function = lambda state, *inputs: nnx.merge(graphdef, state)(*inputs)
-    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
-    if not dead_code:
-        jaxpr, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    jaxpr = live(jax.make_jaxpr(function)(*args).jaxpr)
+    return count_jaxpr(jaxpr, while_bound=while_bound, padding=padding).total()
+
+
+def live(jaxpr: Any) -> Any:
+    """Returns a jaxpr without what its results do not depend on."""
+    return dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0]
+
+
+def count_jaxpr(
+    jaxpr: Any, *, while_bound: int | None = None, padding: bool = True
+) -> Counter[str]:
+    """MACs of a jaxpr, dead code included, by the `jax.named_scope` of the work.
+
+    Args:
+        jaxpr: From `jax.make_jaxpr`.
+        while_bound: As in `count_macs`.
+        padding: As in `count_macs`.
+    """
     return _count(jaxpr, "", while_bound, padding)
 
 
@@ -102,7 +102,8 @@ def _repeats(name: str, params: Mapping[str, Any], while_bound: int | None) -> i
         case "while":
             if while_bound is None:
                 raise ValueError(
-                    "count_macs needs while_bound: a while loop multiplies."
+                    "a while loop multiplies; pass while_bound, the number of its "
+                    "iterations to count."
                 )
             return while_bound
     return 1
@@ -148,14 +149,21 @@ def _taps(
     *,
     padding,
 ) -> int:
-    """Pairs of output position and kernel tap that multiply, along one axis."""
+    """Pairs of position and kernel tap that multiply, along one axis.
+
+    A transposed convolution spreads each input position over all taps, whatever is cut
+    off at the borders: it has dilated inputs or, with stride 1, padding by which every
+    tap meets every input position.
+    """
+    reach = (taps - 1) * rhs_dilation
+    transposed = lhs_dilation > 1 or (reach > 0 and min(pad) >= reach and stride == 1)
+    if padding:
+        return (size if transposed else outputs) * taps
     output, tap = np.ogrid[:outputs, :taps]
     position = output * stride + tap * rhs_dilation - pad[0]
     on_value = position % lhs_dilation == 0
     inside = (position >= 0) & (position <= (size - 1) * lhs_dilation)
-    # The padding of a transposed convolution is no part of its definition.
-    counted = inside | (padding and lhs_dilation == 1)
-    return int((on_value & counted).sum())
+    return int((on_value & inside).sum())
 
 
 def _ragged_dot(equation, padding: bool) -> int:

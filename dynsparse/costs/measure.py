@@ -1,5 +1,6 @@
 """What has to run to be known: the decisions of a batch, and the time of a call."""
 
+import functools
 import random
 import statistics
 import time
@@ -11,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
+from dynsparse._internal.structure import Structure
 from dynsparse.gates.base import GateRecord, evaluating, records
 
 
@@ -18,14 +20,14 @@ def run_gates(
     model: nnx.Module, batch: Shaped[Array, "n *shape"]
 ) -> dict[str, Float[Array, "n *rows units"]]:
     """Returns the mask of each gated layer for `batch`, without noise."""
-    graphdef, state = nnx.split(evaluating(model, execution="masked"))
+    structure, state = Structure.split(evaluating(model, execution="masked"))
+    return _decide(structure, state, batch)
 
-    @jax.jit
-    def decide(state, batch):
-        _, captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(batch)
-        return {name: output.mask for name, output in records(captured).items()}
 
-    return decide(state, batch)
+@functools.partial(jax.jit, static_argnums=0)
+def _decide(structure: Structure, state, batch):
+    _, captured = nnx.capture(structure.merge(state), GateRecord)(batch)
+    return {name: output.mask for name, output in records(captured).items()}
 
 
 def peak_bytes(compiled: jax.stages.Compiled) -> int:

@@ -1,27 +1,19 @@
 """What a gated model costs at every count of open units."""
 
 import dataclasses
-import functools
 import math
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
-from dynsparse.costs.macs import macs_by_scope
-from dynsparse.gates.base import (
-    Gate,
-    GateRecord,
-    TopkGate,
-    evaluating,
-    gated_modules,
-    records,
-)
-from dynsparse.paths import path_name
+from dynsparse.costs.tables import Table
+from dynsparse.costs.traces import Split, Traced, macs_at
+from dynsparse.gates.base import Gate, TopkGate, gated_modules
+from dynsparse.paths import path_name, stands_inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +65,6 @@ class PriceCurve(NamedTuple):
 
 
 Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decision
-Opened = tuple[tuple[tuple, int | None], ...]  # the same beside the paths of the layers
 
 
 class Prices:
@@ -81,35 +72,45 @@ class Prices:
 
     A price is `count_macs` of the compact execution at exactly those counts, so that
     it holds whatever else in the model a count changes. Traced on demand and kept, for
-    every model of the same structure and shapes.
+    every model of the same structure and shapes. Where units of a layer cost the same,
+    a few traces price all of its counts.
 
     Attributes:
         dense: MACs with every unit open and no decision.
         floor: MACs that no gate can close: every unit closed, every decision made.
-        parts: The gated layers by name.
+        parts: The gated layers by name, but for those that the model does not call.
 
     Args:
         model: Any model with gated layers, or none.
         example: One input, with its batch axis of size 1, or its ShapeDtypeStruct.
+        while_bound: Iterations to assume of each `while` loop that multiplies.
+
+    Raises:
+        ValueError: If a `while` loop multiplies and there is no `while_bound`.
     """
 
     def __init__(
         self,
         model: nnx.Module,
         example: Shaped[Array, "1 *shape"] | jax.ShapeDtypeStruct,
+        *,
+        while_bound: int | None = None,
     ):
-        self._structure = _Structure.of(evaluating(model, execution="compact"), example)
-        self._macs: dict[Counts, int] = {}
-        self._gates: dict[Counts, int] = {}
-        gated = gated_modules(model)
+        self._traced = Traced.of(model, example, while_bound)
+        shapes = self._traced.mask_shapes()
+        gated = {
+            path: module
+            for path, module in gated_modules(model).items()
+            if path_name(path) in shapes
+        }
         self._paths = list(gated)
-        shapes = _mask_shapes(model, example)
+        self._equal = [module.equal_units for module in gated.values()]
         masks = [shapes[path_name(path)] for path in self._paths]
         self._dense: Counts = (None,) * len(masks)
-        self.dense = self._host_macs(self._dense)
+        self.dense = self._macs(self._dense).host
         self.parts: dict[str, GatedPart] = {}
         for index, path in enumerate(self._paths):
-            closed, gate = self._with(index, 0), gated[path].gate
+            closed, gate = self._macs(self._with({index: 0})), gated[path].gate
             *rows, units = masks[index]
             part = GatedPart(
                 path=path,
@@ -117,16 +118,13 @@ class Prices:
                 num_rows=math.prod(rows),
                 kind=gate.count,
                 count=_certain_count(gate, units, math.prod(rows)),
-                closed=self.dense - self._host_macs(closed),
-                gate=0 if gate.count == "full" else self._gate_macs(closed),
+                closed=self.dense - closed.host,
+                gate=0 if gate.count == "full" else closed.gates,
             )
             self.parts[part.name] = part
-        self._hosts_closed = self._host_macs((0,) * len(self._paths))
-        # Where no count changes the price of another layer, prices add up.
-        self._additive = self.dense - self._hosts_closed == sum(
-            part.closed for part in self.parts.values()
-        )
-        self.floor = self._hosts_closed + sum(p.gate for p in self.parts.values())
+        all_closed = self._macs((0,) * len(self._paths)).host
+        self.floor = all_closed + sum(part.gate for part in self.parts.values())
+        self._groups = self._independent(self.dense - all_closed)
 
     def shares(self) -> dict[str, PriceCurve]:
         """What the open units of each layer cost, as a fraction of the dense MACs.
@@ -147,7 +145,7 @@ class Prices:
             spent = []
             for point in points.tolist():
                 counts[index] = point if point < units or varies else None
-                spent.append(self._host_macs(tuple(counts)))
+                spent.append(self._macs(tuple(counts)).host)
             costs = (np.array(spent) - spent[0]) / self.dense
             curves[index] = PriceCurve(points / units, costs)
         return {name: curves[index] for index, name in enumerate(self.parts)}
@@ -155,11 +153,11 @@ class Prices:
     def saved(self, name: str, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """Host MACs that layer `name` alone saves at each of `counts`."""
         index = list(self.parts).index(name)
-        table = {
-            count: self.dense - self._host_macs(self._with(index, count))
-            for count in np.unique(counts).tolist()
-        }
-        return np.array([table[count] for count in counts.tolist()], np.int64)
+        table = Table(
+            lambda own: self._macs(self._with({index: own[0]})).host,
+            equal=[self._equal[index]],
+        )
+        return self.dense - table(counts[:, None])
 
     def used(self, counts: Mapping[str, Int[np.ndarray, "n"]]) -> Int[np.ndarray, "n"]:
         """MACs of each example, given its open units by layer.
@@ -173,82 +171,49 @@ class Prices:
         missing = [name for name in self.parts if name not in counts]
         if missing:
             raise ValueError(f"counts lack the layers {missing}.")
-        if self._additive:
-            used = np.full(1, self.dense, np.int64)
-            for name, part in self.parts.items():
-                used = used + part.gate_macs(counts[name])
-                used = used - self.saved(name, counts[name])
-            return used
-        rows = np.stack([counts[name] for name in self.parts], -1).tolist()
-        return np.array(
-            [self._host_macs(c) + self._gate_macs(c) for c in map(tuple, rows)]
-        )
+        names = list(self.parts)
+        used = np.full(1, self.dense, np.int64)
+        for group in self._groups:
+            table = Table(
+                lambda own, group=group: self._added(group, own),
+                equal=[self._equal[index] for index in group],
+            )
+            used = used + table(np.stack([counts[names[i]] for i in group], -1))
+        return used
 
-    def _with(self, index: int, count: int) -> Counts:
-        return (*self._dense[:index], count, *self._dense[index + 1 :])
+    def _added(self, group: Sequence[int], counts: Sequence[int]) -> int:
+        """What some layers add to the dense MACs, their gates included."""
+        own = self._macs(self._with(dict(zip(group, counts, strict=True))))
+        return own.host + own.gates - self.dense
 
-    def _host_macs(self, counts: Counts) -> int:
-        if counts not in self._macs:
-            # Dead code counts: with every unit closed the stem is dead, not free.
-            self._macs[counts] = self._trace(counts, dead_code=True)[False]
-        return self._macs[counts]
+    def _independent(self, saved: int) -> list[list[int]]:
+        """Groups of layers whose prices add up; one group where they do not.
 
-    def _gate_macs(self, counts: Counts) -> int:
-        """MACs of the gates that are asked at `counts`; a score not read is dead."""
-        if counts not in self._gates:
-            self._gates[counts] = self._trace(counts, dead_code=False)[True]
-        return self._gates[counts]
+        Args:
+            saved: Host MACs that closing all layers saves.
+        """
+        names, groups = list(self.parts), []
+        for index in range(len(names)):
+            related = [g for g in groups if any(_nested(names, index, i) for i in g)]
+            rest = [group for group in groups if group not in related]
+            groups = [*rest, sorted([index, *sum(related, [])])]
+        closed = [self._macs(self._with(dict.fromkeys(group, 0))) for group in groups]
+        if saved == sum(self.dense - macs.host for macs in closed):
+            return groups
+        return [list(range(len(names)))]
 
-    def _trace(self, counts: Counts, *, dead_code: bool) -> Counter[bool]:
+    def _with(self, counts: Mapping[int, int]) -> Counts:
+        """Counts of some layers, by number, beside all units of the others."""
+        return tuple(counts.get(i) for i in range(len(self._paths)))
+
+    def _macs(self, counts: Counts) -> Split:
         opened = tuple(zip(map(tuple, self._paths), counts, strict=True))
-        return self._structure.trace(opened, dead_code)
+        return macs_at(self._traced, opened)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Structure:
-    """All that prices depend on: a model and an example without their numbers."""
-
-    graphdef: Any
-    tree: Any
-    leaves: tuple[jax.ShapeDtypeStruct, ...]
-    example: jax.ShapeDtypeStruct
-
-    @classmethod
-    def of(cls, model: nnx.Module, example: Any) -> "_Structure":
-        """Takes the numbers away."""
-        graphdef, state = nnx.split(model)
-        leaves, tree = jax.tree.flatten(state)
-        shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype)
-        return cls(graphdef, tree, tuple(map(shape, leaves)), shape(example))
-
-    def trace(self, opened: Opened, dead_code: bool) -> Counter[bool]:
-        """MACs of the gates, True, and of all else, False; known if ever asked for."""
-        try:
-            return _trace(self, opened, dead_code)
-        except TypeError:  # a static attribute of the model does not hash
-            return _trace.__wrapped__(self, opened, dead_code)
-
-
-@functools.lru_cache(maxsize=4096)
-def _trace(structure: _Structure, opened: Opened, dead_code: bool) -> Counter[bool]:
-    state = jax.tree.unflatten(structure.tree, structure.leaves)
-    model = nnx.merge(structure.graphdef, state)
-    for path, count in opened:
-        at_path = lambda found, _, path=path: tuple(found) == path
-        if count is None:
-            model = nnx.view(model, only=at_path, execution="dense")
-        else:
-            model = nnx.view(model, only=at_path, forced_count=count)
-    graphdef, state = nnx.split(model)
-
-    def run(state, example):  # the decisions are outputs, hence never dead code
-        return nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)
-
-    macs: Counter[bool] = Counter()
-    scopes = macs_by_scope(run, state, structure.example, dead_code=dead_code)
-    for scope, amount in scopes.items():
-        macs["gate" in scope.split("/")] += amount
-    return macs
+def _nested(names: Sequence[str], index: int, other: int) -> bool:
+    pair = names[index], names[other]
+    return stands_inside(*pair) or stands_inside(*reversed(pair))
 
 
 def _certain_count(gate: Gate, units: int, rows: int) -> int | None:
@@ -257,15 +222,3 @@ def _certain_count(gate: Gate, units: int, rows: int) -> int | None:
         return None
     count = gate.static_count(units)
     return None if count is None else count * rows
-
-
-def _mask_shapes(model: nnx.Module, example) -> dict[str, tuple[int, ...]]:
-    """Shapes of the decisions for one example, by the name of the layer."""
-    graphdef, state = nnx.split(evaluating(model, execution="dense"))
-
-    def run(state, example):
-        _, captured = nnx.capture(nnx.merge(graphdef, state), GateRecord)(example)
-        return {name: output.mask for name, output in records(captured).items()}
-
-    masks = jax.eval_shape(run, state, example)
-    return {name: mask.shape[1:] for name, mask in masks.items()}

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
+from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
 from dynsparse.layers.calls import told_in_words
@@ -32,6 +33,8 @@ class GatedLayer(nnx.Module):
             of features each; "fields", which are columns of codes; "example",
             num_units for each example; "answer", one for the logits of each example;
             "rows", num_units for each row of features, such as a token.
+        equal_units: Whether each open unit costs the same MACs, whichever others are
+            open: how bills price many counts at once.
         execution: "masked", "compact" or "dense".
         num_units: Units per example, or per row where `score_axis` is "rows".
         capacity_steps: Capacities of compact execution where the count varies: more of
@@ -53,6 +56,7 @@ class GatedLayer(nnx.Module):
     kinds: ClassVar[tuple[str, ...]]
     score_axis: ClassVar[Literal["units", "fields", "example", "answer", "rows"]]
     capacity_steps: int = 8
+    equal_units: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -174,7 +178,7 @@ class GatedLayer(nnx.Module):
         """
         if self.execution == "compact":
             _check_norms(self.host)
-        with jax.named_scope("gate"):  # how bills tell the gate's own cost
+        with jax.named_scope(GATE_SCOPE):  # how bills tell the gate's own cost
             decision = self.choose(features)
         wanted = self.decision_shape(features)
         if decision.mask.shape != wanted:

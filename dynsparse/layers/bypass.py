@@ -64,5 +64,8 @@ class BypassedTokens(OpenTokens):
 
         if self.execution == "masked":
             return compute(token, cache)
+        some = (mask > 0).any()
+        if not isinstance(some, jax.core.Tracer):  # outside of jit: nothing to compile
+            return compute(token, cache) if some else (token, cache)
         skip = lambda token, cache: (token, cache)
-        return jax.lax.cond((mask > 0).any(), compute, skip, token, cache)
+        return jax.lax.cond(some, compute, skip, token, cache)

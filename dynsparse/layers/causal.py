@@ -1,5 +1,6 @@
 """From a model whose tokens compete to one that decides token by token."""
 
+import functools
 import itertools
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Shaped
 
+from dynsparse._internal.structure import Structure
 from dynsparse.gates.base import TopkGate, evaluating
 from dynsparse.gates.ema_threshold import EmaThreshold
 from dynsparse.layers.base import GatedLayer
@@ -65,15 +67,16 @@ def causal_twins(
     for path, layer in nnx.iter_modules(view):
         if tuple(path) in found and isinstance(layer, GatedLayer):
             layer.gate.set_view(deterministic=False)  # in training it is a top-k gate
-    graphdef, state = nnx.split(view)
-
-    @jax.jit
-    def observe(state, batch):
-        observed = nnx.merge(graphdef, state)
-        observed(batch)
-        return nnx.state(observed)
-
+    structure, state = Structure.split(view)
     for batch in itertools.chain([first], batches):
-        state = observe(state, batch)
+        state = _observe(structure, state, batch)
     nnx.update(view, state)  # whose Variables are the model's own
     return model
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _observe(structure: Structure, state, batch):
+    """The state of a model that has seen one more batch."""
+    model = structure.merge(state)
+    model(batch)
+    return nnx.state(model)

@@ -29,6 +29,7 @@ class GatedParts(GatedLayer, abc.ABC):
 
     kinds = ("fixed", "varying", "full")
     capacity_steps = 16  # of each part
+    equal_units = True
 
     def __init__(
         self,

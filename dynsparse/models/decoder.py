@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from dynsparse._internal.structure import Structure
 from dynsparse.layers import Cache, TransformerBlock, gated_stack
 from dynsparse.lookup import Config
 from dynsparse.models.base import (
@@ -178,21 +179,21 @@ def generate(
         raise ValueError(f"temperature must be >= 0, got {temperature}.")
     if temperature and key is None:
         raise ValueError(f"temperature {temperature} samples, which needs a key.")
-    graphdef, state = nnx.split(model)
+    structure, state = Structure.split(model)
     heat = jnp.float32(temperature) if temperature else None
-    return _continue(graphdef, num_tokens, nnx.as_pure(state), prompt, heat, key)
+    return _continue(structure, num_tokens, nnx.as_pure(state), prompt, heat, key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _continue(graphdef, num_tokens, state, prompt, heat, key):
+def _continue(structure: Structure, num_tokens, state, prompt, heat, key):
     """`generate`, compiled once per model and shape; greedy without heat."""
     batch, n = prompt.shape
     places = jnp.arange(n + num_tokens - 1)
-    model = nnx.merge(graphdef, state)
+    model = structure.merge(state)
 
     def next_token(carry, place):
         token, caches = carry
-        model = _drawing_anew(nnx.merge(graphdef, state), place)
+        model = _drawing_anew(structure.merge(state), place)
         logits, caches = model.step(token, caches, place)
         chosen = logits.argmax(-1)
         if heat is not None:

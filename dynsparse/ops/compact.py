@@ -70,14 +70,17 @@ def capacity_switch(
 ) -> T:
     """Runs `branch(size)` for the smallest of `sizes` that is at least `count`.
 
-    Every size is compiled and one is executed, so the result is exact for every count
-    and costs at most one step of `sizes` more than the count asks for. Not for use
-    under `vmap`, which would run every branch.
+    Under `jit` every size is compiled and one is executed, so the result is exact for
+    every count and costs at most one step of `sizes` more than the count asks for. A
+    count that is known, as outside of `jit`, calls its one branch. Not for use under
+    `vmap`, which would run every branch.
 
     Args:
         count: Number of open units, at most `sizes[-1]`.
         sizes: Increasing static capacities.
-        branch: Called once per size while tracing; all must return the same shapes.
+        branch: Called once per size while tracing; all return the same shapes.
     """
+    if not isinstance(count, jax.core.Tracer):
+        return branch(sizes[np.searchsorted(sizes, int(count))])
     fits = jnp.asarray(np.asarray(sizes, np.int32)) < count
     return jax.lax.switch(fits.sum(), [lambda s=size: branch(s) for size in sizes])

@@ -86,7 +86,7 @@ def goes_on(server):
         np.float32(5),
         True,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_any_deadline_ends_its_request_alone(seconds):
     deadline = Deadline()
@@ -114,7 +114,7 @@ def test_any_deadline_ends_its_request_alone(seconds):
         None,
         object(),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_examples_of_another_kind_are_refused_in_words(x):
     deadline = Deadline()
@@ -144,7 +144,7 @@ def test_the_order_of_bytes_changes_no_answer():
         (float("nan"), "", None),
         ("high", "", None),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_signal_that_fails_is_the_error_of_its_request(odd):
     signal = Failing(odd)
