@@ -138,7 +138,7 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
         whole = serving.serve_run(
             experiment.trainer.model(state),
             experiment.prices,
-            experiment.dataset.test,
+            experiment.dataset,
             request.run,
             inputs=training.training_inputs(experiment),
             load=request.load,

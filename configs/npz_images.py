@@ -17,6 +17,13 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
     config = cluttered_digits.get_config(argument)
     with config.unlocked():
         config.data = ConfigDict(
-            dict(name="npz_images", path="", validation_fraction=0.1, seed=0)
+            dict(
+                name="npz_images",
+                path="",
+                validation_fraction=0.1,
+                seed=0,
+                shift=0,
+                flip=False,
+            )
         )
     return config

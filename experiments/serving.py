@@ -145,7 +145,7 @@ def _ladder(small: bool):
         with claim(RUN, made | dict(commit=provenance()["commit"]), WAIT):
             state = training.train(experiment, RUN)
     split = experiment.dataset.test
-    inputs = split.images.astype(np.float32) / 255
+    inputs = np.asarray(experiment.dataset.inputs(split.images))
     ladder = trial.build_ladder(
         experiment.trainer.model(state),
         experiment.prices,

@@ -1,9 +1,9 @@
 """Tasks: where pictures come from; one source per file, found by the file's name."""
 
 from dynsparse import lookup
-from dynsparse.data.base import Dataset, Split
+from dynsparse.data.base import Dataset, Inputs, Split
 
-__all__ = ["Dataset", "Split", "available", "from_config"]
+__all__ = ["Dataset", "Inputs", "Split", "available", "from_config"]
 
 
 def available() -> list[str]:

@@ -4,8 +4,10 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +45,60 @@ class Split:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The map from images of a task to what its model is called with; pure.
+
+    Training, evaluation, bills, serving and restored runs all call it.
+
+    Attributes:
+        mean: By channel, in units of 255, taken from the images; one holds for all.
+        std: Likewise, what they are then divided by.
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def standardising(
+        cls, images: UInt8[np.ndarray, "n height width channels"]
+    ) -> "Inputs":
+        """The map that gives each channel of `images` mean 0 and deviation 1."""
+        levels = np.arange(256) / 255
+        means, deviations = [], []
+        for channel in range(images.shape[-1]):  # counts are exact, and small
+            counts = np.bincount(images[..., channel].ravel(), minlength=256)
+            mean = counts @ levels / counts.sum()
+            means.append(float(mean))
+            variance = counts @ (levels - mean) ** 2 / counts.sum()
+            deviations.append(float(np.sqrt(variance)) or 1.0)  # of one value
+        return cls(tuple(means), tuple(deviations))
+
+    def __call__(
+        self, images: Shaped[Array | np.ndarray, "*batch height width channels"]
+    ) -> Float[Array, "*batch height width channels"]:
+        """Returns `images`, 0 to 255, as the model takes them, in float32.
+
+        Raises:
+            ValueError: If they are not uint8, as what was mapped already is not.
+        """
+        if images.dtype != np.uint8:
+            raise ValueError(
+                f"images must be uint8, from 0 to 255, got {images.dtype}."
+            )
+        scaled = jnp.asarray(images).astype(jnp.float32) / 255
+        if self == Inputs():
+            return scaled
+        axes = (1,) * (images.ndim - 1) + (-1,)
+        row = lambda numbers: jnp.array(numbers, jnp.float32).reshape(axes)
+        return (scaled - row(self.mean)) / row(self.std)
+
+
 class Dataset(abc.ABC):
     """A task. Subclass it in a file of its own and set the attributes.
 
     Attributes:
+        inputs: Its images as a model takes them.
         num_classes: Number of labels.
         class_names: What the labels mean, or None where that is not known.
         train: What the model learns from.
@@ -54,6 +106,7 @@ class Dataset(abc.ABC):
         test: What is reported.
     """
 
+    inputs: Inputs = Inputs()
     num_classes: int
     class_names: Sequence[str] | None = None
     train: Split
@@ -65,3 +118,17 @@ class Dataset(abc.ABC):
         """Height, width and channels of every picture."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    def augment(
+        self,
+        images: UInt8[Array | np.ndarray, "batch height width channels"],
+        key: jax.Array,
+    ) -> UInt8[Array | np.ndarray, "batch height width channels"]:
+        """Returns `images` as training sees them: here as they are. Pure.
+
+        Args:
+            images: A batch.
+            key: Of the step.
+        """
+        del key
+        return images

@@ -1,5 +1,6 @@
 """Real handwritten digits, enlarged and hidden among fragments of other digits."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -77,13 +78,7 @@ class ClutteredDigits(Dataset):
                 "data: needs max_fragments >= 0 and min_contrast in (0, 1], got "
                 f"{max_fragments} and {min_contrast}."
             )
-        source: Any = load_digits()
-        digits = source.images.astype(np.float32) / 16
-        labels = source.target
-        factor = digit_size // 8
-        enlarged: Any = zoom(
-            digits, (1, factor, factor), order=1, mode="nearest", grid_mode=True
-        )
+        enlarged, labels = _sources(digit_size)
         settings: dict[str, Any] = dict(
             canvas=canvas,
             max_fragments=max_fragments,
@@ -105,6 +100,21 @@ class ClutteredDigits(Dataset):
             )
         ]
         self.train, self.validation, self.test = splits
+
+
+@functools.cache
+def _sources(digit_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The source digits, enlarged, and their labels; nobody may write to them."""
+    source: Any = load_digits()
+    digits = source.images.astype(np.float32) / 16
+    factor = digit_size // 8
+    enlarged: Any = zoom(
+        digits, (1, factor, factor), order=1, mode="nearest", grid_mode=True
+    )
+    labels: np.ndarray = source.target
+    for array in (enlarged, labels):
+        array.flags.writeable = False
+    return enlarged, labels
 
 
 def source_splits(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

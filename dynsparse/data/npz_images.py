@@ -1,39 +1,61 @@
-"""Pictures of one's own, from an .npz file."""
+"""Images of one's own, from an .npz file."""
 
 import pathlib
+import zipfile
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, UInt8
 from sklearn.model_selection import train_test_split
 
-from dynsparse.data.base import Dataset, Split
+from dynsparse.data.base import Dataset, Inputs, Split
 
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+_MAX_CLASSES = 100_000  # above, a label is rather an identifier or a mistake
 
 
 class NpzImages(Dataset):
     """Reads `x_train, y_train, x_test, y_test`, and `x_val, y_val` where present.
 
-    Pictures are uint8, [n, height, width] or [n, height, width, channels]; labels are
-    integers from 0 to the largest label of `y_train`.
+    Images are uint8, [n, height, width] or [n, height, width, channels]; labels are
+    integers from 0 to the largest label of `y_train`. Models see them with mean 0 and
+    deviation 1 by channel, over the training split.
+
+    Nothing is read before the types and shapes of all arrays are known to be right,
+    and arrays of other names are not read at all.
 
     Args:
         path: The file.
-        validation_fraction: Share of the training pictures that is set aside for
+        validation_fraction: Share of the training images that is set aside for
             validation, in (0, 1), stratified by label, where the file has no `x_val`.
         seed: Of that choice.
+        shift: Pixels by which training moves images at most, in each direction and
+            anew in each step; what moves in from outside is black.
+        flip: Whether training mirrors half of the images, left to right.
 
     Raises:
-        ValueError: If the file or an array is missing, empty, or of the wrong type or
-            shape, or a label is out of range; the message names it.
+        ValueError: If the file or an array is missing, empty, too large for the memory
+            that is free, or of the wrong type or shape, or a label is out of range;
+            the message names it.
     """
 
-    def __init__(self, *, path: str, validation_fraction: float, seed: int):
-        arrays = _load(path)
+    def __init__(
+        self,
+        *,
+        path: str,
+        validation_fraction: float,
+        seed: int,
+        shift: int,
+        flip: bool,
+    ):
         if not 0 < validation_fraction < 1:
             raise ValueError(
                 "data: validation_fraction must be in (0, 1), got "
                 f"{validation_fraction}."
             )
+        arrays = _load(path)
         self.num_classes = _num_classes(path, arrays["y_train"])
         train = _split(path, arrays, "train", self.num_classes)
         self.test = _split(path, arrays, "test", self.num_classes)
@@ -42,54 +64,160 @@ class NpzImages(Dataset):
             self.validation = _split(path, arrays, "val", self.num_classes)
         else:
             self.train, self.validation = _cut(path, train, validation_fraction, seed)
-        for name, split in (("x_val", self.validation), ("x_test", self.test)):
-            if split.images.shape[1:] != self.image_shape:
-                raise ValueError(
-                    f"{path}: pictures of {name} are {split.images.shape[1:]}, "
-                    f"those of x_train {self.image_shape}."
-                )
+        if not 0 <= shift < min(self.image_shape[:2]):
+            raise ValueError(
+                f"data: shift must be in [0, {min(self.image_shape[:2])}), the side of "
+                f"an image, got {shift}."
+            )
+        self._shift, self._flip = shift, flip
+        self.inputs = Inputs.standardising(self.train.images)
+
+    def augment(
+        self,
+        images: UInt8[Array | np.ndarray, "batch height width channels"],
+        key: jax.Array,
+    ) -> UInt8[Array, "batch height width channels"]:
+        """Returns `images` moved and mirrored at random, each by itself.
+
+        Args:
+            images: A batch.
+            key: Of the step.
+        """
+        flip_key, shift_key = jax.random.split(key)
+        images = jnp.asarray(images)
+        if self._flip:
+            mirrored = jax.random.bernoulli(flip_key, 0.5, (len(images), 1, 1, 1))
+            images = jnp.where(mirrored, images[:, :, ::-1], images)
+        if self._shift:
+            around = (self._shift, self._shift)
+            padded = jnp.pad(images, ((0, 0), around, around, (0, 0)))
+            corners = jax.random.randint(
+                shift_key, (len(images), 2), 0, 2 * self._shift + 1
+            )
+            shape = images.shape[1:]
+            cut = lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), shape)
+            images = jax.vmap(cut)(padded, corners)
+        return images
+
+
+class _Header(NamedTuple):
+    """What the beginning of an array in a file says of it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        number = 1
+        for side in self.shape:
+            number *= side
+        return number * self.dtype.itemsize
 
 
 def _load(path: str) -> dict[str, np.ndarray]:
+    """The arrays that are used, once all their headers are right."""
     if not path:
         raise ValueError("data: path is empty; give --config.data.path=FILE.npz")
     if not pathlib.Path(path).is_file():
         raise ValueError(f"data: path: no such file {path!r}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(path) as archive:
+            names = [n.removesuffix(".npy") for n in archive.namelist()]
+            wanted = [n for n in (*_REQUIRED, "x_val", "y_val") if n in names]
+            headers = {name: _header(archive, name) for name in wanted}
     except Exception as error:  # numpy, zipfile and zlib each raise their own
         raise ValueError(f"{path}: not a readable .npz file ({error}).") from error
-    missing = [name for name in _REQUIRED if name not in arrays]
-    if ("x_val" in arrays) != ("y_val" in arrays):
-        missing.append("x_val" if "y_val" in arrays else "y_val")
+    missing = [name for name in _REQUIRED if name not in headers]
+    if ("x_val" in headers) != ("y_val" in headers):
+        missing.append("x_val" if "y_val" in headers else "y_val")
     if missing:
-        raise ValueError(f"{path}: missing arrays {missing}; it has {sorted(arrays)}.")
-    return arrays
+        raise ValueError(f"{path}: missing arrays {missing}; it has {sorted(names)}.")
+    for name in headers:
+        if name.startswith("x_"):
+            _check_headers(path, headers, name.removeprefix("x_"))
+    _check_memory(path, headers)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in headers}
+    except Exception as error:
+        raise ValueError(f"{path}: not a readable .npz file ({error}).") from error
 
 
-def _num_classes(path: str, labels: np.ndarray) -> int:
-    if labels.size == 0:
-        raise ValueError(f"{path}: y_train is empty.")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{path}: y_train must hold integers, got {labels.dtype}.")
-    return int(labels.max()) + 1
+def _header(archive: zipfile.ZipFile, name: str) -> _Header:
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    return _Header(shape, dtype)
 
 
-def _split(path: str, arrays, name: str, num_classes: int) -> Split:
-    images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+def _check_headers(path: str, headers: dict[str, _Header], name: str):
+    images, labels = headers[f"x_{name}"], headers[f"y_{name}"]
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{path}: y_{name} must hold integers, got {labels.dtype}.")
+    for kind, header in (("y", labels), ("x", images)):
+        if 0 in header.shape:
+            raise ValueError(f"{path}: {kind}_{name} is empty, {list(header.shape)}.")
+    if images.dtype != np.uint8 or len(images.shape) not in (3, 4):
         raise ValueError(
             f"{path}: x_{name} must be uint8 [n, h, w] or [n, h, w, c], got "
             f"{images.dtype} {list(images.shape)}."
         )
-    if 0 in images.shape:
-        raise ValueError(f"{path}: x_{name} is empty, {list(images.shape)}.")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+    if labels.shape != images.shape[:1]:
         raise ValueError(
-            f"{path}: y_{name} must be integers [{len(images)}], got "
+            f"{path}: y_{name} must be integers [{images.shape[0]}], got "
             f"{labels.dtype} {list(labels.shape)}."
         )
+    sides, expected = (_image_shape(h) for h in (images, headers["x_train"]))
+    if sides != expected:
+        raise ValueError(
+            f"{path}: images of x_{name} are {sides}, those of x_train {expected}."
+        )
+
+
+def _image_shape(header: _Header) -> tuple[int, ...]:
+    sides = header.shape[1:]
+    return sides if len(sides) == 3 else (*sides, 1)
+
+
+def _check_memory(path: str, headers: dict[str, _Header]):
+    """Refuses what does not fit, where the system says how much is free."""
+    needed = sum(header.num_bytes for header in headers.values())
+    needed += headers["x_train"].num_bytes  # a second time, when it is cut
+    free = _free_bytes()
+    if free is not None and needed > free:
+        largest = max(headers, key=lambda name: headers[name].num_bytes)
+        raise ValueError(
+            f"{path}: needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            f"free; {largest} is {list(headers[largest].shape)}."
+        )
+
+
+def _free_bytes() -> int | None:
+    try:
+        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+        found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+        return 1024 * int(found[0])
+    except (OSError, IndexError, ValueError):  # another system
+        return None
+
+
+def _num_classes(path: str, labels: np.ndarray) -> int:
+    largest = int(labels.max())
+    if largest >= _MAX_CLASSES:
+        raise ValueError(
+            f"{path}: y_train must be in [0, {_MAX_CLASSES - 1}], got {largest}; "
+            "number the classes from 0."
+        )
+    return largest + 1
+
+
+def _split(path: str, arrays, name: str, num_classes: int) -> Split:
+    images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
             f"{path}: y_{name} must be in [0, {num_classes - 1}], the labels of "

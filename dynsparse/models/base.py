@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
@@ -126,8 +127,18 @@ class Patches(nnx.Module):
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch n features"]:
         """Returns the tokens, row by row of the picture."""
+        check_images(images)
         x = self.embed(images)
         return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def check_images(images: Array):
+    """Raises a ValueError for images that are not what `Dataset.inputs` returns."""
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"a model takes floats, got {images.dtype}: pass images through the "
+            "`inputs` of their dataset first, or call what training.restore returns."
+        )
 
 
 def learned_positions(n: int, width: int, rngs: nnx.Rngs) -> nnx.Param:

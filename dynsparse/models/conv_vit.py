@@ -13,6 +13,7 @@ from dynsparse.lookup import Config
 from dynsparse.models.base import (
     PatchGrid,
     check_granularity,
+    check_images,
     check_positive,
     learned_positions,
     leave_features,
@@ -100,7 +101,7 @@ class ConvVit(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, whose values are in [0, 1]."""
+        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
         tokens, mask = self.body(self.stem(images))
         pooled = masked_max(self.norm(tokens), mask)
         leave_features(self, pooled)
@@ -136,6 +137,7 @@ class ConvStem(nnx.Module):
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch n features"]:
         """Returns the tokens, row by row of the picture."""
+        check_images(images)
         x = self.second(jax.nn.gelu(self.first(images)))
         return x.reshape(x.shape[0], -1, x.shape[-1]) + self.position[None]
 

@@ -103,7 +103,7 @@ class Mixer(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, whose values are in [0, 1]."""
+        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
         return self.head(self.body(self.embed(images))[0])
 
 

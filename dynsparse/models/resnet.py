@@ -18,7 +18,12 @@ from dynsparse.layers.residual import (
     Stem,
 )
 from dynsparse.lookup import Config
-from dynsparse.models.base import PooledHead, check_granularity, check_positive
+from dynsparse.models.base import (
+    PooledHead,
+    check_granularity,
+    check_images,
+    check_positive,
+)
 
 _GRANULARITIES = ("blocks", "channels", "positions", "exits")
 # Blocks per stage of the large networks, and what a block's output widens by.
@@ -134,7 +139,8 @@ class Resnet(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, whose values are in [0, 1]."""
+        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
+        check_images(images)
         features = self.body(self.stem(images))
         return features if self.head is None else self.head(features)
 

@@ -125,7 +125,7 @@ class Vit(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, whose values are in [0, 1]."""
+        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
         tokens = self.embed(images)
         if self.head is None:
             return self.body(tokens)

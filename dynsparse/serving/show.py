@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dynsparse import reports
 from dynsparse.costs import Prices
-from dynsparse.data import Split
+from dynsparse.data import Dataset
 from dynsparse.serving.ladder import Inputs, Ladder
 from dynsparse.serving.replay import Row
 from dynsparse.serving.trial import (
@@ -33,7 +33,7 @@ _COUNTED = ("requests", "in time", "answered", "right")
 def serve_run(
     model: nnx.Module,
     prices: Prices,
-    split: Split,
+    dataset: Dataset,
     run: pathlib.Path,
     *,
     inputs: Sequence[Inputs],
@@ -54,7 +54,7 @@ def serve_run(
     Args:
         model: That was trained.
         prices: Of it.
-        split: Labelled pictures, which make the requests.
+        dataset: Its test pictures make the requests.
         run: Folder to write into.
         inputs: Batches of the training, as in `Ladder.compile`.
         load: One of `PROFILES`.
@@ -72,9 +72,10 @@ def serve_run(
     Raises:
         ValueError: If there are fewer pictures than a request has.
     """
+    split = dataset.test
     if len(split) < size:
         raise ValueError(f"request_size {size} exceeds the {len(split)} test pictures.")
-    asked = split.images.astype(np.float32) / 255
+    asked = np.asarray(dataset.inputs(split.images))
     with console.status("compiling and timing the rungs"):
         ladder = build_ladder(
             model,

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.budgets import averages_at
 from dynsparse.training.experiment import Experiment
-from dynsparse.training.step import State, to_float
+from dynsparse.training.step import State
 
 BATCHES = 16  # of the training, that say what norms see
 
@@ -39,4 +39,4 @@ def at_densities(
 def training_inputs(experiment: Experiment) -> list[Float[Array, "batch *shape"]]:
     """The first batches of the training, as the model sees them."""
     pictures = (experiment.batches[index][0] for index in range(BATCHES))
-    return [to_float(jnp.asarray(batch)) for batch in pictures]
+    return [experiment.dataset.inputs(jnp.asarray(batch)) for batch in pictures]

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from dynsparse.budgets import fix_densities, set_density
 from dynsparse.data import Split
 from dynsparse.gates.base import GateRecord, evaluating, records
-from dynsparse.training.step import State, Trainer, reseed, to_float
+from dynsparse.training.step import State, Trainer, reseed
 
 _NOISE = 2**32 - 1  # folded into the key of a run: what no step of training draws from
 
@@ -70,7 +70,7 @@ def compile_forward(
         reseed(model, key)
         if density is not None:
             set_density(model, density)
-        logits, captured = nnx.capture(model, GateRecord)(to_float(images))
+        logits, captured = nnx.capture(model, GateRecord)(trainer.inputs(images))
         return logits, records(captured)
 
     def call(state: State, images, key, density: float | None = None):
@@ -80,6 +80,11 @@ def compile_forward(
         )
 
     return call
+
+
+def evaluation_key(state: State) -> jax.Array:
+    """The key that a pass draws from, folded with the place of its batch."""
+    return jax.random.fold_in(state["key"], _NOISE)
 
 
 def evaluate(
@@ -102,7 +107,7 @@ def evaluate(
         batch_size: Examples per pass.
         density: For `forward`, where it runs masked execution.
     """
-    key = jax.random.fold_in(state["key"], _NOISE)
+    key = evaluation_key(state)
     predictions, masks, probabilities, losses = [], [], [], []
     for start in range(0, len(split), batch_size):
         chosen = np.arange(start, start + batch_size) % len(split)

@@ -102,6 +102,7 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         ),
         settings,
         prices,
+        dataset,
     )
     grid = getattr(model, "grid", None)
     return Experiment(

@@ -1,14 +1,94 @@
 """A run from its folder."""
 
+import dataclasses
+import functools
+import os
 import pathlib
+from collections.abc import Iterator
 
+import jax
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from dynsparse.training.averages import at_densities
 from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.evaluation import Forward, compile_forward, evaluation_key
 from dynsparse.training.experiment import Experiment, prepare
 from dynsparse.training.step import State
 from dynsparse.whole import read_json
 
 
-def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """A trained run, which answers images as they lie in a file.
+
+        run = training.restore("runs/mine")
+        labels = run(images).argmax(-1)  # uint8, [n, height, width, channels]
+        labels = run(images, density=0.5).argmax(-1)  # with a top-k gate
+
+    It unpacks into its two attributes: `experiment, state = training.restore(folder)`.
+
+    Attributes:
+        experiment: What was trained.
+        state: At the checkpoint.
+    """
+
+    experiment: Experiment
+    state: State
+
+    def __iter__(self) -> Iterator:
+        return iter((self.experiment, self.state))
+
+    def __call__(
+        self,
+        images: UInt8[Array | np.ndarray, "n height width channels"],
+        *,
+        density: float | None = None,
+    ) -> Float[Array, "n classes"]:
+        """Returns the logits of `images`, preprocessed as in the run.
+
+        Compiled once for each number of images.
+
+        Args:
+            images: 0 to 255, of the height, width and channels of the run's own.
+            density: Of top-k gates, in [0, 1]; as the run trained where it is None.
+
+        Raises:
+            ValueError: If the images are not of the run's type and shape, or `density`
+                is given and no gate has one.
+        """
+        wanted = self.experiment.dataset.image_shape
+        if images.shape[1:] != wanted:
+            raise ValueError(
+                f"images must be [n, {', '.join(map(str, wanted))}], "
+                f"got {list(images.shape)}."
+            )
+        if density is not None:
+            if self.experiment.densities == (None,):
+                raise ValueError(f"density={density}: the gates of this run have none.")
+            if not 0 <= density <= 1:
+                raise ValueError(f"density must be in [0, 1], got {density}.")
+        state = self._state(density)
+        key = jax.random.fold_in(evaluation_key(state), 0)
+        return self._forward(state, images, key, density)[0]
+
+    @functools.cached_property
+    def _forward(self) -> Forward:
+        return compile_forward(self.experiment.trainer)
+
+    @functools.cached_property
+    def _states(self) -> dict[float | None, State]:
+        return {None: self.state}
+
+    def _state(self, density: float | None) -> State:
+        """The state with the averages of its norms at a density."""
+        if density not in self._states:
+            states = at_densities(self.experiment, self.state, [density])
+            self._states.update(states)
+        return self._states[density]
+
+
+def restore(workdir: str | os.PathLike[str]) -> Restored:
     """Returns what was trained in a folder, at its newest checkpoint.
 
     Args:
@@ -18,6 +98,7 @@ def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
         ValueError: If a file is missing or damaged, the checkpoint is of another
             version, or the data of the run is gone.
     """
+    workdir = pathlib.Path(workdir)
     config = read_json(workdir / "config.json", "put back what was there")
     if config is None:
         raise ValueError(f"{workdir} is not the folder of a run: no config.json.")
@@ -26,4 +107,4 @@ def restore(workdir: pathlib.Path) -> tuple[Experiment, State]:
         if checkpoints.latest is None:
             raise ValueError(f"{workdir} has no checkpoint.")
         found = checkpoints.restore(experiment.initial_state, newest_only=True)
-        return experiment, found.state
+        return Restored(experiment, found.state)

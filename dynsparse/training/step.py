@@ -1,6 +1,7 @@
 """One training step on plain arrays."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import optax
 from flax import nnx
 
 from dynsparse.costs import Prices
+from dynsparse.data import Dataset
 from dynsparse.gates.base import (
     Density,
     Gate,
@@ -24,6 +26,8 @@ from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
 
 State = dict[str, Any]
+
+_AUGMENTED = 2**32 - 1  # folded into the key of a step: what no pass draws from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Trainer:
         samples: Passes of a step: as many as the gate that wants most, or as there are
             densities.
         budgeting: What a step may spend.
+        inputs: Images as the model takes them, `Dataset.inputs`.
+        augment: Images as training sees them, `Dataset.augment`.
     """
 
     graphdef: nnx.GraphDef
@@ -53,6 +59,8 @@ class Trainer:
     gates: dict[str, Gate]
     samples: int
     budgeting: Budgeting
+    inputs: Callable[[jax.Array], jax.Array]
+    augment: Callable[[jax.Array, jax.Array], Any]
 
     @classmethod
     def create(
@@ -61,6 +69,7 @@ class Trainer:
         transform: optax.GradientTransformation,
         settings: Settings,
         prices: Prices,
+        dataset: Dataset,
     ) -> tuple["Trainer", State]:
         """Returns the trainer of `model` and the state before the first step.
 
@@ -100,6 +109,8 @@ class Trainer:
             gates,
             max(samples, densities),
             budgeting,
+            dataset.inputs,
+            dataset.augment,
         )
         return trainer, state
 
@@ -119,9 +130,9 @@ class Trainer:
 
         Pure; `training.program` compiles it.
         """
-        density_key, noise_key = jax.random.split(
-            jax.random.fold_in(state["key"], state["step"])
-        )
+        key = jax.random.fold_in(state["key"], state["step"])
+        density_key, noise_key = jax.random.split(key)
+        images = self.augment(images, jax.random.fold_in(key, _AUGMENTED))
         progress = state["step"] / self.settings.train.num_steps
         budgeting = self.budgeting
         weighed = zip(self.settings.penalties, state["weights"], strict=True)
@@ -185,7 +196,7 @@ class Trainer:
         if self.samples > 1:
             view = nnx.view(model, sample=sample)
         logits, captured, read = nnx.capture(view, GateRecord, Features)(
-            to_float(images)
+            self.inputs(images)
         )
         return logits, records(captured), records(read, Features)
 
@@ -220,8 +231,3 @@ def reseed(model: nnx.Module, key: jax.Array):
     }
     keys = jax.random.split(key, max(len(tags), 1))
     nnx.reseed(model, **dict(zip(sorted(tags), keys, strict=False)))
-
-
-def to_float(images: jax.Array) -> jax.Array:
-    """Maps 0 to 255 onto [0, 1], in float32."""
-    return images.astype(jnp.float32) / 255

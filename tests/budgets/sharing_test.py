@@ -72,7 +72,7 @@ def capture(view, images):
 
 def test_masked_and_compact_execution_open_what_the_shares_say(run):
     experiment, model = parted(run)
-    images = experiment.batches[0][0].astype(np.float32) / 255
+    images = experiment.dataset.inputs(experiment.batches[0][0])
     masked = evaluating(model)
     set_density(masked, jnp.float32(0.5))
     asked = densities_at(model, 0.5)

@@ -2,10 +2,14 @@
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
 from dynsparse import data
+from dynsparse.data import npz_images
+
+FIXED = dict(seed=0, shift=0, flip=False)
 
 
 def arrays(**changes):
@@ -21,11 +25,13 @@ def arrays(**changes):
     return {name: array for name, array in content.items() if array is not None}
 
 
-def load(tmp_path, content, fraction=0.2, seed=0):
+def load(tmp_path, content, fraction=0.2, **changes):
     path = tmp_path / "pictures.npz"
     np.savez(path, **content)
     return data.from_config(
-        dict(name="npz_images", path=str(path), validation_fraction=fraction, seed=seed)
+        dict(name="npz_images", path=str(path), validation_fraction=fraction)
+        | FIXED
+        | changes
     )
 
 
@@ -63,10 +69,10 @@ MISTAKES = [
     (dict(x_val=np.zeros((3, 6, 5), np.uint8)), "missing arrays ['y_val']"),
     (dict(x_train=np.zeros((60, 6), np.uint8)), "x_train must be uint8 [n, h, w]"),
     (dict(x_test=np.zeros((9, 6, 5))), "x_test must be uint8 [n, h, w] or"),
-    (dict(x_test=np.zeros((9, 7, 5), np.uint8)), "pictures of x_test are (7, 5, 1)"),
+    (dict(x_test=np.zeros((9, 7, 5), np.uint8)), "images of x_test are (7, 5, 1)"),
     (
         dict(x_test=np.zeros((0, 6, 5), np.uint8), y_test=np.zeros(0, int)),
-        "x_test is empty, [0, 6, 5]",
+        "y_test is empty, [0]",
     ),
     (
         dict(x_train=np.zeros((0, 6, 5), np.uint8), y_train=np.zeros(0, int)),
@@ -76,6 +82,14 @@ MISTAKES = [
     (dict(y_train=np.arange(60) % 3 - 1), "y_train must be in [0, 1]"),
     (dict(y_train=np.zeros(60)), "y_train must hold integers, got float64"),
     (dict(y_train=np.zeros(59, int)), "y_train must be integers [60]"),
+    (dict(y_train=np.r_[10**9, np.zeros(59, int)]), "in [0, 99999], got 1000000000"),
+    (dict(y_train=np.full(60, 2**63 - 1)), "in [0, 99999], got 9223372036854775807"),
+    (dict(y_test=np.full(9, 2**31 + 3)), "y_test must be in [0, 2]"),
+    (
+        dict(y_train=np.zeros(60, "timedelta64[s]")),
+        "y_train must hold integers, got timedelta64[s]",
+    ),
+    (dict(y_test=np.zeros(9, bool)), "y_test must hold integers, got bool"),
     (dict(y_train=np.r_[5, np.zeros(59, int)]), "cannot cut a validation split"),
 ]
 
@@ -94,7 +108,7 @@ def test_mistakes_in_the_file_are_named(tmp_path, changes, message):
     [("", "path is empty; give --config.data.path"), ("nowhere.npz", "no such file")],
 )
 def test_a_missing_file_is_named(path, message):
-    settings = dict(name="npz_images", path=path, validation_fraction=0.1, seed=0)
+    settings = dict(name="npz_images", path=path, validation_fraction=0.1, **FIXED)
     with pytest.raises(ValueError, match=message):
         data.from_config(settings)
 
@@ -102,7 +116,7 @@ def test_a_missing_file_is_named(path, message):
 def test_a_file_that_is_no_archive_is_named(tmp_path):
     path = tmp_path / "notes.npz"
     path.write_text("not an archive")
-    settings = dict(name="npz_images", path=str(path), validation_fraction=0.1, seed=0)
+    settings = dict(name="npz_images", path=str(path), validation_fraction=0.1, **FIXED)
     with pytest.raises(ValueError, match=r"notes.npz: not a readable \.npz file"):
         data.from_config(settings)
 
@@ -111,3 +125,55 @@ def test_a_file_that_is_no_archive_is_named(tmp_path):
 def test_a_fraction_out_of_range_is_named(tmp_path, fraction):
     with pytest.raises(ValueError, match="validation_fraction must be in"):
         load(tmp_path, arrays(), fraction=fraction)
+
+
+def test_arrays_that_are_not_used_are_not_read(tmp_path):
+    """Objects are never unpickled: to read one is an error."""
+    unread = np.array([dict(), None], object)
+    assert len(load(tmp_path, arrays(x_extra=unread)).test) == 9
+
+
+def test_what_exceeds_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz_images, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("was read"))
+    message = r"of memory, 0\.0 GB are free; x_train is \[60, 6, 5\]"
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, arrays())
+
+
+def test_models_see_mean_0_and_deviation_1_of_the_training_split(tmp_path):
+    dataset = load(tmp_path, arrays())
+    seen = np.asarray(dataset.inputs(dataset.train.images), np.float64)
+    np.testing.assert_allclose([seen.mean(), seen.std()], [0, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [-1, 5])
+def test_a_shift_out_of_range_is_named(tmp_path, shift):
+    with pytest.raises(ValueError, match=rf"shift must be in \[0, 5\).*got {shift}"):
+        load(tmp_path, arrays(), shift=shift)
+
+
+def test_training_images_are_moved_and_mirrored_and_no_more(tmp_path):
+    dataset = load(tmp_path, arrays(), shift=1, flip=True)
+    images = dataset.train.images
+    around = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    moved = np.asarray(dataset.augment(images, jax.random.key(0)))
+    seen = set()
+    for image, result in zip(around, moved, strict=True):
+        # Mirrored first, then cut: the surround is black on all sides.
+        views = {
+            (row, column, side): image[:, ::side][row : row + 6, column : column + 5]
+            for row in range(3)
+            for column in range(3)
+            for side in (1, -1)
+        }
+        found = [at for at, view in views.items() if (view == result).all()]
+        assert len(found) == 1
+        seen.update(found)
+    assert len(seen) > 12  # of 18
+
+
+def test_without_shift_and_flip_training_sees_the_images_as_they_are(tmp_path):
+    dataset = load(tmp_path, arrays())
+    images = dataset.train.images
+    np.testing.assert_array_equal(dataset.augment(images, jax.random.key(0)), images)

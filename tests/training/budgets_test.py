@@ -74,7 +74,7 @@ def test_a_sandwich_runs_its_densities_and_distils():
     def answer(density):
         model = experiment.trainer.model(experiment.initial_state)
         set_density(model, jnp.float32(density))
-        images = experiment.batches[0][0].astype(np.float32) / 255
+        images = experiment.dataset.inputs(experiment.batches[0][0])
         return jax.nn.log_softmax(jax.jit(lambda x: model(x))(images))
 
     labels = experiment.batches[0][1]
