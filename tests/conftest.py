@@ -1,12 +1,14 @@
 """Strict numerics, shape checks, and what many tests share."""
 
+import importlib.metadata
 import os
-import tempfile
+import pathlib
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # before jax starts
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers and runs share this one's
-    cache = tempfile.TemporaryDirectory(prefix="dynsparse-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache.name
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers and later runs share it
+    cache = pathlib.Path(__file__).parents[1] / ".pytest_cache"
+    cache /= f"jaxlib-{importlib.metadata.version('jaxlib')}"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 

@@ -94,11 +94,52 @@ class Inputs:
         return (scaled - row(self.mean)) / row(self.std)
 
 
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """The random change of training images, each by itself; pure.
+
+    Attributes:
+        shift: Most pixels by which an image moves to a side, >= 0; zeros fill in.
+        flip: Whether every other image is mirrored, left to right.
+    """
+
+    shift: int = 0
+    flip: bool = False
+
+    def __call__(
+        self,
+        images: UInt8[Array | np.ndarray, "batch height width channels"],
+        key: jax.Array,
+    ) -> UInt8[Array | np.ndarray, "batch height width channels"]:
+        """Returns `images` moved and mirrored at random.
+
+        Args:
+            images: A batch.
+            key: Of the step.
+        """
+        flip_key, shift_key = jax.random.split(key)
+        if self.flip:
+            images = jnp.asarray(images)
+            mirrored = jax.random.bernoulli(flip_key, 0.5, (len(images), 1, 1, 1))
+            images = jnp.where(mirrored, images[:, :, ::-1], images)
+        if self.shift:
+            around = (self.shift, self.shift)
+            padded = jnp.pad(images, ((0, 0), around, around, (0, 0)))
+            corners = jax.random.randint(
+                shift_key, (len(images), 2), 0, 2 * self.shift + 1
+            )
+            shape = images.shape[1:]
+            cut = lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), shape)
+            images = jax.vmap(cut)(padded, corners)
+        return images
+
+
 class Dataset(abc.ABC):
     """A task. Subclass it in a file of its own and set the attributes.
 
     Attributes:
         inputs: Its images as a model takes them.
+        augment: Its images as training sees them.
         num_classes: Number of labels.
         class_names: What the labels mean, or None where that is not known.
         train: What the model learns from.
@@ -107,6 +148,7 @@ class Dataset(abc.ABC):
     """
 
     inputs: Inputs = Inputs()
+    augment: Augment = Augment()
     num_classes: int
     class_names: Sequence[str] | None = None
     train: Split
@@ -118,17 +160,3 @@ class Dataset(abc.ABC):
         """Height, width and channels of every picture."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
-
-    def augment(
-        self,
-        images: UInt8[Array | np.ndarray, "batch height width channels"],
-        key: jax.Array,
-    ) -> UInt8[Array | np.ndarray, "batch height width channels"]:
-        """Returns `images` as training sees them: here as they are. Pure.
-
-        Args:
-            images: A batch.
-            key: Of the step.
-        """
-        del key
-        return images

@@ -4,13 +4,10 @@ import pathlib
 import zipfile
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
 from sklearn.model_selection import train_test_split
 
-from dynsparse.data.base import Dataset, Inputs, Split
+from dynsparse.data.base import Augment, Dataset, Inputs, Split
 
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 _MAX_CLASSES = 100_000  # above, a label is rather an identifier or a mistake
@@ -69,35 +66,8 @@ class NpzImages(Dataset):
                 f"data: shift must be in [0, {min(self.image_shape[:2])}), the side of "
                 f"an image, got {shift}."
             )
-        self._shift, self._flip = shift, flip
+        self.augment = Augment(shift=shift, flip=flip)
         self.inputs = Inputs.standardising(self.train.images)
-
-    def augment(
-        self,
-        images: UInt8[Array | np.ndarray, "batch height width channels"],
-        key: jax.Array,
-    ) -> UInt8[Array, "batch height width channels"]:
-        """Returns `images` moved and mirrored at random, each by itself.
-
-        Args:
-            images: A batch.
-            key: Of the step.
-        """
-        flip_key, shift_key = jax.random.split(key)
-        images = jnp.asarray(images)
-        if self._flip:
-            mirrored = jax.random.bernoulli(flip_key, 0.5, (len(images), 1, 1, 1))
-            images = jnp.where(mirrored, images[:, :, ::-1], images)
-        if self._shift:
-            around = (self._shift, self._shift)
-            padded = jnp.pad(images, ((0, 0), around, around, (0, 0)))
-            corners = jax.random.randint(
-                shift_key, (len(images), 2), 0, 2 * self._shift + 1
-            )
-            shape = images.shape[1:]
-            cut = lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), shape)
-            images = jax.vmap(cut)(padded, corners)
-        return images
 
 
 class _Header(NamedTuple):

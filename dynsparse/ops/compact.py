@@ -81,6 +81,6 @@ def capacity_switch(
         branch: Called once per size while tracing; all return the same shapes.
     """
     if not isinstance(count, jax.core.Tracer):
-        return branch(sizes[np.searchsorted(sizes, int(count))])
+        return branch(sizes[int(np.searchsorted(sizes, int(count)))])
     fits = jnp.asarray(np.asarray(sizes, np.int32)) < count
     return jax.lax.switch(fits.sum(), [lambda s=size: branch(s) for size in sizes])

@@ -1,6 +1,7 @@
 """The compiled ladder: compact execution of one model at several budgets."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dynsparse._internal.structure import Structure
 from dynsparse.budgets import (
     averages_at,
     densities_at,
@@ -245,13 +247,21 @@ def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:
 
 
 def _compile(fast: nnx.Module, averages: Any, state: Any, examples: Batch, size: int):
-    graphdef, *_ = nnx.split(fast, nnx.BatchStat, ...)
+    structure, *_ = Structure.split(fast, nnx.BatchStat, ...)
     shape = jax.ShapeDtypeStruct((size, *examples.shape[1:]), examples.dtype)
+    leaves, tree = jax.tree.flatten((averages, state, shape))
+    shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
+    return _compiled(structure, tree, shapes)
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(structure: Structure, tree: Any, shapes: tuple) -> jax.stages.Compiled:
+    """The program of a rung; ladders of one structure share theirs."""
 
     def run(averages, state, x):
-        return nnx.merge(graphdef, averages, state)(x)
+        return structure.merge(averages, state)(x)
 
-    return jax.jit(run).lower(averages, state, shape).compile()
+    return jax.jit(run).lower(*jax.tree.unflatten(tree, shapes)).compile()
 
 
 def _filled(x: Batch, size: int) -> np.ndarray:

@@ -109,9 +109,8 @@ class Digests:
 
 
 def _of_array(array: np.ndarray) -> str:
-    return hashlib.sha256(
-        np.ascontiguousarray(array).reshape(-1).view("u1")
-    ).hexdigest()
+    content: Any = np.ascontiguousarray(array).reshape(-1).view("u1")
+    return hashlib.sha256(content).hexdigest()
 
 
 def _of_file(path: pathlib.Path) -> str:

@@ -1,9 +1,10 @@
 """Evaluation without noise: accuracy and decisions over a split."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +49,7 @@ def compile_forward(
     densities: Mapping[str, float] = MappingProxyType({}),
     **view: Any,
 ) -> Forward:
-    """Compiles evaluation; each batch shape is compiled at its first call.
+    """Returns evaluation, which is compiled once for all equal trainers.
 
     Args:
         trainer: Holds the model.
@@ -61,25 +62,35 @@ def compile_forward(
         `key` seeds gates that are random; `density` sets the `Density` variables, which
         masked execution reads, and may change without another compilation.
     """
-
-    @jax.jit
-    def forward(weights, images, key, density):
-        model = fix_densities(evaluating(trainer.model(weights), **view), densities)
-        if noise:
-            model = nnx.view(model, deterministic=False, raise_if_not_found=False)
-        reseed(model, key)
-        if density is not None:
-            set_density(model, density)
-        logits, captured = nnx.capture(model, GateRecord)(trainer.inputs(images))
-        return logits, records(captured)
+    asked = _View(noise, tuple(sorted(densities.items())), tuple(sorted(view.items())))
 
     def call(state: State, images, key, density: float | None = None):
         weights = {name: state[name] for name in ("params", "variables")}
-        return forward(
-            weights, images, key, None if density is None else jnp.float32(density)
-        )
+        traced = None if density is None else jnp.float32(density)
+        return _forward(trainer, asked, weights, images, key, traced)
 
     return call
+
+
+class _View(NamedTuple):
+    """The arguments of `compile_forward`, hashable."""
+
+    noise: bool
+    densities: tuple[tuple[str, float], ...]
+    options: tuple[tuple[str, Any], ...]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _forward(trainer: Trainer, asked: _View, weights, images, key, density):
+    view = evaluating(trainer.model(weights), **dict(asked.options))
+    model = fix_densities(view, dict(asked.densities))
+    if asked.noise:
+        model = nnx.view(model, deterministic=False, raise_if_not_found=False)
+    reseed(model, key)
+    if density is not None:
+        set_density(model, density)
+    logits, captured = nnx.capture(model, GateRecord)(trainer.inputs(images))
+    return logits, records(captured)
 
 
 def evaluation_key(state: State) -> jax.Array:

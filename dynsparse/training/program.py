@@ -1,5 +1,6 @@
 """The steps of one run or of several, as one compiled program."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsparse.training.experiment import Experiment
-from dynsparse.training.step import State
+from dynsparse.training.step import State, Trainer
 
 
 class Program:
@@ -29,17 +30,12 @@ class Program:
         first = experiments[0]
         self._placement = first.placement
         self._batches = [experiment.batches for experiment in experiments]
-        step = first.trainer.step
-        if len(experiments) > 1:
-            if first.settings.train.num_devices > 1:
-                raise ValueError(
-                    "train: num_devices must be 1 for runs that train together, got "
-                    f"{first.settings.train.num_devices}."
-                )
-            # What is due at a step is due for all: no run computes what it discards.
-            axes: Any = dict.fromkeys(first.initial_state, 0) | dict(step=None)
-            step = jax.vmap(step, in_axes=(axes, 0, 0), out_axes=(axes, 0))
-        self._step = jax.jit(step, donate_argnums=0)
+        self._trainer = first.trainer
+        if self._several and first.settings.train.num_devices > 1:
+            raise ValueError(
+                "train: num_devices must be 1 for runs that train together, got "
+                f"{first.settings.train.num_devices}."
+            )
 
     @property
     def _several(self) -> bool:
@@ -61,9 +57,10 @@ class Program:
         """
         batches = [batches[index] for batches in self._batches]
         if not self._several:
-            return self._step(working, *self._placement.divide(*batches[0]))
+            divided = self._placement.divide(*batches[0])
+            return _step(self._trainer, False, working, *divided)
         images, labels = (np.stack(arrays) for arrays in zip(*batches, strict=True))
-        return self._step(working, images, labels)
+        return _step(self._trainer, True, working, images, labels)
 
     def states(self, working: State) -> list[State]:
         """A copy of the state of each run, on the first device."""
@@ -83,3 +80,14 @@ class Program:
             {name: float(row[run]) for name, row in rows.items()}
             for run in range(len(self._batches))
         ]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _step(trainer: Trainer, several: bool, state: State, images, labels):
+    """One step; compiled once for all runs whose trainers are equal."""
+    if not several:
+        return trainer.step(state, images, labels)
+    # What is due at a step is due for all: no run computes what it discards.
+    axes: Any = dict.fromkeys(state, 0) | dict(step=None)
+    step = jax.vmap(trainer.step, in_axes=(axes, 0, 0), out_axes=(axes, 0))
+    return step(state, images, labels)

@@ -175,6 +175,24 @@ class Settings:
                 "sandwich: the first is the teacher of the others."
             )
 
+    def of_steps(self) -> tuple[Any, ...]:
+        """Returns all that a compiled step reads; equal ones make equal programs.
+
+        The seed and the weights of the penalties are numbers that its state holds.
+        """
+        return (
+            self.optimizer,
+            self.gate_optimizer,
+            self.train.num_steps,
+            tuple(dataclasses.replace(p, weight=0.0) for p in self.penalties),
+            self.budget_constraint,
+            self.budget_sharing,
+            self.density_sampling,
+            self.density_ramp,
+            self.distillation,
+            self.temperature_schedule,
+        )
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
         """Reads the sections of `config`.

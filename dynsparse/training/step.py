@@ -1,6 +1,7 @@
 """One training step on plain arrays."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from dynsparse._internal.structure import Structure
 from dynsparse.costs import Prices
 from dynsparse.data import Dataset
 from dynsparse.gates.base import (
@@ -30,7 +32,7 @@ State = dict[str, Any]
 _AUGMENTED = 2**32 - 1  # folded into the key of a step: what no pass draws from
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trainer:
     """Turns a model into a state of plain arrays and steps it.
 
@@ -38,9 +40,10 @@ class Trainer:
     streams), `optimizer`, `constraint`, `weights` of the penalties, `key` and `step`:
     all that a checkpoint needs, since what is random in a step depends on the key and
     the step alone; and all in which runs of one program differ (`training.program`).
+    Trainers of such runs are equal, so that `jax.jit` takes one for the other.
 
     Attributes:
-        graphdef: The model's structure.
+        structure: The model's.
         streams: Its random streams, which every step seeds anew.
         transform: The optimizer.
         settings: Of the run.
@@ -52,7 +55,7 @@ class Trainer:
         augment: Images as training sees them, `Dataset.augment`.
     """
 
-    graphdef: nnx.GraphDef
+    structure: Structure
     streams: dict[str, Any]
     transform: optax.GradientTransformation
     settings: Settings
@@ -88,7 +91,7 @@ class Trainer:
                 f"density_sampling: {densities} passes of a step and a gate that wants "
                 f"{samples} of its own do not go together."
             )
-        graphdef, streams, params, variables = nnx.split(
+        structure, streams, params, variables = Structure.split(
             model, nnx.RngState, nnx.Param, ...
         )
         params = nnx.to_pure_dict(params)
@@ -102,7 +105,7 @@ class Trainer:
             step=jnp.zeros((), jnp.int32),
         )
         trainer = cls(
-            graphdef,
+            structure,
             nnx.to_pure_dict(streams),
             transform,
             settings,
@@ -114,11 +117,26 @@ class Trainer:
         )
         return trainer, state
 
+    @functools.cached_property
+    def _program(self) -> tuple[Any, ...]:
+        steps = self.settings.of_steps()
+        return (self.structure, steps, self.samples, self.inputs, self.augment)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Trainer) and self._program == other._program
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash(self._program)
+
     def model(self, state: State) -> nnx.Module:
         """Returns the model with the parameters of `state`."""
-        return nnx.merge(
-            self.graphdef, self.streams, state["params"], state["variables"]
-        )
+        return self.structure.merge(self.streams, state["params"], state["variables"])
 
     def variables(self, model: nnx.Module) -> dict[str, Any]:
         """What of `model` is neither a parameter nor a random stream."""
