@@ -1,6 +1,7 @@
 """Bypassed tokens: a token that is closed skips the host and goes on."""
 
 import jax
+import jax.core
 from jaxtyping import Array, Float, Int
 
 from dynsparse.layers.attention import Cache
