@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dynsparse import launching, reports
 from dynsparse.launching import sweep
+from dynsparse.stop_signal import StopSignal
 
 
 def main(argv: list[str]) -> int:
@@ -131,29 +132,37 @@ def trial(argv: list[str], console: Console) -> int:
 def serve(request: launching.ServeRequest, console: Console) -> int:
     """Replays a load against the ladder of a run; returns the exit status."""
     logging.set_verbosity(logging.ERROR)
-    from dynsparse import serving, training
+    with (
+        StopSignal(only_first=True) as stop,
+        launching.serve_folder(request) as folder,
+    ):
+        from dynsparse import serving, training
 
-    try:
-        experiment, state = training.restore(request.run)
-        whole = serving.serve_run(
-            experiment.trainer.model(state),
-            experiment.prices,
-            experiment.dataset,
-            request.run,
-            inputs=training.training_inputs(experiment),
-            load=request.load,
-            seconds=request.seconds,
-            size=request.request_size,
-            rungs=request.rungs,
-            lowest=request.lowest,
-            seed=request.seed,
-            title=f"{request.run.name} under {request.load} load",
-            console=console,
-        )
-    except ValueError as error:
-        raise launching.UserError(error) from error
-    except KeyboardInterrupt:  # nothing had been measured yet
-        return 130
+        try:
+            experiment, state = training.restore(request.run)
+            whole = serving.serve_run(
+                experiment.trainer.model(state),
+                experiment.prices,
+                experiment.dataset,
+                folder,
+                inputs=training.training_inputs(experiment),
+                load=request.load,
+                seconds=request.seconds,
+                size=request.request_size,
+                rungs=request.rungs,
+                lowest=request.lowest,
+                least_density=training.least_density(experiment),
+                least_accuracy=request.least_accuracy,
+                seed=request.seed,
+                title=f"{request.run.name} under {request.load} load",
+                console=console,
+                stop=stop,
+            )
+        except ValueError as error:
+            raise launching.UserError(error) from error
+        except KeyboardInterrupt:  # nothing had been measured yet
+            console.print("stopped before anything was measured")
+            return 130
     return 0 if whole else 130
 
 

@@ -144,8 +144,9 @@ def _ladder(small: bool):
         made = json.loads(config.to_json_best_effort())
         with claim(RUN, made | dict(commit=provenance()["commit"]), WAIT):
             state = training.train(experiment, RUN)
-    split = experiment.dataset.test
-    inputs = np.asarray(experiment.dataset.inputs(split.images))
+    split, validation = experiment.dataset.test, experiment.dataset.validation
+    seen = lambda images: np.asarray(experiment.dataset.inputs(images))
+    inputs = seen(split.images)
     ladder = trial.build_ladder(
         experiment.trainer.model(state),
         experiment.prices,
@@ -153,6 +154,8 @@ def _ladder(small: bool):
         rungs=3 if small else 6,
         size=SIZE,
         lowest=0.15 if small else 0.095,
+        least_density=training.least_density(experiment),
+        labelled=(seen(validation.images), validation.labels),
     )
     deadline = trial.PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
     requests = trial.group(inputs, split.labels, size=SIZE, deadline=deadline)

@@ -5,7 +5,12 @@ from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import MISTAKE, UserError, is_too_large, too_large
 from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
-from dynsparse.launching.serve import ServeRequest, asks_to_serve, parse_serve
+from dynsparse.launching.serve import (
+    ServeRequest,
+    asks_to_serve,
+    parse_serve,
+    serve_folder,
+)
 from dynsparse.launching.workdir import check_config, claim, finished
 
 __all__ = [
@@ -24,5 +29,6 @@ __all__ = [
     "parse",
     "parse_compare",
     "parse_serve",
+    "serve_folder",
     "too_large",
 ]

@@ -29,13 +29,17 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   command with the same folder goes on from the last checkpoint.
 
   python launch.py --serve=RUN_DIR [--load=spike] [--seconds=30] [--request_size=64]
-                   [--rungs=6] [--lowest=0.15] [--seed=0]
+                   [--rungs=6] [--lowest=0.15] [--least_accuracy=0] [--seed=0]
 
   --serve         folder of a run: replays a load against its ladder of budgets, with
                   the controller and on each rung alone, and writes ladder.json,
-                  serving.csv and serving.png there
+                  serving.csv and serving.png into a new folder of its own,
+                  RUN_DIR/serve/LOAD-NUMBER
   --load          constant, ramp, sine or spike; 1 is what the full model can serve
-  --rungs         budgets, from --lowest to all of the dense MACs
+  --rungs         budgets, from --lowest to all of the dense MACs; none below the
+                  densities that the run was trained at
+  --least_accuracy
+                  on the validation split, of the rungs that the controller may choose
 
   python launch.py --compare RUN_DIR RUN_DIR ...
 

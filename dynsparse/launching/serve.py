@@ -1,8 +1,11 @@
 """From the command line to a checked request to serve a run."""
 
+import contextlib
 import dataclasses
+import itertools
+import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
@@ -23,6 +26,7 @@ class ServeRequest:
         request_size: Examples per request.
         rungs: Of the ladder, at most: budgets that buy the same are one.
         lowest: Budget of its lowest, as a fraction of the dense MACs.
+        least_accuracy: On the validation split, of the rungs to choose from, in [0, 1].
         seed: Of the arrivals.
     """
 
@@ -32,6 +36,7 @@ class ServeRequest:
     request_size: int
     rungs: int
     lowest: float
+    least_accuracy: float
     seed: int
 
 
@@ -53,17 +58,22 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
     values = flags.FlagValues()
     flags.DEFINE_string("serve", None, "", flag_values=values)
     flags.DEFINE_enum("load", "spike", LOADS, "", flag_values=values)
-    flags.DEFINE_float("seconds", 30.0, "", lower_bound=3.0, flag_values=values)
-    flags.DEFINE_float(
-        "lowest", 0.15, "", lower_bound=0.01, upper_bound=0.9, flag_values=values
-    )
-    for name, default, lowest in (
-        ("request_size", 64, 1),
-        ("rungs", 6, 2),
-        ("seed", 0, 0),
+    for name, default, least, most in (
+        ("seconds", 30.0, 3.0, 86_400.0),
+        ("lowest", 0.15, 0.01, 0.9),
+        ("least_accuracy", 0.0, 0.0, 1.0),
     ):
-        flags.DEFINE_integer(name, default, "", lower_bound=lowest, flag_values=values)
+        flags.DEFINE_float(name, default, "", least, most, flag_values=values)
+    for name, default, least, most in (
+        ("request_size", 64, 1, None),
+        ("rungs", 6, 2, 100),
+        ("seed", 0, 0, None),
+    ):
+        flags.DEFINE_integer(name, default, "", least, most, flag_values=values)
     read(values, argv)
+    for name in ("seconds", "lowest", "least_accuracy"):
+        if math.isnan(getattr(values, name)):
+            raise UserError(f"--{name} must be a number, got nan.")
     run = pathlib.Path(values.serve)
     for name in ("config.json", "checkpoints", "result.json"):
         if not (run / name).exists():
@@ -78,5 +88,36 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         values.request_size,
         values.rungs,
         values.lowest,
+        values.least_accuracy,
         values.seed,
     )
+
+
+@contextlib.contextmanager
+def serve_folder(request: ServeRequest) -> Iterator[pathlib.Path]:
+    """Makes a new folder in that of the run: nothing is written over.
+
+    It is gone at the end if it is empty.
+
+    Args:
+        request: Names the run and the load.
+
+    Raises:
+        UserError: If it cannot be made.
+    """
+    for number in itertools.count(1):
+        folder = request.run / "serve" / f"{request.load}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError as error:
+            if not folder.is_dir():  # a file is in the way
+                raise UserError(f"--serve: cannot write {folder}: {error}.") from error
+        except OSError as error:
+            raise UserError(f"--serve: cannot write {folder}: {error}.") from error
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            folder.parent.rmdir()

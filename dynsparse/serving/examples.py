@@ -8,7 +8,7 @@ from jaxtyping import Array, Int, Shaped
 
 Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
 Inputs = Shaped[Array, "..."] | Shaped[np.ndarray, "..."]  # of any number
-Labelled = tuple[Batch, Int[np.ndarray, "m"]]  # examples, and the class of each
+Labelled = tuple[Inputs, Int[np.ndarray, "m"]]  # examples, and the class of each
 
 
 def checked(x: Batch, example: jax.ShapeDtypeStruct | None) -> np.ndarray:

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from dynsparse import reports
 from dynsparse.costs import Prices
-from dynsparse.data import Dataset
-from dynsparse.serving.ladder import Inputs, Ladder
+from dynsparse.data import Dataset, Split
+from dynsparse.serving.examples import Inputs
+from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.replay import Row
 from dynsparse.serving.trial import (
     PATIENCE,
@@ -34,7 +35,7 @@ def serve_run(
     model: nnx.Module,
     prices: Prices,
     dataset: Dataset,
-    run: pathlib.Path,
+    folder: pathlib.Path,
     *,
     inputs: Sequence[Inputs],
     load: str,
@@ -42,84 +43,124 @@ def serve_run(
     size: int,
     rungs: int,
     lowest: float,
+    least_density: float,
+    least_accuracy: float,
     seed: int,
     title: str,
     console: Console,
+    stop: StopSignal,
 ) -> bool:
     """Replays a load against the ladder of a model, once per policy.
 
     Writes ladder.json, serving.csv and serving.png. What was measured is written too
-    when Ctrl-C stops it.
+    when a signal stops it.
 
     Args:
         model: That was trained.
         prices: Of it.
-        dataset: Its test pictures make the requests.
-        run: Folder to write into.
+        dataset: Its test images make the requests; on its validation images the
+            accuracy of each rung is measured.
+        folder: To write into.
         inputs: Batches of the training, as in `Ladder.compile`.
         load: One of `PROFILES`.
         seconds: Of each replay.
         size: Examples per request.
         rungs: Of the ladder, at most.
-        lowest: Budget of its lowest.
+        lowest: Budget of its lowest, where the least density does not spend more.
+        least_density: That the model was trained at: no rung is below it.
+        least_accuracy: On the validation split, of each rung that the controller may
+            choose.
         seed: Of the arrivals.
         title: Of table and figure.
         console: Where to show it.
+        stop: Ends it early.
 
     Returns:
         Whether every policy was replayed to its end.
 
     Raises:
-        ValueError: If there are fewer pictures than a request has.
+        ValueError: If there are fewer images than a request has, or no rung has the
+            least accuracy.
+        KeyboardInterrupt: If it was stopped before anything was measured.
     """
-    split = dataset.test
-    if len(split) < size:
-        raise ValueError(f"request_size {size} exceeds the {len(split)} test pictures.")
-    asked = np.asarray(dataset.inputs(split.images))
-    with console.status("compiling and timing the rungs"):
+    asked, validation = dataset.test, dataset.validation
+    if len(asked) < size:
+        raise ValueError(f"request_size {size} exceeds the {len(asked)} test images.")
+    with console.status("billing the model") as status:
+
+        def said(words: str):
+            if stop.times:
+                raise KeyboardInterrupt
+            status.update(words)
+
+        images = _as_seen(dataset, asked)
         ladder = build_ladder(
             model,
             prices,
-            asked[: max(size, 64)],
+            images[: max(size, 64)],
             rungs=rungs,
             size=size,
             lowest=lowest,
+            least_density=least_density,
+            labelled=(_as_seen(dataset, validation), validation.labels),
             inputs=inputs,
+            watch=said,
         )
-    ladder.save(run / "ladder.json")
+    chosen = ladder.front(least_accuracy)
+    ladder.save(folder / "ladder.json")
     deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, size)
-    console.print(_ladder_lines(ladder, size, deadline))
-    requests = group(asked, split.labels, size=size, deadline=deadline)
+    console.print(_ladder_lines(ladder, size, deadline, chosen), highlight=False)
+    requests = group(images, asked.labels, size=size, deadline=deadline)
     rows: list[Row] = []
-    with StopSignal(only_first=True) as stop, _Watch(console, rows) as watch:
+    with _Watch(console, rows) as watch:
         try_policies(
             ladder,
             requests,
             load=load,
             seconds=seconds,
             seed=seed,
+            rungs=chosen,
             watch=watch,
             stopped=lambda: stop.times > 0,
         )
     if rows:
         rows.sort(key=lambda row: row["policy"] != "controller")  # stable
-        write_rows(run / "serving.csv", rows)
+        write_rows(folder / "serving.csv", rows)
         console.print(reports.serving_table(rows, title))
-        console.print(f"figure  {reports.draw_serving(run, title, deadline)}")
+        console.print(f"figure  {reports.draw_serving(folder, title, deadline)}")
     return not stop.times
 
 
-def _ladder_lines(ladder: Ladder, size: int, deadline: float) -> str:
-    lines = [
-        f"rung {index}: {rung.budget:.3f} of the dense MACs, "
-        f"{1e3 * rung.seconds[size]:.1f} ms, {rung.peak_bytes[size] / 1e6:.1f} MB"
-        for index, rung in enumerate(ladder.rungs)
-    ]
-    if len(ladder.rungs) == 1:
+def _as_seen(dataset: Dataset, split: Split) -> np.ndarray:
+    return np.asarray(dataset.inputs(split.images))
+
+
+def _ladder_lines(
+    ladder: Ladder, size: int, deadline: float, chosen: Sequence[int]
+) -> str:
+    lines = []
+    for index, rung in enumerate(ladder.rungs):
+        density = "" if rung.density is None else f"density {rung.density:.3f}, "
+        lines.append(
+            f"rung {index}: {density}{rung.budget:.3f} of the dense MACs, "
+            f"{1e3 * rung.seconds[size]:.1f} ms, {rung.peak_bytes[size] / 1e6:.1f} MB, "
+            f"validation accuracy {100 * (rung.accuracy or 0):.1f} %"
+        )
+        if index not in chosen:
+            lines[-1] += f" ({_why_not(ladder, index)}: the controller skips it)"
+    if ladder.rungs[0].density is None:
         lines.append("one rung: the gates of this run have no density to choose")
+    elif len(ladder.rungs) == 1:
+        lines.append("one rung: the run was trained at no lower density")
     device = jax.devices()[0].device_kind
     lines.append(f"requests of {size}, deadline {1e3 * deadline:.0f} ms, on {device}")
     return "\n".join(lines)
+
+
+def _why_not(ladder: Ladder, index: int) -> str:
+    if index in ladder.front():
+        return "below --least_accuracy"
+    return "another is as fast and as accurate"
 
 
 class _Watch:

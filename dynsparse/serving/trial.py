@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from dynsparse.costs import Prices
-from dynsparse.serving.ladder import Batch, Inputs, Ladder
+from dynsparse.budgets import has_density, spread_of
+from dynsparse.costs import Prices, largest_density
+from dynsparse.serving.examples import Batch, Inputs, Labelled
+from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.load import PROFILES, arrivals
 from dynsparse.serving.replay import FIELDS, Requests, Row, here, replay
 
 PATIENCE = 3  # medians of the top rung in which a request is to be answered
+_HALVINGS = 20  # of the budgets among which that of a density is sought
 
 
 def build_ladder(
@@ -24,7 +27,10 @@ def build_ladder(
     rungs: int,
     size: int,
     lowest: float,
+    least_density: float,
+    labelled: Labelled,
     inputs: Sequence[Inputs] = (),
+    watch: Callable[[str], None] = lambda words: None,
 ) -> Ladder:
     """A ladder from a lowest budget to all of the model.
 
@@ -34,15 +40,37 @@ def build_ladder(
         examples: Real inputs, to measure with.
         rungs: At least 2. Their budgets have equal ratios, and so about the times.
         size: Examples per pass.
-        lowest: Fraction of the dense MACs, in (0, 1); where the floor of the model is
-            above it, the ladder starts just above that.
-        inputs: Batches of the training, as in `Ladder.compile`.
+        lowest: Fraction of the dense MACs, in (0, 1); where the least density spends
+            more, the ladder starts there.
+        least_density: As in `Ladder.compile`.
+        labelled: Likewise.
+        inputs: Likewise.
+        watch: Likewise.
     """
-    floor = min(1.1 * prices.floor / prices.dense, 0.95)
-    budgets = np.geomspace(max(lowest, floor), 1.0, rungs).tolist()
+    start = max(lowest, _spent_at(model, prices, least_density))
     return Ladder.compile(
-        model, examples=examples, budgets=budgets, batch_sizes=(size,), inputs=inputs
+        model,
+        examples=examples,
+        budgets=np.geomspace(min(start, 1.0), 1.0, rungs).tolist(),
+        batch_sizes=(size,),
+        inputs=inputs,
+        labelled=labelled,
+        least_density=least_density,
+        watch=watch,
     )
+
+
+def _spent_at(model: nnx.Module, prices: Prices, density: float) -> float:
+    """The least budget that buys a density of top-k gates, from above."""
+    low, high = min(prices.floor / prices.dense, 1.0), 1.0
+    if not has_density(model):
+        return min(1.1 * low, 1.0)
+    spread = spread_of(model)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        enough = largest_density(prices, middle, spread) >= density
+        low, high = (low, middle) if enough else (middle, high)
+    return high
 
 
 def group(inputs: Batch, labels: np.ndarray, *, size: int, deadline: float) -> Requests:
@@ -59,6 +87,7 @@ def try_policies(
     load: str,
     seconds: float,
     seed: int,
+    rungs: Sequence[int] | None = None,
     source: Callable = here,
     watch: Callable[[Row], None] = lambda row: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -71,6 +100,7 @@ def try_policies(
         load: One of `PROFILES`, 1 being what the top rung can just serve.
         seconds: Of each replay.
         seed: Of the arrivals, the same for all policies.
+        rungs: That the controller chooses from, as in `Runtime`.
         source: `replay.here` or `replay.from_process`.
         watch: Called with each row as soon as it is there.
         stopped: Whether to end where it is.
@@ -91,6 +121,7 @@ def try_policies(
             requests,
             times,
             pinned=pinned,
+            rungs=rungs,
             source=source,
             watch=watch,
             stopped=stopped,

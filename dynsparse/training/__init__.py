@@ -2,7 +2,12 @@
 
 from dynsparse.training.averages import training_inputs
 from dynsparse.training.checkpoint import CheckpointError
-from dynsparse.training.experiment import Experiment, prepare, prepare_together
+from dynsparse.training.experiment import (
+    Experiment,
+    least_density,
+    prepare,
+    prepare_together,
+)
 from dynsparse.training.finish import finish
 from dynsparse.training.interrupt import Interrupted
 from dynsparse.training.loop import train, train_together
@@ -13,6 +18,7 @@ __all__ = [
     "Experiment",
     "Interrupted",
     "finish",
+    "least_density",
     "prepare",
     "prepare_together",
     "restore",

@@ -12,6 +12,7 @@ from dynsparse import data, gates, models
 from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
+from dynsparse.gates.base import TopkGate, find_gates
 from dynsparse.models.base import PatchGrid
 from dynsparse.program_key import program_key
 from dynsparse.training.batches import Batches
@@ -137,6 +138,16 @@ def prepare_together(configs: Sequence[Mapping[str, Any]]) -> list[Experiment]:
             "of `penalties` alone."
         )
     return [first, *(prepare(config, first.dataset) for config in configs[1:])]
+
+
+def least_density(experiment: Experiment) -> float:
+    """The lowest density that a run is trained at; 1 for gates that have none."""
+    sampling = experiment.settings.density_sampling
+    if sampling is not None:
+        return sampling.low
+    found = find_gates(experiment.trainer.model(experiment.initial_state)).values()
+    fixed = [float(g.density[...]) for g in found if isinstance(g, TopkGate)]
+    return min(fixed, default=1.0)
 
 
 def find_densities(

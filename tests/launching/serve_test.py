@@ -1,6 +1,7 @@
 """Serving from the command line: what it writes, and what it refuses."""
 
 import csv
+import dataclasses
 import json
 import shutil
 import signal
@@ -32,7 +33,7 @@ def trained(tmp_path_factory):
 def served(trained):
     words = ["launch.py", f"--serve={trained}", "--load=sine", *SERVE]
     assert launch.main(words) == 0
-    return trained
+    return trained / "serve" / "sine-1"
 
 
 def test_serving_leaves_ladder_rows_and_figure(served):
@@ -65,6 +66,71 @@ def test_rows_are_read_back_as_they_were_measured(served):
         np.testing.assert_array_equal(arrivals, first)
 
 
+def test_every_rung_has_its_validation_accuracy(served):
+    for row in json.loads((served / "ladder.json").read_text()):
+        assert 0 <= row["validation_accuracy"] <= 1
+
+
+def test_no_rung_is_below_the_densities_trained_at(trained, served):
+    config = json.loads((trained / "config.json").read_text())
+    ladder = json.loads((served / "ladder.json").read_text())
+    lowest = min(row["density"] for row in ladder)
+    assert lowest >= config["density_sampling"]["low"] - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("gate", "sampling", "expected"),
+    [
+        (dict(name="hard_topk", density=0.375), None, 0.375),
+        (dict(density=0.375), dict(name="uniform", low=0.25, high=1.0, full=0.0), 0.25),
+        (None, None, 1.0),
+    ],
+)
+def test_the_least_density_is_that_of_the_training(trained, gate, sampling, expected):
+    config = json.loads((trained / "config.json").read_text())
+    config["density_sampling"] = sampling
+    config["gate"] |= gate or {}
+    if gate is None:
+        config["gate"] = dict(name="gumbel_sigmoid", temperature=1.0)
+    elif gate.get("name") == "hard_topk":
+        config["gate"] = gate
+    assert training.least_density(training.prepare(config)) == expected
+
+
+def test_a_second_time_writes_beside_the_first(trained):
+    request = launching.parse_serve(["launch.py", f"--serve={trained}", "--load=ramp"])
+    with launching.serve_folder(request) as first:
+        (first / "ladder.json").write_text("1")
+    with launching.serve_folder(request) as second:
+        (second / "ladder.json").write_text("2")
+    assert (first.name, second.name) == ("ramp-1", "ramp-2")
+    assert (first / "ladder.json").read_text() == "1"
+
+
+def test_nothing_is_left_where_nothing_was_written(trained):
+    words = ["launch.py", f"--serve={trained}", "--load=constant"]
+    with launching.serve_folder(launching.parse_serve(words)) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_a_file_in_the_way_is_named(tmp_path, trained):
+    request = launching.parse_serve(["launch.py", f"--serve={trained}"])
+    (tmp_path / "serve").write_text("")
+    request = dataclasses.replace(request, run=tmp_path)
+    with (
+        pytest.raises(launching.UserError, match="cannot write .*spike-1"),
+        launching.serve_folder(request),
+    ):
+        pass
+
+
+def test_an_accuracy_that_no_rung_has_is_refused(trained, capsys):
+    words = ["launch.py", f"--serve={trained}", *SERVE, "--least_accuracy=1"]
+    assert launch.main(words) == 2
+    assert "least_accuracy 1: no rung has it, the best has" in capsys.readouterr().err
+
+
 def test_a_run_comes_back_from_its_folder(trained):
     experiment, state = training.restore(trained)
     assert int(state["step"]) == 2
@@ -77,7 +143,9 @@ def test_a_run_comes_back_from_its_folder(trained):
         (["--load=steep"], "--load=steep: value should be one of <constant|ramp|"),
         (["--seconds=0.1"], "--seconds=0.1"),
         (["--rungs=1"], "--rungs=1"),
-        (["--request_size=1000"], "request_size 1000 exceeds the 40 test pictures"),
+        (["--request_size=1000"], "request_size 1000 exceeds the 40 test images"),
+        (["--seconds=nan"], "--seconds must be a number, got nan."),
+        (["--least_accuracy=1.1"], "--least_accuracy=1.1"),
         (["--colour=red"], "colour"),
         (["fast"], "unexpected argument 'fast'"),
     ],
@@ -87,6 +155,7 @@ def test_mistakes_are_one_line_and_exit_status_2(trained, flags, message, capsys
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not [path for path in trained.glob("serve/*") if not any(path.iterdir())]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
@@ -104,22 +173,25 @@ def test_a_run_that_is_not_finished_is_refused(trained, tmp_path, capsys):
     assert "it has no result.json" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_what_was_measured(trained):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_what_was_measured(trained, tmp_path, number):
+    trained = shutil.copytree(
+        trained, tmp_path / "run", ignore=shutil.ignore_patterns("serve")
+    )
+    folder = trained / "serve" / "spike-1"
     words = [f"--serve={trained}", *SERVE, "--seconds=60"]
     process = subprocess.Popen(
         [sys.executable, "launch.py", *words], cwd=ROOT, stdout=subprocess.PIPE
     )
-    (trained / "serving.csv").unlink(missing_ok=True)
-    (trained / "ladder.json").unlink(missing_ok=True)
     end = time.monotonic() + 120
-    while not (trained / "ladder.json").exists() and time.monotonic() < end:
+    while not (folder / "ladder.json").exists() and time.monotonic() < end:
         time.sleep(0.1)
     time.sleep(2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"controller" in output
-    assert reports.read_serving(trained)
+    assert reports.read_serving(folder)
 
 
 def test_parsing_a_request_to_serve_imports_no_jax(trained):
