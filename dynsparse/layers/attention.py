@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from dynsparse import ops
+
 _MAX_EXPONENT = 5.0  # bounds what a closed token adds to the gradient of its mask
 
 
@@ -38,7 +40,8 @@ def masked_attention(
     the answer of attention over the open tokens alone and, unlike a boolean mask, a
     gradient for the mask. Exponents are measured from the logarithm of the largest of
     these products, so that no sum of them is smaller than 1; those of closed tokens are
-    clipped in their derivative's favour: the forward pass never sees them.
+    clipped in their derivative's favour: the forward pass never sees them. Sums are
+    in float32 at least.
 
     Args:
         query: One per token and head.
@@ -52,22 +55,25 @@ def masked_attention(
     """
     # Heads first and one division per output: on a CPU, several times faster for 64
     # tokens than a normalised [query, key] matrix with the heads behind.
+    if mask is not None:
+        key, value = (ops.drop_closed(x, mask[..., None, None]) for x in (key, value))
     query, key, value = (jnp.moveaxis(x, 2, 1) for x in (query, key, value))
+    wide = jnp.float64 if query.dtype == jnp.float64 else jnp.float32
     logits = jnp.einsum(
         "bhqd,bhkd->bhqk",
         query * query.shape[-1] ** -0.5,
         key,
-        preferred_element_type=jnp.float32,
+        preferred_element_type=wide,
     )
     if mask is None and not causal:
         largest = logits.max(-1, keepdims=True)
         weights = jnp.exp(logits - jax.lax.stop_gradient(largest))
     else:
         n = logits.shape[-1]
-        ones = jnp.ones((1, n), jnp.float32)
-        mask = (ones if mask is None else mask)[:, None, None].astype(jnp.float32)
+        ones = jnp.ones((1, n), wide)
+        mask = (ones if mask is None else mask)[:, None, None].astype(wide)
         if causal:
-            mask = mask * jnp.tril(jnp.ones((1, 1, n, n), jnp.float32))
+            mask = mask * jnp.tril(jnp.ones((1, 1, n, n), wide))
         seen, opened = jax.lax.stop_gradient((logits, mask))
         products = jnp.where(opened > 0, seen + jnp.log(opened), -jnp.inf)
         largest = products.max(-1, keepdims=True)
@@ -75,9 +81,14 @@ def masked_attention(
         bound = jnp.where(mask > 0, jnp.inf, _MAX_EXPONENT)
         weights = jnp.exp(jnp.minimum(logits - largest, bound)) * mask
     total = weights.sum(-1, keepdims=True)
-    summed = jnp.einsum("bhqk,bhkd->bhqd", weights.astype(value.dtype), value)
-    output = summed / jnp.where(total > 0, total, 1).astype(value.dtype)
-    return jnp.moveaxis(output, 1, 2)
+    summed = jnp.einsum(
+        "bhqk,bhkd->bhqd",
+        weights.astype(value.dtype),
+        value,
+        preferred_element_type=wide,
+    )
+    output = summed / jnp.where(total > 0, total, 1)
+    return jnp.moveaxis(output.astype(value.dtype), 1, 2)
 
 
 class Attention(nnx.Module):
@@ -149,10 +160,17 @@ class Attention(nnx.Module):
         heads: Float[Array, "batch heads"] | None = None,
     ) -> Float[Array, "batch n width"]:
         """Attends over the tokens that `mask` opens; `heads` weighs the heads."""
+        if mask is not None:  # their queries too, whose gradients meet the others'
+            tokens = ops.drop_closed(tokens, mask[..., None])
         query, key, value = self._split(self.qkv(tokens), self.num_heads)
+        weights = None if heads is None else heads[:, None, :, None]
+        if weights is not None:
+            query, key, value = (
+                ops.drop_closed(x, weights) for x in (query, key, value)
+            )
         attended = masked_attention(query, key, value, mask, causal=self.causal)
-        if heads is not None:
-            attended = attended * heads[:, None, :, None].astype(attended.dtype)
+        if weights is not None:
+            attended = ops.weigh(attended, weights)
         return self.out(attended.reshape(tokens.shape))
 
     def head(
@@ -162,6 +180,8 @@ class Attention(nnx.Module):
         mask: Float[Array, "batch n"] | None,
     ) -> Float[Array, "batch n width"]:
         """What one head adds to the output, without the bias of the output."""
+        if mask is not None:
+            tokens = ops.drop_closed(tokens, mask[..., None])
         width = tokens.shape[-1]
         size = width // self.num_heads
         kernel, bias = self.qkv.kernel[...], self.qkv.bias

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
+from dynsparse import ops
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
@@ -189,9 +190,7 @@ class GatedLayer(nnx.Module):
             )
         if mask is not None:
             weight = mask[..., None]
-            decision = GateOutput(
-                *(part * weight.astype(part.dtype) for part in decision)
-            )
+            decision = GateOutput(*(ops.weigh(part, weight) for part in decision))
         self.record(decision)
         return decision
 

@@ -4,6 +4,7 @@ import jax
 import jax.core
 from jaxtyping import Array, Float, Int
 
+from dynsparse import ops
 from dynsparse.layers.attention import Cache
 from dynsparse.layers.open_tokens import OpenTokens
 from dynsparse.layers.simple_scorers import EvenlySpacedScorer
@@ -59,9 +60,10 @@ class BypassedTokens(OpenTokens):
         mask = self.decide(token).mask
 
         def compute(token, cache):
-            output, cache = self.host.step(token, cache, place, mask)
             weight = mask[..., None]
-            return output * weight + token * (1 - weight), cache
+            known = ops.drop_closed(token, weight)
+            output, cache = self.host.step(known, cache, place, mask)
+            return ops.blend(weight, output, token), cache
 
         if self.execution == "masked":
             return compute(token, cache)

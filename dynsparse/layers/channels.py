@@ -60,14 +60,14 @@ class ConvPair(nnx.Module):
         between: Float[Array, "batch between"] | None = None,
     ) -> Float[Array, "batch *out features"]:
         """Runs both; `between` weighs the channels between them."""
-        hidden = self.first(x)
+        hidden, weights = self.first(x), None
+        if between is not None:
+            weights = between.reshape(len(x), *[1] * (x.ndim - 2), -1)
+            hidden = ops.drop_closed(hidden, weights)
         if self.norm is not None:
             hidden = self.norm(hidden).astype(hidden.dtype)
         hidden = self.activation(hidden)
-        if between is not None:
-            weights = between.reshape(len(x), *[1] * (x.ndim - 2), -1)
-            hidden = hidden * weights.astype(hidden.dtype)
-        return self.second(hidden)
+        return self.second(hidden if weights is None else ops.weigh(hidden, weights))
 
     def some(
         self, channels: Some, x: Float[Array, "batch *space channels"]

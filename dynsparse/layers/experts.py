@@ -49,12 +49,14 @@ class Experts(nnx.Module):
         experts, hidden = self.up_bias.shape
         wide = lambda parameter: parameter[...].reshape(-1, experts * hidden)
         units = x @ wide(self.up) + _for(x, wide(self.up_bias)[0])
-        units = jax.nn.gelu(units)
         down = self.down[...].reshape(experts * hidden, -1)
         if weights is None:
+            units = jax.nn.gelu(units)
             return units @ down + _for(x, self.down_bias[...].sum(0))
         weights = weights.astype(units.dtype)
-        units = units * jnp.repeat(weights, hidden, -1)
+        wide_weights = jnp.repeat(weights, hidden, -1)
+        units = jax.nn.gelu(ops.drop_closed(units, wide_weights))
+        units = ops.weigh(units, wide_weights)
         return units @ down + weights @ self.down_bias[...]
 
     def expert(

@@ -44,7 +44,7 @@ class GatedHeads(GatedParts):
         if mask is None:
             return x
         weight = mask / ops.divisor(mask.mean(-1, keepdims=True))
-        return x * weight[..., None].astype(x.dtype)
+        return ops.weigh(x, weight[..., None])
 
     def part(self, index, x, mask):
         """One head."""

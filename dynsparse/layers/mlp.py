@@ -6,6 +6,8 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse import ops
+
 
 class Mlp(nnx.Module):
     """Linear, activation, linear, over the last axis.
@@ -39,3 +41,12 @@ class Mlp(nnx.Module):
         """Maps each row alone. A gated one runs nothing for rows closed by `mask`."""
         del mask
         return self.down(self.activation(self.up(x)))
+
+    def weighed(
+        self,
+        x: Float[Array, "*rows width"],
+        weights: Float[Array, "*#rows hidden"],
+    ) -> Float[Array, "*rows width"]:
+        """The same with its hidden units weighed; those of weight 0 are nothing."""
+        hidden = self.activation(ops.drop_closed(self.up(x), weights))
+        return self.down(ops.weigh(hidden, weights))

@@ -52,10 +52,9 @@ class GatedNeurons(GatedParts):
     def whole(self, x, mask, parts):
         """The MLP, its hidden units weighed block by block."""
         del mask
-        hidden = self.host.activation(self.host.up(x))
-        if parts is not None:
-            hidden = hidden * jnp.repeat(parts, self.block, -1).astype(hidden.dtype)
-        return self.host.down(hidden)
+        if parts is None:
+            return self.host(x)
+        return self.host.weighed(x, jnp.repeat(parts, self.block, -1))
 
     def part(self, index, x, mask):
         """One block of hidden units."""

@@ -61,10 +61,11 @@ class OpenExamples(GatedLayer):
         return switch((mask > 0).sum(), sizes, compute, _spread(mask))
 
     def _blend(self, inputs, closed, mask):
-        def blend(old, new):
-            weight = mask.reshape(-1, *[1] * (new.ndim - 1)).astype(new.dtype)
-            return weight * new + (1 - weight) * old
+        def weight(x):
+            return mask.reshape(-1, *[1] * (x.ndim - 1))
 
+        inputs = jax.tree.map(lambda x: ops.drop_closed(x, weight(x)), inputs)
+        blend = lambda old, new: ops.blend(weight(new), new, old)
         return jax.tree.map(blend, closed, self.compute(inputs))
 
 

@@ -83,9 +83,14 @@ class OpenTokens(GatedLayer):
         return ops.scatter(kept, indices, closed)
 
     def _blend(self, tokens, closed, mask):
-        output = self.host(tokens, mask)
-        weight = mask[..., None].astype(output.dtype)
-        return output * weight + closed * (1 - weight)
+        known = ops.drop_closed(tokens, _beside(mask, tokens))
+        output = self.host(known, mask)
+        return ops.blend(_beside(mask, output), output, closed)
+
+
+def _beside(mask, x):
+    """The mask with the axes of `x`."""
+    return mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))
 
 
 def _spread(opened: Float[Array, "batch n"]):

@@ -115,7 +115,16 @@ class GatedPositions(GatedLayer):
             mask[..., None, None, None].astype(x.dtype),
             (*mask.shape, self.tile, self.tile, 1),
         )
-        return x + self.host(padded) * self._picture(weight)
+        weight = self._picture(weight)
+        padded = ops.drop_closed(padded, self._read(weight))
+        return x + ops.weigh(self.host(padded), weight)
+
+    def _read(self, weight):
+        """Positive at the padded positions that an open tile reads."""
+        weight = jax.lax.stop_gradient(weight)
+        weight = jnp.pad(weight, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
+        window = 2 * self.halo + 1
+        return nnx.max_pool(weight, (window, window), padding="SAME")
 
     def _open(self, x, padded, mask, size: int):
         """Adds the branch at the first `size` tiles of the batch, open ones first."""
@@ -134,7 +143,7 @@ class GatedPositions(GatedLayer):
             )[0]
         )
         output = self.host(cut(example, row, column))
-        output = output * mask[chosen][:, None, None, None].astype(output.dtype)
+        output = ops.weigh(output, mask[chosen][:, None, None, None])
         tiles = self._tiles(x)
         flat = tiles.reshape(-1, *tiles.shape[2:])
         flat = flat.astype(jnp.promote_types(flat.dtype, output.dtype))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from dynsparse import ops
 from dynsparse.layers.attention import Attention, Cache
 from dynsparse.layers.mlp import Mlp
 
@@ -48,6 +49,8 @@ class TransformerBlock(nnx.Module):
         mask: Float[Array, "batch n"] | None = None,
     ) -> Float[Array, "batch n width"]:
         """Returns the tokens; those that are closed hold no meaning."""
+        if mask is not None:  # what closed tokens hold reaches no parameter
+            tokens = ops.drop_closed(tokens, mask[..., None])
         tokens = tokens + self.attention(self.attention_norm(tokens), mask)
         return tokens + self.mlp(self.mlp_norm(tokens), mask)
 

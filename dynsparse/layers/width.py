@@ -76,10 +76,9 @@ class GatedWidth(GatedLayer):
         open_slices = self.decide(x).mask
         if count is not None:
             return self._first(x, count)
-        hidden = self.host.activation(self.host.up(x))
         weights = jnp.repeat(open_slices, self.slice, -1)
         weights = weights.reshape(len(x), *[1] * (x.ndim - 2), -1)
-        return self.host.down(hidden * weights.astype(hidden.dtype))
+        return self.host.weighed(x, weights)
 
     def _first(self, x, count: int):
         units = slice(count * self.slice)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse import ops
 from dynsparse.layers import TransformerBlock, gated_stack
 from dynsparse.lookup import Config
 from dynsparse.models.base import (
@@ -149,5 +150,5 @@ def masked_max(
     if mask is None:
         return tokens.max(1)
     mask = mask[..., None]
-    largest = jnp.where(mask > 0, mask * tokens, -jnp.inf).max(1)
+    largest = jnp.where(mask > 0, ops.weigh(tokens, mask), -jnp.inf).max(1)
     return jnp.where((mask > 0).any(1), largest, 0)

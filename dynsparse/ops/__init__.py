@@ -8,6 +8,7 @@ from dynsparse.ops.bernoulli import (
     semantic_hash,
 )
 from dynsparse.ops.categorical import gumbel_softmax, reinmax
+from dynsparse.ops.closed import blend, drop_closed, weigh
 from dynsparse.ops.compact import (
     capacities,
     capacity_switch,
@@ -59,12 +60,14 @@ __all__ = [
     "bernoulli_log_prob",
     "bernoulli_straight_through",
     "binary_concrete",
+    "blend",
     "capacities",
     "capacity_switch",
     "capped_entmax",
     "dftopk_mask",
     "disarm_surrogate",
     "divisor",
+    "drop_closed",
     "find_family",
     "finite",
     "gather",
@@ -103,4 +106,5 @@ __all__ = [
     "straight_through",
     "sum_of_parts",
     "systematic_round",
+    "weigh",
 ]
