@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
 from dynsparse._internal.scopes import GATE_SCOPE
-from dynsparse.gates.base import Gate, GateOutput, GateRecord, ScoreShift
+from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
 from dynsparse.layers.calls import told_in_words
 from dynsparse.paths import path_name
@@ -156,10 +156,23 @@ class GatedLayer(nnx.Module):
         return self.gate(self.score(features))
 
     def score(self, features: Shaped[Array, "batch *axes"]) -> Float[Array, "..."]:
-        """The scores of these features, with the shift that calibration found."""
+        """The scores of these features, with the shift that calibration found.
+
+        Raises:
+            ValueError: If they are differentiated in compact execution.
+        """
         scores = self.scorer(features)
         if self.shift is not None:
             scores = scores + self.shift[...].astype(scores.dtype)
+        if self.execution == "compact" and not self.gate.random:
+            learned = nnx.state(self.gate, (nnx.Param, Density))
+            scores = ops.undifferentiated(
+                f"{type(self).__name__} (unit: {self.unit}): compact execution does "
+                f"not compute closed units, without which what it decides has no "
+                f"gradient; differentiate execution='masked'.",
+                scores,
+                nnx.to_pure_dict(learned),
+            )
         return scores
 
     def decide(

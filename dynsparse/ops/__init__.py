@@ -52,6 +52,7 @@ from dynsparse.ops.subset import (
     k_subset_score,
 )
 from dynsparse.ops.threshold import soft_topk_mask, soft_topk_threshold
+from dynsparse.ops.undifferentiated import undifferentiated
 
 __all__ = [
     "FAMILIES",
@@ -106,5 +107,6 @@ __all__ = [
     "straight_through",
     "sum_of_parts",
     "systematic_round",
+    "undifferentiated",
     "weigh",
 ]
