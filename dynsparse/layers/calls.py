@@ -5,12 +5,16 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from flax.errors import TraceContextError
+
 
 def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
     """The call of a gated layer, which refuses other arguments than its own in words.
 
     A host that stood in its place may have taken more: flags, streams, caches, other
-    arrays than the mask of the tokens that are open further out.
+    arrays than the mask of the tokens that are open further out. So is a host that
+    changes its own state (counters, streams, sown values) in a branch of compact
+    execution, of which nothing but its output comes out.
     """
     signature = inspect.signature(call)
     takes_mask = list(signature.parameters)[2:3] == ["mask"]
@@ -31,6 +35,16 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
                     f"{type(self.host).__name__} is called with ({names}): {misfit}."
                 ) from error
             raise
+        except TraceContextError as error:
+            if self.execution != "compact":
+                raise
+            reason = str(error).partition(" (")[0]
+            raise ValueError(
+                f"{type(self).__name__} (unit: {self.unit}) around "
+                f"{type(self.host).__name__}: compact execution runs the host in a "
+                f"branch, where it changes no state of its own ({reason}); run "
+                f"execution='masked'."
+            ) from error
 
     return checked
 

@@ -1,11 +1,12 @@
 """What gated layers refuse, in words."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from dynsparse import layers
-from tests.layers.rows import LAYERS, TOKENS, WIDTH, build
+from dynsparse import gates, layers
+from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs
 
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
 
@@ -100,3 +101,34 @@ def at_positions(host):
 def test_norms_over_what_may_be_skipped_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class Counting(nnx.Module):
+    """Counts its calls."""
+
+    def __init__(self):
+        self.calls = nnx.Variable(jnp.zeros(()))
+
+    def __call__(self, x):
+        self.calls[...] += 1
+        return x
+
+
+class Recurrent(nnx.Module):
+    """Draws a key for its first carry."""
+
+    def __init__(self):
+        cell = nnx.SimpleCell(WIDTH, WIDTH, rngs=nnx.Rngs(0))
+        self.rnn = nnx.RNN(cell, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.rnn(x)
+
+
+@pytest.mark.parametrize("host", [Counting, Recurrent])
+def test_compact_execution_refuses_hosts_that_change_their_state(host):
+    module = build("blocks", "gumbel_sigmoid")
+    module.host = host()
+    module = gates.evaluating(module, execution="compact")
+    with pytest.raises(ValueError, match=rf"residual block.* around {host.__name__}: "):
+        jax.eval_shape(module, inputs("blocks", 2))
