@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from dynsparse import ops
 from dynsparse.costs.prices import GatedPart, Prices
-from dynsparse.gates.base import num_open
 from dynsparse.paths import stands_inside
 
 _LEVELS = 4096  # tried where layers have densities of their own
@@ -50,7 +50,7 @@ def largest_density(
 
     def spent(density: float) -> float:
         opened = {
-            name: num_open(level, units[name])
+            name: ops.num_open(level, units[name])
             for name, level in spread(density).items()
             if name in units
         }

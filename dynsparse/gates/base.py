@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -195,6 +194,9 @@ class Gate(nnx.Module, abc.ABC):
 class TopkGate(Gate):
     """A gate that opens exactly round(density * n) of n units.
 
+    At least one where the density is above 0. n counts what is allowed: a score of
+    `-inf`, such as that of padding, forbids its unit, and such a row opens fewer.
+
     Attributes:
         learns_density: Whether the gradient of its mask reaches its density.
 
@@ -238,32 +240,27 @@ class TopkGate(Gate):
         static = self.static_density
         return float(self.density[...]) if static is None else static
 
-    def num_open(self, n: int) -> int | Int[Array, ""]:
-        """Units of `n` to open: an int where the density is static, else traced."""
-        static = self.static_count(n)
-        if static is not None:
-            return static
-        return jnp.round(self.density[...] * n).astype(jnp.int32)
+    def counts(self, scores: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
+        """Units of each row to open: a density of those that are not forbidden."""
+        static, density = self.static_density, self.density[...]
+        density = density if static is None else jnp.float32(static)
+        return ops.traced_num_open(density, ops.num_allowed(scores))
 
-    def sloped_count(self, n: int) -> Float[Array, ""]:
-        """`num_open`, with the derivative of density * n."""
-        slope = self.density[...] * n
-        return self.num_open(n) + (slope - jax.lax.stop_gradient(slope))
+    def sloped_counts(self, scores: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
+        """`counts`, with the derivative of density * n."""
+        slope = self.density[...] * ops.num_allowed(scores).astype(jnp.float32)
+        counts = self.counts(scores).astype(jnp.float32)
+        return counts + (slope - jax.lax.stop_gradient(slope))
 
     def static_count(self, n: int) -> int | None:
-        """Units of `n` that open, where a view has fixed the density."""
+        """Units of `n` that open, at most, where a view has fixed the density."""
         if self.static_density is None:
             return None
-        return num_open(self.static_density, n)
+        return ops.num_open(self.static_density, n)
 
     def highest(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """The decision of evaluation: exactly the highest scores open."""
-        return certain(ops.hard_topk_mask(scores, self.num_open(scores.shape[-1])))
-
-
-def num_open(density: float, n: int) -> int:
-    """Units of `n` that a density opens, rounded in float32 as a traced one is."""
-    return int(np.round(np.float32(density) * np.float32(n)))
+        return certain(ops.hard_topk_mask(scores, self.counts(scores)))
 
 
 def positive(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:

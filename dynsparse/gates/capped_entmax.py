@@ -34,6 +34,6 @@ class CappedEntmax(TopkGate):
         highest = self.highest(scores)
         if self.deterministic:
             return highest
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         soft = ops.capped_entmax(scores, k, self.temperature[...], alpha=self.alpha)
         return GateOutput(ops.straight_through(highest.mask, soft), soft)

@@ -14,8 +14,6 @@ from dynsparse.gates.base import (
     TopkGate,
     certain,
     initial_temperature,
-    num_open,
-    positive,
 )
 
 
@@ -65,22 +63,34 @@ class EmaThreshold(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis; in evaluation those above the threshold."""
         if self.deterministic:
-            return certain(positive(scores - self.threshold[...].astype(scores.dtype)))
-        k = num_open(self.density, scores.shape[-1])
+            above = scores.astype(jnp.float32) > self.threshold[...]
+            return certain(above.astype(scores.dtype))
+        k = ops.traced_num_open(jnp.float32(self.density), ops.num_allowed(scores))
         soft = ops.soft_topk_mask(scores, k, self.temperature[...])
         self.observe(scores)
         mask = ops.straight_through(ops.hard_topk_mask(scores, k), soft)
         return GateOutput(mask, soft)
 
     def observe(self, scores: Float[Array, "*batch n"]):
-        """Moves the threshold towards what `density` of all these scores exceed."""
+        """Moves the threshold towards what `density` of all these scores exceed.
+
+        Of those that are not `-inf`; where all are, it stays.
+        """
         frozen = jax.lax.stop_gradient(scores).astype(jnp.float32).reshape(-1)
-        rising = jnp.sort(ops.finite(frozen, 1.0))
-        k = min(max(num_open(self.density, rising.size), 1), rising.size - 1)
-        between = (rising[-k - 1] + rising[-k]) / 2  # never one of the scores
-        self.updates[...] += 1
-        weight = jnp.maximum(1 - self.decay, 1 / self.updates[...])
-        self.threshold[...] += weight * (between - self.threshold[...])
+        most = ops.num_allowed(frozen)
+        finite = ops.finite(frozen, 1.0)
+        falling = -jnp.sort(jnp.where(ops.allowed(frozen), -finite, jnp.inf))
+        k = ops.traced_num_open(jnp.float32(self.density), most)
+        k = jnp.maximum(jnp.minimum(k, most - 1), 1)
+        at = lambda index: falling.at[index].get(mode="fill", fill_value=-jnp.inf)
+        lowest, next_one = at(k - 1), at(k)
+        next_one = jnp.where(jnp.isfinite(next_one), next_one, lowest - 1)
+        between = (lowest + next_one) / 2  # never one of the scores
+        known = most > 0
+        self.updates[...] += known.astype(jnp.float32)
+        weight = jnp.maximum(1 - self.decay, 1 / jnp.maximum(self.updates[...], 1))
+        move = jnp.where(known, between, self.threshold[...]) - self.threshold[...]
+        self.threshold[...] += weight * move
 
 
 class Threshold(nnx.Variable):

@@ -1,13 +1,10 @@
 """Gumbel-softmax gates: one unit of n, hard straight-through."""
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
-
-_BEYOND = 60.0  # where infinite scores are put, as in `ops.gumbel_softmax`
 
 
 class GumbelSoftmax(Gate):
@@ -39,8 +36,7 @@ class GumbelSoftmax(Gate):
         mask = ops.gumbel_softmax(
             self.noise(), scores, self.temperature[...], hard=True
         )
-        prob = jax.nn.softmax(ops.finite(scores, _BEYOND), -1)
-        return GateOutput(mask, prob.astype(scores.dtype))
+        return GateOutput(mask, ops.softmax(scores).astype(scores.dtype))
 
     def static_count(self, n: int) -> int:
         """One of `n`."""

@@ -33,11 +33,10 @@ class GumbelTopk(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        n = scores.shape[-1]
         perturbed = ops.gumbel_perturb(self.noise(), scores)
         soft = ops.soft_topk_mask(
-            perturbed, self.sloped_count(n), self.temperature[...]
+            perturbed, self.sloped_counts(scores), self.temperature[...]
         )
-        hard = ops.hard_topk_mask(perturbed, self.num_open(n))
+        hard = ops.hard_topk_mask(perturbed, self.counts(scores))
         mask = ops.straight_through(hard, soft)
         return certain(mask.astype(scores.dtype))

@@ -32,5 +32,5 @@ class Imle(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         return certain(ops.imle_topk_mask(self.noise(), scores, k, self.step))

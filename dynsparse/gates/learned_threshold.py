@@ -34,5 +34,6 @@ class LearnedThreshold(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
-        above = scores - self.threshold[...].astype(scores.dtype)
-        return certain(ops.sigmoid_straight_through(above, self.temperature[...]))
+        above = scores.astype(jnp.float32) - self.threshold[...]
+        mask = ops.sigmoid_straight_through(above, self.temperature[...])
+        return certain(mask.astype(scores.dtype))

@@ -29,6 +29,6 @@ class NeuralSort(TopkGate):
         highest = self.highest(scores)
         if self.deterministic:
             return highest
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         soft = ops.neural_sort_mask(scores, k, self.temperature[...])
         return certain(ops.straight_through(highest.mask, soft))

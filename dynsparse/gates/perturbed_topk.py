@@ -39,7 +39,7 @@ class PerturbedTopk(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         mask = ops.perturbed_topk_mask(
             self.noise(), scores, k, sigma=self.sigma, num_samples=self.num_samples
         )

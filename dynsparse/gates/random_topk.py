@@ -13,9 +13,9 @@ from dynsparse.gates.base import GateOutput, TopkGate
 class RandomTopk(TopkGate):
     """Opens exactly round(density * n) units, drawn uniformly for every example.
 
-    Those of infinite scores, such as a class token, come first; of other scores nothing
-    matters. It learns nothing and stays random in evaluation;
-    `nnx.reseed(model, gate=key)` before a call replays a draw.
+    Those of infinite scores, such as a class token, come first, and `-inf` forbids a
+    unit; of other scores nothing matters. It learns nothing and stays random in
+    evaluation; `nnx.reseed(model, gate=key)` before a call replays a draw.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -30,14 +30,18 @@ class RandomTopk(TopkGate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Draws k units of the last axis."""
-        n = scores.shape[-1]
-        k = self.num_open(n)
         noise = jax.random.uniform(next_key(self.noise), scores.shape, jnp.float32)
-        first = scores == jnp.inf
-        mask = ops.hard_topk_mask(jnp.where(first, jnp.inf, noise), k)
-        taken = first.sum(-1, keepdims=True)
-        rest = jnp.clip((k - taken) / jnp.maximum(n - taken, 1), 0, 1)
+        first, allowed = scores == jnp.inf, ops.allowed(scores)
+        noise = jnp.where(allowed, jnp.where(first, jnp.inf, noise), -jnp.inf)
+        counts = self.counts(scores)
+        mask = ops.hard_topk_mask(noise, counts)
+        k, taken, most = (
+            count[..., None].astype(jnp.float32)
+            for count in (counts, first.sum(-1), ops.num_allowed(scores))
+        )
+        rest = jnp.clip((k - taken) / jnp.maximum(most - taken, 1), 0, 1)
         prob = jnp.where(first, jnp.minimum(1, k / jnp.maximum(taken, 1)), rest)
+        prob = jnp.where(allowed, prob, 0)
         return GateOutput(mask.astype(scores.dtype), prob.astype(scores.dtype))
 
 

@@ -31,7 +31,7 @@ class RelaxedSubset(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         perturbed = ops.gumbel_perturb(self.noise(), scores)
         soft = ops.relaxed_subset_mask(None, perturbed, k, self.temperature[...])
         mask = ops.straight_through(ops.hard_topk_mask(perturbed, k), soft)

@@ -33,7 +33,7 @@ class Simple(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
+        k = self.counts(scores)
         logits = scores.astype(jnp.float32) / self.temperature[...]
         marginals = ops.k_subset_marginals(logits, k).astype(scores.dtype)
         sample = ops.k_subset_sample(self.noise(), logits, k).astype(scores.dtype)

@@ -43,6 +43,6 @@ class SoftTopk(TopkGate):
         highest = self.highest(scores)
         if self.deterministic:
             return highest
-        k = self.sloped_count(scores.shape[-1])
+        k = self.sloped_counts(scores)
         soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
         return GateOutput(ops.straight_through(highest.mask, soft), soft)

@@ -38,8 +38,8 @@ class Sparsemax(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis."""
-        first, allowed = scores == jnp.inf, scores > -jnp.inf
+        first = scores == jnp.inf
         others = jnp.where(first, -jnp.inf, scores)
         probabilities = ops.sparsemax(others, self.temperature[...])
-        opened = jnp.maximum(positive(probabilities) * allowed, first)
+        opened = jnp.maximum(positive(probabilities), first.astype(scores.dtype))
         return certain(ops.straight_through(opened, probabilities))

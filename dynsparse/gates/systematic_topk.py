@@ -1,5 +1,6 @@
 """Soft top-k rounded at random: exactly k open, each as often as its soft mask says."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -39,7 +40,9 @@ class SystematicTopk(TopkGate):
         """Opens k units of the last axis."""
         if self.deterministic:
             return self.highest(scores)
-        k = self.num_open(scores.shape[-1])
-        soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
+        k = self.counts(scores)
+        wide = scores.astype(jnp.float32)  # a rounded soft mask sums to no k
+        soft = ops.soft_topk_mask(wide, k, self.temperature[...], family=self.family)
         hard = ops.systematic_round(self.noise(), soft)
-        return GateOutput(ops.straight_through(hard, soft), soft)
+        mask = ops.straight_through(hard, soft)
+        return GateOutput(mask.astype(scores.dtype), soft.astype(scores.dtype))

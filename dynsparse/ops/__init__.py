@@ -7,7 +7,7 @@ from dynsparse.ops.bernoulli import (
     logistic_perturb,
     semantic_hash,
 )
-from dynsparse.ops.categorical import gumbel_softmax, reinmax
+from dynsparse.ops.categorical import gumbel_softmax, reinmax, softmax
 from dynsparse.ops.closed import blend, drop_closed, weigh
 from dynsparse.ops.compact import (
     capacities,
@@ -16,6 +16,7 @@ from dynsparse.ops.compact import (
     open_indices,
     scatter,
 )
+from dynsparse.ops.counts import num_open, traced_num_open
 from dynsparse.ops.dftopk import dftopk_mask
 from dynsparse.ops.division import LEAST, divisor
 from dynsparse.ops.entmax import capped_entmax, sparsemax
@@ -27,7 +28,7 @@ from dynsparse.ops.hard_concrete import (
     hard_concrete_open_prob,
 )
 from dynsparse.ops.imle import imle_topk_mask
-from dynsparse.ops.infinite import finite
+from dynsparse.ops.infinite import allowed, finite, num_allowed
 from dynsparse.ops.parts import sum_of_parts
 from dynsparse.ops.perturbed import perturbed_topk_mask
 from dynsparse.ops.plackett_luce import (
@@ -58,6 +59,7 @@ __all__ = [
     "FAMILIES",
     "LEAST",
     "Family",
+    "allowed",
     "bernoulli_log_prob",
     "bernoulli_straight_through",
     "binary_concrete",
@@ -88,6 +90,8 @@ __all__ = [
     "k_subset_score",
     "logistic_perturb",
     "neural_sort_mask",
+    "num_allowed",
+    "num_open",
     "open_indices",
     "perturbed_topk_mask",
     "plackett_luce_log_prob",
@@ -103,10 +107,12 @@ __all__ = [
     "soft_sort_mask",
     "soft_topk_mask",
     "soft_topk_threshold",
+    "softmax",
     "sparsemax",
     "straight_through",
     "sum_of_parts",
     "systematic_round",
+    "traced_num_open",
     "undifferentiated",
     "weigh",
 ]

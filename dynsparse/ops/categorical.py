@@ -6,10 +6,21 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
-from dynsparse.ops.infinite import finite
+from dynsparse.ops.infinite import allowed, finite
 from dynsparse.ops.plackett_luce import gumbel_perturb
 
 _BEYOND = 60.0  # where infinite logits are put: e^-60 is not yet 0 in float32
+_NEVER = -1e30  # where those of forbidden units are put: finite, and e^x is 0
+
+
+def softmax(logits: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """Softmax over the units that `-inf` does not forbid; `inf` takes all.
+
+    Returns:
+        The probabilities, in float32 at least: each row sums to 1, or is zeros where
+        every unit is forbidden.
+    """
+    return _softmax(finite(logits, _BEYOND), allowed(logits))
 
 
 def gumbel_softmax(
@@ -32,16 +43,18 @@ def gumbel_softmax(
             relaxed one (straight-through); biased.
 
     Returns:
-        Each row sums to 1, in the shape and dtype of `logits`.
+        Each row sums to 1, in the shape and dtype of `logits`; zeros where all units
+        are forbidden.
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("gumbel_softmax", temperature=temperature)
     perturbed = gumbel_perturb(key, finite(logits, _BEYOND))
-    soft = jax.nn.softmax(perturbed / temperature, -1)
+    can = allowed(logits)
+    soft = _softmax(perturbed / temperature, can)
     if hard:
-        soft = straight_through(_one_hot(perturbed), soft)
+        soft = straight_through(_one_hot(perturbed, can), soft)
     return soft.astype(logits.dtype)
 
 
@@ -64,21 +77,28 @@ def reinmax(
         temperature: T >= 1 is recommended; > 0.
 
     Returns:
-        One-hot rows, in the shape and dtype of `logits`.
+        One-hot rows, in the shape and dtype of `logits`; zeros where all units are
+        forbidden.
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("reinmax", temperature=temperature)
-    wide = finite(logits, _BEYOND)
-    sample = _one_hot(gumbel_perturb(key, wide))
-    middle = (jax.nn.softmax(wide / temperature, -1) + sample) / 2
+    wide, can = finite(logits, _BEYOND), allowed(logits)
+    sample = _one_hot(gumbel_perturb(key, wide), can)
+    middle = (_softmax(wide / temperature, can) + sample) / 2
     # A softmax whose value is `middle`, for its Jacobian by the logits.
-    shift = jax.lax.stop_gradient(jnp.log(middle) - wide)
-    pi_1, pi_0 = jax.nn.softmax(wide + shift, -1), jax.nn.softmax(wide, -1)
+    least = jnp.finfo(wide.dtype).tiny
+    shift = jax.lax.stop_gradient(jnp.log(jnp.maximum(middle, least)) - wide)
+    pi_1, pi_0 = _softmax(wide + shift, can), _softmax(wide, can)
     return straight_through(sample, 2 * pi_1 - pi_0 / 2).astype(logits.dtype)
 
 
-def _one_hot(scores):
-    largest = scores.argmax(-1)
-    return jax.nn.one_hot(largest, scores.shape[-1], dtype=scores.dtype)
+def _softmax(logits, can):
+    probabilities = jax.nn.softmax(jnp.where(can, logits, _NEVER), -1)
+    return jnp.where(can, probabilities, 0)
+
+
+def _one_hot(scores, can):
+    largest = jnp.where(can, scores, -jnp.inf).argmax(-1)
+    return jnp.where(can, jax.nn.one_hot(largest, scores.shape[-1]), 0)

@@ -6,8 +6,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
+from dynsparse.ops.infinite import num_allowed
+
 Count = int | Int[Array, "*#batch"]
 RealCount = int | float | Num[Array, "*#batch"]
+
+
+def num_open(density: float, n: int) -> int:
+    """Units of `n` that a density opens: round(density * n), but one at least above 0.
+
+    Rounded in float32, as a traced one is.
+    """
+    rounded = int(np.round(np.float32(density) * np.float32(n)))
+    return min(max(rounded, int(density > 0)), n)
+
+
+def traced_num_open(
+    density: Float[Array, ""], n: Int[Array, "*batch"]
+) -> Int[Array, "*batch"]:
+    """`num_open` of what is traced, for any numbers of units."""
+    rounded = jnp.round(density * n.astype(jnp.float32)).astype(jnp.int32)
+    return jnp.minimum(jnp.maximum(rounded, (density > 0).astype(jnp.int32)), n)
 
 
 def require_count(operator: str, k: RealCount, n: int):
@@ -31,11 +50,15 @@ def require_positive(operator: str, **values: int | float | Float[Array, "..."])
 def per_row(
     operator: str, k: RealCount, scores: Float[Array, "*batch n"]
 ) -> Num[Array, "*batch 1"]:
-    """Returns `k` with one number per row, within [0, n]; int stays int."""
-    n = scores.shape[-1]
-    require_count(operator, k, n)
-    clipped = jnp.clip(jnp.asarray(k), 0, n)
-    return jnp.broadcast_to(clipped[..., None], (*scores.shape[:-1], 1))
+    """Returns `k` with one number per row; int stays int.
+
+    A traced one is clipped to [0, n], and each to the units of its row that are not
+    forbidden.
+    """
+    require_count(operator, k, scores.shape[-1])
+    counts = jnp.asarray(k)
+    most = num_allowed(scores).astype(counts.dtype)[..., None]
+    return jnp.minimum(jnp.maximum(counts[..., None], 0), most)
 
 
 def widest(k: RealCount, n: int) -> int:

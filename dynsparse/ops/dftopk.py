@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import Count, per_row, require_positive
-from dynsparse.ops.infinite import without_infinities
+from dynsparse.ops.infinite import allowed, num_allowed, without_infinities
 
 
 def dftopk_mask(
@@ -20,7 +20,7 @@ def dftopk_mask(
     scores are within a temperature of the midpoint: it missed 4 of 16 by up to 3.3 at
     temperature 1. Use `soft_topk_mask` where a budget is promised. The whole correction
     of the gradient falls on the two boundary units, which makes it jump when they
-    change. 0 and n give exact zeros and ones.
+    change. 0 gives exact zeros, and n exact ones where no unit is forbidden.
 
     Args:
         scores: Higher is more likely to be open.
@@ -35,7 +35,7 @@ def dftopk_mask(
         ValueError: If a concrete `k` or `temperature` is out of range.
     """
     require_positive("dftopk_mask", temperature=temperature)
-    n = scores.shape[-1]
+    n, most = scores.shape[-1], num_allowed(scores)[..., None]
     k = per_row("dftopk_mask", k, scores).astype(jnp.int32)
     x = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     ordered = -jnp.sort(-x, -1)
@@ -47,5 +47,6 @@ def dftopk_mask(
     middle = jnp.where(both, middle, 2 * middle)
     soft = jax.nn.sigmoid((without_infinities(x) - middle) / temperature)
     soft = jnp.where(jnp.isinf(x), (x > 0).astype(x.dtype), soft)
+    soft = jnp.where((k == most) & allowed(x), 1, soft)
     soft = jnp.where(jnp.isnan(x).any(-1, keepdims=True), jnp.nan, soft)
-    return jnp.where(k == 0, 0, jnp.where(k == n, 1, soft)).astype(scores.dtype)
+    return jnp.where(k == 0, 0, soft).astype(scores.dtype)

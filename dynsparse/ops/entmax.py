@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Num
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.families import power
-from dynsparse.ops.infinite import finite
+from dynsparse.ops.infinite import allowed, finite
 from dynsparse.ops.threshold import soft_topk_mask
 
 
@@ -26,7 +26,8 @@ def sparsemax(
         temperature: > 0, in units of `scores`; the larger, the more units are open.
 
     Returns:
-        The probabilities, in the shape and dtype of `scores`.
+        The probabilities, in the shape and dtype of `scores`; zeros where `-inf`
+        forbids all units.
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
@@ -38,7 +39,8 @@ def sparsemax(
     rows = (wide - top).reshape(-1, scores.shape[-1])
     rows = jnp.maximum(rows, -_FAR)  # what is further below the largest has 0 anyway
     projected = jax.vmap(optax.projections.projection_simplex)(rows)
-    return projected.reshape(scores.shape).astype(scores.dtype)
+    projected = jnp.where(allowed(scores), projected.reshape(scores.shape), 0)
+    return projected.astype(scores.dtype)
 
 
 _FAR = 2.0  # sparsemax is 0 at 1 below the largest

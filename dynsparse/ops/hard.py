@@ -12,7 +12,9 @@ def hard_topk_mask(
 ) -> Float[Array, "*batch n"]:
     """Mask with ones at the `k` largest scores of each row: exactly `k`, ties included.
 
-    Among equal scores the lower index is open; `nan` counts as the smallest score.
+    Among equal scores the lower index is open. A score of `-inf` or `nan` forbids its
+    unit: where `k` is above what is left, all of that opens and nothing else.
+
     No sort: the k-th largest score is found by bisection on the bits of the numbers,
     so `k` may be traced and differ by row at a cost of O(n) per bit. No gradient; wrap
     it with `straight_through` to train through it.
@@ -51,7 +53,7 @@ def hard_topk_mask(
 
 
 def _ordered_bits(scores):
-    """Returns integers that are ordered as the scores are, `nan` lowest."""
+    """Returns integers that are ordered as the scores are, `nan` with `-inf`."""
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     kind = jnp.int64 if wide.dtype == jnp.float64 else jnp.int32
     wide = jnp.where(jnp.isnan(wide), -jnp.inf, wide)

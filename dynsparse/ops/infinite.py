@@ -1,8 +1,18 @@
-"""Infinite scores, in operators that subtract scores: they come first and last."""
+"""Infinite scores: `inf` comes first, and `-inf` forbids a unit."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
+
+
+def allowed(scores: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
+    """Which units may open: those whose score is neither `-inf` nor `nan`."""
+    return scores > -jnp.inf
+
+
+def num_allowed(scores: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
+    """Units of each row that may open."""
+    return allowed(scores).sum(-1, dtype=jnp.int32)
 
 
 def without_infinities(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:

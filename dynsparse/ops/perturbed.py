@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, require_positive
 from dynsparse.ops.hard import hard_topk_mask
-from dynsparse.ops.infinite import finite
+from dynsparse.ops.infinite import allowed, finite
 
 _BEYOND = 200.0  # times the scale of the noise, where infinite scores are put
 _NOISES: dict[str, Any] = dict(
@@ -72,4 +72,5 @@ def perturbed_topk_mask(
 
     keys = jax.random.split(key, len(rows))
     mask = jax.vmap(one_row)(keys, rows, counts)
-    return mask.reshape(scores.shape).astype(scores.dtype)
+    mask = jnp.where(allowed(scores), mask.reshape(scores.shape), 0)
+    return mask.astype(scores.dtype)

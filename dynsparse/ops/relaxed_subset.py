@@ -22,7 +22,7 @@ def relaxed_subset_mask(
     Ermon, 2019, arXiv:1901.10517). The mask sums to `k`, but **entries may exceed 1**:
     use it behind a hard forward mask. `k` sequential softmaxes, all kept for the
     gradient: O(k n) memory; a traced `k` costs as much as k = n. Scores of `inf` share
-    the first softmaxes and those of `-inf` the last.
+    the first softmaxes; `-inf` forbids a unit.
 
     Args:
         key: Of the noise; None for the mask of the scores as they are.

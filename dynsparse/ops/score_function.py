@@ -19,9 +19,13 @@ def bernoulli_log_prob(
     Args:
         logits: Of opening.
         mask: Zeros and ones.
+
+    Returns:
+        In float32 at least.
     """
-    sign = 2 * jax.lax.stop_gradient(mask) - 1
-    return jax.nn.log_sigmoid(sign * logits).sum(-1)
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    sign = 2 * jax.lax.stop_gradient(mask).astype(wide.dtype) - 1
+    return jax.nn.log_sigmoid(sign * wide).sum(-1)
 
 
 def reinforce_surrogate(
@@ -69,9 +73,11 @@ def disarm_surrogate(
         masks: b and its antithetic partner.
         losses: What each mask led to; gets no gradient.
     """
-    first, second = jax.lax.stop_gradient(masks)
-    difference = jax.lax.stop_gradient(losses[0] - losses[1])[..., None]
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    first, second = jax.lax.stop_gradient(masks).astype(wide.dtype)
+    losses = jax.lax.stop_gradient(losses).astype(wide.dtype)
+    difference = (losses[0] - losses[1])[..., None]
     sign = first - second  # (-1)^second where they differ, else 0
-    weight = jax.nn.sigmoid(jnp.abs(jax.lax.stop_gradient(logits)))
-    known = without_infinities(logits)  # masks of the others do not differ
+    weight = jax.nn.sigmoid(jnp.abs(jax.lax.stop_gradient(wide)))
+    known = without_infinities(wide)  # masks of the others do not differ
     return (difference * sign * weight * known).sum(-1) / 2

@@ -21,7 +21,7 @@ def neural_sort_mask(
     often at low temperatures. Use it behind a hard forward mask, never as a gate's
     mask or as probabilities. The logits grow with n, so a temperature does not carry
     over to another n. O(k n) memory, O(n^2) where `k` is traced. Scores of `inf` take
-    the first rows and those of `-inf` the last, evenly.
+    the first rows, evenly; `-inf` forbids a unit.
 
     Args:
         scores: Higher is more likely to be open.
@@ -59,8 +59,8 @@ def soft_sort_mask(
     score (Prillo and Eisenschlos, 2020, arXiv:2006.16038). Each row sums to 1, hence
     the mask to `k`, but **entries may exceed 1**: use it behind a hard forward mask,
     never as a gate's mask or as probabilities. Kinks at ties. O(k n) memory, O(n^2)
-    where `k` is traced. Scores of `inf` take the first rows and those of `-inf` the
-    last, evenly.
+    where `k` is traced. Scores of `inf` take the first rows, evenly; `-inf` forbids a
+    unit.
 
     Args:
         scores: Higher is more likely to be open.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, widest
-from dynsparse.ops.infinite import finite
+from dynsparse.ops.infinite import allowed, finite
 
 _BEYOND = 200.0  # where infinite scores are put
 _IMPOSSIBLE = -1e30  # a log-probability; unlike -inf, with a derivative
@@ -30,16 +30,14 @@ def k_subset_log_partition(
     Args:
         scores: Logits; `inf` and `-inf` stand for 200 beyond the finite ones.
         k: Units to open, in [0, n]; one number or one per row. A traced value outside
-            is clipped.
+            is clipped, and so is one above the units that `-inf` does not forbid.
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
     """
     k_rows = per_row("k_subset", k, scores).astype(jnp.int32)
-    shift, logits = _centred(scores, k_rows)
-    last, _ = _recursion(logits, widest(k, scores.shape[-1]))
-    log_prob = jnp.take_along_axis(last, k_rows, -1)
-    return (log_prob + k_rows * shift)[..., 0] + jax.nn.softplus(logits).sum(-1)
+    x = finite(scores, _BEYOND)
+    return _log_partition(x, k_rows, widest(k, scores.shape[-1]))
 
 
 def k_subset_marginals(
@@ -62,8 +60,11 @@ def k_subset_marginals(
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
     """
-    total = lambda logits: k_subset_log_partition(logits, k).sum()
+    k_rows = per_row("k_subset", k, scores).astype(jnp.int32)
+    width = widest(k, scores.shape[-1])
+    total = lambda x: _log_partition(x, k_rows, width).sum()
     marginals = jax.grad(total)(finite(scores, _BEYOND))
+    marginals = jnp.where(allowed(scores), marginals, 0)
     # Rounding may leave [0, 1] by a last place; the slope is kept.
     excess = jax.lax.stop_gradient(marginals - jnp.clip(marginals, 0, 1))
     return (marginals - excess).astype(scores.dtype)
@@ -88,7 +89,7 @@ def k_subset_sample(
         ValueError: If a concrete `k` is outside [0, n].
     """
     left = per_row("k_subset", k, scores).astype(jnp.int32)
-    _, logits = _centred(jax.lax.stop_gradient(scores), left)
+    _, logits = _centred(finite(jax.lax.stop_gradient(scores), _BEYOND), left)
     _, before = _recursion(logits, widest(k, scores.shape[-1]))
     noise = jax.random.logistic(key, logits.shape, logits.dtype)
     at = functools.partial(jnp.take_along_axis, axis=-1)
@@ -102,7 +103,8 @@ def k_subset_sample(
     first = lambda units: jnp.moveaxis(units, -1, 0)[..., None]
     units = (first(logits), first(noise), before, jnp.arange(logits.shape[-1]))
     _, opened = jax.lax.scan(visit, left, units, reverse=True)
-    return jnp.moveaxis(opened, 0, -1).astype(scores.dtype)
+    opened = jnp.moveaxis(opened, 0, -1) & allowed(scores)
+    return opened.astype(scores.dtype)
 
 
 def k_subset_log_prob(
@@ -118,9 +120,9 @@ def k_subset_log_prob(
         scores: Logits.
         mask: Zeros and ones.
     """
-    k = mask.sum(-1).astype(jnp.int32)
+    k = (mask > 0).sum(-1, dtype=jnp.int32)
     logits = finite(scores, _BEYOND)
-    chosen = (logits * jax.lax.stop_gradient(mask)).sum(-1)
+    chosen = (logits * jax.lax.stop_gradient(mask).astype(logits.dtype)).sum(-1)
     return chosen - k_subset_log_partition(logits, k)
 
 
@@ -133,17 +135,25 @@ def k_subset_score(
         scores: Logits.
         mask: Zeros and ones.
     """
-    k: Int[Array, "*batch"] = mask.sum(-1).astype(jnp.int32)
+    k: Int[Array, "*batch"] = (mask > 0).sum(-1, dtype=jnp.int32)
     return mask - k_subset_marginals(scores, k)
 
 
-def _centred(scores, k):
+def _log_partition(x, k, width: int):
+    """`k_subset_log_partition` of finite scores, `k` being [*batch, 1]."""
+    shift, logits = _centred(x, k)
+    last, _ = _recursion(logits, width)
+    log_prob = jnp.take_along_axis(last, k, -1)
+    shifted = log_prob + k.astype(shift.dtype) * shift
+    return shifted[..., 0] + jax.nn.softplus(logits).sum(-1)
+
+
+def _centred(x, k):
     """Returns a shift without gradient, and the logits that are left around it.
 
     Half-way between the k-th and the next score: then about k units have odds above
     one, k is a likely count, and float32 resolves its log-probability.
     """
-    x = finite(scores, _BEYOND)
     ordered = -jnp.sort(-jax.lax.stop_gradient(x), -1)
     at = lambda index: jnp.take_along_axis(
         ordered, jnp.clip(index, 0, x.shape[-1] - 1), -1

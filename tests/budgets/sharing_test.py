@@ -15,7 +15,7 @@ from dynsparse.budgets import (
     set_density,
     spread_of,
 )
-from dynsparse.gates.base import GateRecord, evaluating, num_open, records
+from dynsparse.gates.base import GateRecord, evaluating, records
 from tests.layers.rows import build
 from tests.training import tiny
 
@@ -84,7 +84,7 @@ def test_masked_and_compact_execution_open_what_the_shares_say(run):
     np.testing.assert_allclose(answer, expected, atol=1e-5)
     for name, decision in records(captured).items():
         n = decision.mask.shape[-1]
-        assert (decision.mask.sum(-1) == num_open(asked[name], n)).all()
+        assert (decision.mask.sum(-1) == ops.num_open(asked[name], n)).all()
         np.testing.assert_array_equal(decision.mask, records(again)[name].mask)
 
 
@@ -109,7 +109,7 @@ def test_a_budget_buys_the_largest_level_that_it_pays_for(run):
             name: np.array(
                 [
                     part.num_rows
-                    * num_open(spread(level)[name], part.num_units // part.num_rows)
+                    * ops.num_open(spread(level)[name], part.num_units // part.num_rows)
                 ]
             )
             for name, part in prices.parts.items()
