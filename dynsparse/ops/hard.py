@@ -43,8 +43,8 @@ def hard_topk_mask(
         return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
 
     info = jnp.iinfo(ranks.dtype)
-    lowest = jnp.full(k.shape, info.min, ranks.dtype)
-    highest = jnp.full(k.shape, info.max, ranks.dtype)
+    lowest = jnp.full_like(k, info.min, ranks.dtype)  # and sharded as k is
+    highest = jnp.full_like(k, info.max, ranks.dtype)
     kth, _ = jax.lax.fori_loop(0, info.bits, halve, (lowest, highest))
     above = ranks > kth
     tied = ranks == kth

@@ -70,7 +70,9 @@ def perturbed_topk_mask(
         )
         return smoothed(key, row)
 
-    keys = jax.random.split(key, len(rows))
+    bits = jax.random.key_data(jax.random.split(key, len(rows)))
+    bits += jnp.zeros_like(counts, bits.dtype)[:, None]  # and sharded as the rows are
+    keys = jax.random.wrap_key_data(bits, impl=jax.random.key_impl(key))
     mask = jax.vmap(one_row)(keys, rows, counts)
     mask = jnp.where(allowed(scores), mask.reshape(scores.shape), 0)
     return mask.astype(scores.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import costs, training
+from dynsparse import costs, ops, training
 from dynsparse.budgets import (
     BudgetShares,
     BudgetSharing,

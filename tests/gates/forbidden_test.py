@@ -1,0 +1,114 @@
+"""Scores of -inf, such as those of padding, forbid units; others open, one at least."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dynsparse import gates, ops
+from tests.gates.rows import (
+    GATES,
+    N,
+    build,
+    by_name,
+    compiled,
+    deterministic,
+    every_gate,
+    fixed_gates,
+    slopes,
+)
+
+ALLOWED = 3
+both_modes = pytest.mark.parametrize("evaluation", [False, True], ids="TE".__getitem__)
+ONE_OF_MANY = [row for row in GATES if by_name(row) in ("gumbel_softmax", "reinmax")]
+
+
+def padded(key, allowed=ALLOWED, rows=64):
+    """Scores of sequences that end after `allowed` units."""
+    scores = jax.random.normal(key, (rows, N))
+    return jnp.where(jnp.arange(N) < allowed, scores, -jnp.inf)
+
+
+@every_gate
+@both_modes
+@pytest.mark.parametrize("allowed", [0, ALLOWED])
+def test_forbidden_units_never_open(row, evaluation, allowed, key):
+    decision = compiled(by_name(row), evaluation=evaluation)(padded(key, allowed))
+    for part in decision:
+        assert not part[:, allowed:].any()
+        assert jnp.isfinite(part).all()
+
+
+@every_gate
+def test_forbidden_units_spoil_no_gradient(row, key):
+    for scores in (padded(key)[0], padded(key, allowed=0)[0]):
+        for part in slopes(by_name(row))(scores):
+            assert jnp.isfinite(part).all()
+
+
+@fixed_gates
+@both_modes
+def test_a_density_is_of_the_units_that_are_allowed(row, evaluation, key):
+    gate = build(row, density=0.5)
+    scores = jnp.concatenate([padded(key, n, rows=4) for n in (0, 3, 8, N)])
+    mask = (deterministic(gate) if evaluation else gate)(scores).mask
+    expected = np.repeat([0, 2, 4, 8], 4)
+    np.testing.assert_allclose(mask.sum(-1), expected, atol=1e-5)
+
+
+@fixed_gates
+@both_modes
+def test_a_density_that_rounds_to_nothing_opens_one_unit(row, evaluation, key):
+    gate = build(row, density=0.05)
+    scores = jax.random.normal(key, (4, 8))
+    mask = (deterministic(gate) if evaluation else gate)(scores).mask
+    np.testing.assert_allclose(mask.sum(-1), 1, atol=1e-5)
+    assert nnx.view(gate, density=0.05).static_count(8) == 1
+
+
+@pytest.mark.parametrize("row", ONE_OF_MANY, ids=by_name)
+def test_one_unit_of_those_allowed_opens(row, key):
+    mask = compiled(by_name(row))(padded(key)).mask
+    np.testing.assert_allclose(mask.sum(-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_a_threshold_reaches_its_density_in_every_precision(dtype, key):
+    """Scores near 1, whose bfloat16 values are coarser than the threshold needs."""
+    spec = dict(name="ema_threshold", density=0.3, temperature=0.5, decay=0.9)
+    gate = gates.from_config(spec, rngs=nnx.Rngs(0))
+    scores = (1.75 + 0.05 * jax.random.normal(key, (256, 64))).astype(dtype)
+    gate(scores)
+    mask = deterministic(gate)(scores).mask
+    assert mask.dtype == dtype
+    # In bfloat16, ties at the threshold are as wide as a hundredth of the scores.
+    np.testing.assert_allclose(mask.astype(jnp.float32).mean(), 0.3, atol=0.1)
+
+
+def test_a_threshold_is_learnt_from_what_is_allowed(key):
+    spec = dict(name="ema_threshold", density=0.5, temperature=0.5, decay=0.9)
+    short, padded_too = (gates.from_config(spec, rngs=nnx.Rngs(0)) for _ in range(2))
+    scores = padded(key, allowed=8)
+    short(scores[:, :8])
+    padded_too(scores)
+    np.testing.assert_allclose(padded_too.threshold[...], short.threshold[...])
+
+
+def test_a_batch_of_padding_moves_no_threshold(key):
+    spec = dict(name="ema_threshold", density=0.5, temperature=0.5, decay=0.9)
+    gate = gates.from_config(spec, rngs=nnx.Rngs(0))
+    gate(padded(key))
+    before = float(gate.threshold[...])
+    gate(padded(key, allowed=0))
+    assert float(gate.threshold[...]) == before
+
+
+@pytest.mark.parametrize("n", [1, 8, 16, 1000])
+def test_counts_are_the_same_traced_or_not(n):
+    densities = np.linspace(0, 1, 201, dtype=np.float32)
+    traced = jax.vmap(ops.traced_num_open, (0, None))(densities, jnp.int32(n))
+    np.testing.assert_array_equal(
+        traced, [ops.num_open(float(d), n) for d in densities]
+    )
+    assert (traced[0], traced[1], traced[-1]) == (0, max(1, round(0.005 * n)), n)
