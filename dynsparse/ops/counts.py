@@ -58,7 +58,8 @@ def per_row(
     require_count(operator, k, scores.shape[-1])
     counts = jnp.asarray(k)
     most = num_allowed(scores).astype(counts.dtype)[..., None]
-    return jnp.minimum(jnp.maximum(counts[..., None], 0), most)
+    counts = jnp.broadcast_to(counts[..., None], most.shape)
+    return jnp.minimum(jnp.maximum(counts, 0), most)
 
 
 def widest(k: RealCount, n: int) -> int:

@@ -23,6 +23,10 @@ ALLOWED = 3
 both_modes = pytest.mark.parametrize("evaluation", [False, True], ids="TE".__getitem__)
 ONE_OF_MANY = [row for row in GATES if by_name(row) in ("gumbel_softmax", "reinmax")]
 
+choosing_gates = pytest.mark.parametrize(
+    "row", [row for row in GATES if by_name(row) != "dense"], ids=by_name
+)
+
 
 def padded(key, allowed=ALLOWED, rows=64):
     """Scores of sequences that end after `allowed` units."""
@@ -30,7 +34,7 @@ def padded(key, allowed=ALLOWED, rows=64):
     return jnp.where(jnp.arange(N) < allowed, scores, -jnp.inf)
 
 
-@every_gate
+@choosing_gates
 @both_modes
 @pytest.mark.parametrize("allowed", [0, ALLOWED])
 def test_forbidden_units_never_open(row, evaluation, allowed, key):

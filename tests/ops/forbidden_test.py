@@ -20,7 +20,7 @@ SAMPLED = dict(
     ),
 )
 ONE_OF_MANY = dict(
-    gumbel_softmax=lambda s: ops.gumbel_softmax(KEY, s, 1.0),
+    gumbel_softmax=lambda s: ops.gumbel_softmax(KEY, s, 1.0, hard=False),
     gumbel_softmax_hard=lambda s: ops.gumbel_softmax(KEY, s, 1.0, hard=True),
     reinmax=lambda s: ops.reinmax(KEY, s, 1.0),
     softmax=ops.softmax,
