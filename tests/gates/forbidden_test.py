@@ -21,7 +21,7 @@ from tests.gates.rows import (
 
 ALLOWED = 3
 both_modes = pytest.mark.parametrize("evaluation", [False, True], ids="TE".__getitem__)
-ONE_OF_MANY = [row for row in GATES if by_name(row) in ("gumbel_softmax", "reinmax")]
+ONE_OF_MANY = [row for row in GATES if by_name(row) == "gumbel_softmax"]
 
 choosing_gates = pytest.mark.parametrize(
     "row", [row for row in GATES if by_name(row) != "dense"], ids=by_name
