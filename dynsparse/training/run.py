@@ -69,6 +69,7 @@ class Run:
     def begin(self):
         """Gets ready to write what follows its state."""
         settings = self.experiment.settings
+        self._workdir.mkdir(parents=True, exist_ok=True)
         self._writer = self._open.enter_context(Writer(self._workdir, self.step))
         self._clock = Clock(self._workdir, self.step)
         self._validate = Validation(self.experiment)

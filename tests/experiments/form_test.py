@@ -67,7 +67,7 @@ def test_committed_results_come_from_this_form(name):
 def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
     assert alone.run_alone(experiment, ["--out", str(tmp_path)]) == 0
     report = (tmp_path / "report.md").read_text()
-    for part in ("they are.", "| square |", "| 9 |", "A note.", "![squares]", "commit"):
+    for part in ("They are.", "| square |", "| 9 |", "A note.", "![squares]", "commit"):
         assert part in report
     assert (tmp_path / "figure.png").stat().st_size > 1000
     with (tmp_path / "report.csv").open() as file:

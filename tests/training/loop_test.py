@@ -210,7 +210,8 @@ def test_what_is_not_finite_stops_the_run_with_the_step(
             values[metric] = jnp.where(bad, jnp.nan, values[metric])
             return state, values
 
-    trainer = Poisoned(**vars(experiment.trainer))
+    parts = dataclasses.fields(experiment.trainer)
+    trainer = Poisoned(**{p.name: getattr(experiment.trainer, p.name) for p in parts})
     poisoned = dataclasses.replace(fresh(experiment), trainer=trainer)
     with pytest.raises(FloatingPointError, match=f"the {words} is nan at step 5"):
         training.train(poisoned, tmp_path)
