@@ -116,9 +116,10 @@ def _run(
 
 def trial(argv: list[str], console: Console) -> int:
     """Runs trials of a sweep, in the process that its launcher made for them."""
+    asked = sweep.read_trials(argv)
     sweep.stop_with_launcher()
     requests, examine = [], None
-    for found, request, folder in sweep.read_trials(argv):
+    for found, request, folder in asked:
         if launching.finished(folder) is not None:
             continue
         if request is None:
@@ -139,7 +140,7 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
         from dynsparse import serving, training
 
         try:
-            experiment, state = training.restore(request.run)
+            experiment, state = training.restore(request.run, trust=request.trust)
             whole = serving.serve_run(
                 experiment.trainer.model(state),
                 experiment.prices,

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from dynsparse.ranges import check_types
@@ -112,6 +112,24 @@ def check(
             raise ValueError(f"{kind}: {name} needs the key {key!r}")
     check_types(f"{kind}: {name}", hints_of(constructor.__init__), settings)
     return constructor, settings
+
+
+def names_outside(config: Any) -> Iterator[str]:
+    """Yields the names in a config that `find` would import from outside the library.
+
+    Args:
+        config: Nested plain values. A name is the value of a key `name`, or the key of
+            a section, as in `penalties`.
+    """
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            named = value if key == "name" else key
+            if isinstance(named, str) and ":" in named:
+                yield named
+            yield from names_outside(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from names_outside(value)
 
 
 def hints_of(function: Any) -> dict[str, Any]:

@@ -42,6 +42,7 @@ ALLOWED = {
         "costs",
         "budgets",
         "data",
+        "lookup",
         "reports",
         "program_key",
         "provenance",

@@ -30,6 +30,7 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
   python launch.py --serve=RUN_DIR [--load=spike] [--seconds=30] [--request_size=64]
                    [--rungs=6] [--lowest=0.15] [--least_accuracy=0] [--seed=0]
+                   [--trust]
 
   --serve         folder of a run: replays a load against its ladder of budgets, with
                   the controller and on each rung alone, and writes ladder.json,
@@ -40,6 +41,8 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   densities that the run was trained at
   --least_accuracy
                   on the validation split, of the rungs that the controller may choose
+  --trust         imports the classes outside this library that its config.json names,
+                  and so runs their code: for folders whose maker you trust
 
   python launch.py --compare RUN_DIR RUN_DIR ...
 

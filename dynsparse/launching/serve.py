@@ -28,6 +28,7 @@ class ServeRequest:
         lowest: Budget of its lowest, as a fraction of the dense MACs.
         least_accuracy: On the validation split, of the rungs to choose from, in [0, 1].
         seed: Of the arrivals.
+        trust: Whether to import what config.json names outside of this library.
     """
 
     run: pathlib.Path
@@ -38,6 +39,7 @@ class ServeRequest:
     lowest: float
     least_accuracy: float
     seed: int
+    trust: bool
 
 
 def asks_to_serve(argv: Sequence[str]) -> bool:
@@ -57,6 +59,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
     """
     values = flags.FlagValues()
     flags.DEFINE_string("serve", None, "", flag_values=values)
+    flags.DEFINE_bool("trust", False, "", flag_values=values)
     flags.DEFINE_enum("load", "spike", LOADS, "", flag_values=values)
     for name, default, least, most in (
         ("seconds", 30.0, 3.0, 86_400.0),
@@ -90,6 +93,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         values.lowest,
         values.least_accuracy,
         values.seed,
+        values.trust,
     )
 
 

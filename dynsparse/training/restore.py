@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from dynsparse.lookup import names_outside
 from dynsparse.training.averages import at_densities
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.evaluation import Forward, compile_forward, evaluation_key
@@ -88,20 +89,30 @@ class Restored:
         return self._states[density]
 
 
-def restore(workdir: str | os.PathLike[str]) -> Restored:
+def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored:
     """Returns what was trained in a folder, at its newest checkpoint.
 
     Args:
         workdir: Folder of the run.
+        trust: Whether to import the classes outside this library that its config.json
+            names, and so to run their code.
 
     Raises:
         ValueError: If a file is missing or damaged, the checkpoint is of another
-            version, or the data of the run is gone.
+            version, the data of the run is gone, or the config names a class outside
+            this library and `trust` is False.
     """
     workdir = pathlib.Path(workdir)
     config = read_json(workdir / "config.json", "put back what was there")
     if config is None:
         raise ValueError(f"{workdir} is not the folder of a run: no config.json.")
+    outside = ", ".join(map(repr, names_outside(config)))
+    if outside and not trust:
+        raise ValueError(
+            f"{workdir / 'config.json'} names code outside of this library: {outside}; "
+            "where you trust whoever made the folder, let it run by --trust on the "
+            "command line, trust=True in a program."
+        )
     experiment = prepare(config)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest is None:

@@ -260,3 +260,14 @@ def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path):
     module.sweep = adds
     with pytest.raises(UserError, match="have the same method, setting and seed"):
         sweep.Experiment(module, "experiments/x.py").trials("small")
+
+
+def test_code_that_the_folder_of_a_trial_names_runs_in_a_sweep_alone(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
+    made = sweep.Trial("t", "tests/launching/toys.py", dict(does="returns"), None)
+    folder = made.write(tmp_path, "command")
+    assert launch.main(["launch.py", f"--trial={folder}"]) == 2
+    assert "--trial is for the processes of a sweep" in capsys.readouterr().err
+    assert not (tmp_path / "calls").exists()

@@ -1,6 +1,8 @@
 """A restored run: raw images are answered as the run answered them, or refused."""
 
 import json
+import shutil
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +89,49 @@ def test_a_density_out_of_range_is_refused(workdir):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=r"density must be in \[0, 1\], got 2"):
         run(run.experiment.dataset.test.images, density=2.0)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A module outside the library that notes when its code runs."""
+    mark = tmp_path / "ran"
+    code = f"import pathlib; pathlib.Path({str(mark)!r}).touch()"
+    (tmp_path / "elsewhere.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield mark
+    sys.modules.pop("elsewhere", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config["gate"].update(name="elsewhere:HardTopk"),
+        lambda config: config["data"].update(name="elsewhere:Data"),
+        lambda config: config.update(penalties={"elsewhere:Density": {}}),
+        lambda config: config["model"].update(pathway=[dict(name="elsewhere:X")]),
+    ],
+    ids=["a gate", "data", "a penalty by its key", "deep inside"],
+)
+def test_no_code_runs_that_a_folder_names(change, workdir, elsewhere, tmp_path):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    change(config)
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config.json names code .*'elsewhere:.*--tr"):
+        training.restore(run)
+    assert not elsewhere.exists()
+
+
+def test_code_that_a_folder_names_runs_where_it_is_trusted(
+    workdir, elsewhere, tmp_path
+):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["gate"]["name"] = "elsewhere:Nothing"
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="cannot load 'elsewhere:Nothing'"):
+        training.restore(run, trust=True)
+    assert elsewhere.exists()
 
 
 def test_training_sees_what_evaluation_sees(images):

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from dynsparse.launching.errors import MISTAKE
+from dynsparse.launching.errors import MISTAKE, UserError
 from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
@@ -157,9 +157,15 @@ def stop_with_launcher():
 
     It may have gone before this is called. SIGUSR2, by which Slurm announces the end of
     a job, is for that one alone.
+
+    Raises:
+        UserError: If none has started it: the folder of a trial names a file to run,
+            which its launcher alone has written there.
     """
+    if _LAUNCHER not in os.environ:
+        raise UserError("--trial is for the processes of a sweep; start one: --sweep")
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    parent = int(os.environ.get(_LAUNCHER, os.getppid()))
+    parent = int(os.environ[_LAUNCHER])
 
     def watch():
         while os.getppid() == parent:
