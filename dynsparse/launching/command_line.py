@@ -1,12 +1,13 @@
 """What all command lines have in common."""
 
+import argparse
+import math
 import os
 import pathlib
 import shlex
 import sys
-from collections.abc import Collection, Mapping, Sequence
-
-from absl import flags
+from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 from dynsparse.launching.errors import UserError
 from dynsparse.suggest import did_you_mean
@@ -27,57 +28,94 @@ def flag_of(word: str) -> str | None:
     return word.lstrip("-").partition("=")[0] if word.startswith("-") else None
 
 
-def read(values: flags.FlagValues, argv: Sequence[str]):
-    """Reads the flags that `values` defines, which are all that there may be.
-
-    Raises:
-        UserError: If a flag or a value is not accepted, or an argument is no flag.
-    """
-    try:
-        rest = values(list(argv))[1:]
-    except (flags.Error, LookupError, TypeError, ValueError) as error:
-        raise UserError(error) from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; see --help.")
-
-
-def split_flags(
-    argv: Sequence[str], own: Mapping[str, bool], prefix: str
-) -> tuple[dict[str, str], list[str]]:
-    """Reads the flags of one's own, and returns the words of the others.
+class Parser(argparse.ArgumentParser):
+    """Reads the flags that `add_argument` names, in any order.
 
     Args:
-        argv: As in `sys.argv`.
-        own: Names of flags, and whether they take a value.
-        prefix: Of the names of the others, whose words are kept as they are.
-
-    Raises:
-        UserError: If a word is none of either, or a value is missing.
+        known: Flags of other commands, for what a mistyped one was meant to be.
     """
-    found: dict[str, str] = {}
-    others: list[str] = []
-    words = list(argv[1:])
-    while words:
-        word = words.pop(0)
-        name = flag_of(word)
-        if name is not None and name.removeprefix("no").startswith(prefix):
-            others.append(word)
-            if "=" not in word and words and not words[0].startswith("--"):
-                others.append(words.pop(0))
-        elif name is not None and name in own:
-            _, equals, value = word.partition("=")
-            if own[name] and not equals:
-                if not words or words[0].startswith("--"):
-                    raise UserError(f"--{name} needs a value: --{name}=VALUE")
-                value = words.pop(0)
-            found[name] = value
-        elif name is None:
-            raise UserError(f"unexpected argument {word!r}; see --help.")
-        else:
-            raise UserError(
-                f"unknown flag {word!r}; see --help{did_you_mean(name, own)}"
+
+    def __init__(self, known: Collection[str] = ()):
+        super().__init__(add_help=False, allow_abbrev=False)
+        self._known = known
+
+    def read(
+        self, argv: Sequence[str], prefix: str | None = None, *, words: bool = False
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Returns the values of the flags, and the other words.
+
+        Args:
+            argv: As in `sys.argv`.
+            prefix: Of the names of flags that another reads; None for no others.
+            words: Whether there may be words that belong to no flag.
+
+        Raises:
+            UserError: If a flag or a value is not accepted, or an argument is no flag.
+        """
+        values, rest = self.parse_known_args(list(argv[1:]))
+        left = list(rest)
+        while left:
+            word = left.pop(0)
+            name = flag_of(word)
+            if name is None:
+                if words:
+                    continue
+                raise UserError(f"unexpected argument {word!r}; see --help.")
+            if prefix is None or not name.removeprefix("no").startswith(prefix):
+                flags = [*vars(values), *self._known]
+                meant = did_you_mean(name.partition(".")[0], flags)
+                raise UserError(f"unknown flag {word!r}; see --help{meant}")
+            if "=" not in word and left and flag_of(left[0]) is None:
+                left.pop(0)
+        return values, rest
+
+    def error(self, message: str) -> NoReturn:
+        """Refuses a value, in place of the usage and the exit of argparse."""
+        raise UserError(message.removeprefix("argument "))
+
+
+def in_range(kind: type, least: int | float, most: int | float | None = None):
+    """The `type` of a flag that takes a number.
+
+    Args:
+        kind: int or float.
+        least: Smallest that is accepted.
+        most: Largest; None for as large as one likes, but for infinity.
+    """
+    words = "an integer" if kind is int else "a number"
+    bounds = f">= {least:g}" if most is None else f"in [{least:g}, {most:g}]"
+
+    def read(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        within = least <= value < math.inf and (most is None or value <= most)
+        if not within:
+            raise argparse.ArgumentTypeError(
+                f"must be {words} {bounds}, got {text[:_LONGEST]!r}"
             )
-    return found, others
+        return value
+
+    return read
+
+
+def one_of(accepted: Collection[str]):
+    """The `type` of a flag that takes a word.
+
+    Args:
+        accepted: The words.
+    """
+
+    def read(text: str) -> str:
+        if text not in accepted:
+            raise argparse.ArgumentTypeError(
+                f"must be one of {', '.join(accepted)}, got {text[:_LONGEST]!r}"
+                f"{did_you_mean(text, accepted)}"
+            )
+        return text
+
+    return read
 
 
 def go_on(
@@ -99,3 +137,6 @@ def go_on(
     python = sys.executable if python.startswith("..") else python
     words = [word for word in argv if flag_of(word) not in without]
     return shlex.join([python, *words, *([] if named else [f"--workdir={workdir}"])])
+
+
+_LONGEST = 60  # characters of a value in an error

@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from dynsparse.launching.command_line import asks, flag_of
+from dynsparse.launching.command_line import Parser, asks
 from dynsparse.launching.errors import UserError
 
 _FLAG = "compare"
@@ -25,12 +25,10 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
         UserError: If there are fewer than two, one is not the folder of a finished run,
             or there is another flag.
     """
-    runs: list[pathlib.Path] = []
-    for word in argv[1:]:
-        if flag_of(word) not in (_FLAG, None):
-            raise UserError(f"--compare takes folders of runs only, got {word!r}.")
-        name = word.partition("=")[2] if flag_of(word) else word
-        runs += [pathlib.Path(name)] if name else []
+    parser = Parser()
+    parser.add_argument("--compare", nargs="?", action="append")
+    values, others = parser.read(argv, words=True)
+    runs = [pathlib.Path(name) for name in (*values.compare, *others) if name]
     if len(runs) < 2:
         raise UserError(
             f"--compare needs two folders of runs or more, got {len(runs)}; a run "

@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from dynsparse.launching import naming
-from dynsparse.launching.command_line import go_on, split_flags
+from dynsparse.launching.command_line import Parser, go_on
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.load_config import load_config
 from dynsparse.launching.overrides import check_key, override
@@ -118,11 +118,14 @@ def parse(argv: Sequence[str]) -> Request | None:
     if {"--help", "-h", "-help"} & set(argv[1:]):
         sys.stdout.write(_USAGE)
         return None
-    own, others = split_flags(argv, dict(config=True, workdir=True), "config.")
-    if "config" not in own:
+    parser = Parser(known=_MODES)
+    parser.add_argument("--config")
+    parser.add_argument("--workdir")
+    own, others = parser.read(argv, "config.")
+    if own.config is None:
         raise UserError("--config is missing, such as configs/cluttered_digits.py")
-    config = load_config(own["config"])
-    workdir = own.get("workdir")
+    config = load_config(own.config)
+    workdir = own.workdir
     if workdir == "":
         raise UserError("--workdir needs a value: --workdir=DIR")
     config = override(config, ["", *others])
@@ -134,6 +137,7 @@ def parse(argv: Sequence[str]) -> Request | None:
     return Request(config, folder, command)
 
 
+_MODES = ("serve", "compare", "sweep", "help", "version")  # flags of other commands
 _NAMED = ("data", "model", "gate")  # sections that have names of their own
 
 

@@ -3,13 +3,10 @@
 import contextlib
 import dataclasses
 import itertools
-import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from absl import flags
-
-from dynsparse.launching.command_line import asks, read
+from dynsparse.launching.command_line import Parser, asks, in_range, one_of
 from dynsparse.launching.errors import UserError
 
 LOADS = ("constant", "ramp", "sine", "spike")
@@ -57,26 +54,17 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         UserError: If a flag or a value is not accepted, or the folder holds no run that
             is finished.
     """
-    values = flags.FlagValues()
-    flags.DEFINE_string("serve", None, "", flag_values=values)
-    flags.DEFINE_bool("trust", False, "", flag_values=values)
-    flags.DEFINE_enum("load", "spike", LOADS, "", flag_values=values)
-    for name, default, least, most in (
-        ("seconds", 30.0, 3.0, 86_400.0),
-        ("lowest", 0.15, 0.01, 0.9),
-        ("least_accuracy", 0.0, 0.0, 1.0),
-    ):
-        flags.DEFINE_float(name, default, "", least, most, flag_values=values)
-    for name, default, least, most in (
-        ("request_size", 64, 1, None),
-        ("rungs", 6, 2, 100),
-        ("seed", 0, 0, None),
-    ):
-        flags.DEFINE_integer(name, default, "", least, most, flag_values=values)
-    read(values, argv)
-    for name in ("seconds", "lowest", "least_accuracy"):
-        if math.isnan(getattr(values, name)):
-            raise UserError(f"--{name} must be a number, got nan.")
+    parser = Parser()
+    parser.add_argument("--serve", default="")
+    parser.add_argument("--trust", action="store_true")
+    parser.add_argument("--load", type=one_of(LOADS), default="spike")
+    parser.add_argument("--seconds", type=in_range(float, 3, 86_400), default=30.0)
+    parser.add_argument("--request_size", type=in_range(int, 1, 65_536), default=64)
+    parser.add_argument("--rungs", type=in_range(int, 2, 100), default=6)
+    parser.add_argument("--lowest", type=in_range(float, 0.01, 0.9), default=0.15)
+    parser.add_argument("--least_accuracy", type=in_range(float, 0, 1), default=0.0)
+    parser.add_argument("--seed", type=in_range(int, 0), default=0)
+    values, _ = parser.read(argv)
     run = pathlib.Path(values.serve)
     for name in ("config.json", "checkpoints", "result.json"):
         if not (run / name).exists():

@@ -55,7 +55,7 @@ def with_a_measured_result(folder):
             lambda folder: [folder / "a", folder / "none"],
             "not the folder of a",
         ),
-        (lambda folder: [folder / "a", "--seed=3"], "only, got '--seed=3'"),
+        (lambda folder: [folder / "a", "--seed=3"], "unknown flag '--seed=3'"),
         (without_a_result, "its result.json cannot be read"),
         (with_a_measured_result, "of a trial that was measured, not trained"),
         (with_half_a_result, "its result.json cannot be read"),

@@ -96,6 +96,24 @@ def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
     assert "no such file 'nowhere.npz'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--swep=x"], "unknown flag '--swep=x'; see --help; did you mean sweep?"),
+        (["--sweep=x", "--jbos=2"], "did you mean jobs?"),
+        (["--jobs=0", "--sweep=x"], "--jobs: must be an integer >= 1, got '0'"),
+        (["--limit=nan", "--sweep=x"], "--limit: must be a number >= 1, got 'nan'"),
+        (["--serve"], "--serve: expected one argument"),
+        (["runs/a", "--compare"], "needs two folders of runs or more, got 1"),
+    ],
+)
+def test_each_command_reads_its_flags_in_any_order(words, message, capsys):
+    assert launch.main(["launch.py", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
 def test_help_is_no_mistake(capsys):
     assert launch.main(["launch.py", "--help"]) == 0
     assert "--workdir" in capsys.readouterr().out

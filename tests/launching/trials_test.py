@@ -108,7 +108,7 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
         (["--sweep=experiments/wall_clock.py", "--jobs=2"], "measures times, so its"),
         (["--sweep=experiments/readme.py"], "is no experiment: it has no sweep()"),
         (["--sweep=experiments/any_budget.py", "--slurm=long"], "needs --limit"),
-        (["--sweep=experiments/any_budget.py", "--jobs=0"], "--jobs=0"),
+        (["--sweep=experiments/any_budget.py", "--jobs=0"], "got '0'"),
         (["--sweep=experiments/any_budget.py", "--colour=red"], "colour"),
         (["--sweep=experiments/any_budget.py", "now"], "unexpected argument 'now'"),
         (

@@ -5,9 +5,7 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from absl import flags
-
-from dynsparse.launching.command_line import asks, go_on, read
+from dynsparse.launching.command_line import Parser, asks, go_on, in_range
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.experiment import SIZES, Experiment
@@ -72,16 +70,16 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     Raises:
         UserError: If a flag, a file or a value is not accepted.
     """
-    values = flags.FlagValues()
+    parser = Parser(known=["config"])
     for name in ("sweep", "workdir", "slurm"):
-        flags.DEFINE_string(name, None, "", flag_values=values)
+        parser.add_argument(f"--{name}")
     for name in ("dry_run", "report_only"):
-        flags.DEFINE_bool(name, False, "", flag_values=values)
-    flags.DEFINE_integer("jobs", None, "", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("together", 1, "", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("limit", None, "", lower_bound=1.0, flag_values=values)
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--jobs", type=in_range(int, 1))
+    parser.add_argument("--together", type=in_range(int, 1), default=1)
+    parser.add_argument("--limit", type=in_range(float, 1))
     changes, others = Changes.split(argv)
-    read(values, others)
+    values, _ = parser.read(others)
     path, _, size = (values.sweep or "").partition(":")
     size = size or "small"
     if size not in SIZES:
