@@ -81,7 +81,7 @@ def measure(
     fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
     rngs = nnx.Rngs(params=0, gate=1)
     network, draw = gated.build(granularity, gate, rngs, small=small)
-    network = gates.base.evaluating(network)
+    network = gates.evaluating(network)
     number = max(batch, STREAM)
     inputs = draw(jax.random.key(0), number)
     views = dict(dense=nnx.view(network, execution="dense"))

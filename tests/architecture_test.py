@@ -31,8 +31,8 @@ ALLOWED = {
     "gates": {"ops", "lookup", "paths"},
     "layers": {"ops", "gates", "lookup", "paths"},
     "models": {"ops", "gates", "layers", "costs", "lookup"},
-    "costs": {"ops", "gates.base", "paths"},
-    "budgets": {"ops", "gates.base", "lookup", "ranges", "paths"},
+    "costs": {"ops", "gates.base", "gates.view", "paths"},
+    "budgets": {"ops", "gates.base", "gates.view", "lookup", "ranges", "paths"},
     "data": {"lookup"},
     "training": {
         "ops",
@@ -55,6 +55,7 @@ ALLOWED = {
     "serving": {
         "ops",
         "gates.base",
+        "gates.view",
         "costs",
         "budgets",
         "data",

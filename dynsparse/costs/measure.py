@@ -13,7 +13,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse._internal.structure import Structure
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates.base import GateRecord, records
+from dynsparse.gates.view import evaluating
 
 
 def run_gates(

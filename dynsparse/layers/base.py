@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Shaped
 from dynsparse import ops
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
+from dynsparse.gates.view import check_later_tokens
 from dynsparse.layers import branches
 from dynsparse.layers.calls import told_in_words
 from dynsparse.paths import path_name
@@ -151,6 +152,29 @@ class GatedLayer(nnx.Module):
         total = self.num_units if total is None else total
         return self.gate.count != "varying" and self.static_count(total) == total
 
+    @property
+    def reads_later(self) -> str | None:
+        """How what it decides about a token depends on later ones, or None."""
+        blind = self.gate.random or not getattr(self.scorer, "reads_input", True)
+        every = self.gate.static_count(self.num_units) == self.num_units
+        if self.execution == "dense" or every or blind:
+            return None
+        if self.score_axis == "example":
+            return (
+                f"{type(self).__name__} (unit: {self.unit}) decides on all tokens of "
+                f"an example at once; let each decide: granularity neurons, experts or "
+                f"bypass"
+            )
+        return self._compares_tokens() if self.score_axis == "units" else None
+
+    def _compares_tokens(self) -> str | None:
+        if self.gate.causal:
+            return None
+        return (
+            f"{type(self.gate).__name__} compares a token with later ones; replace it "
+            f"by layers.causal_twins(model, batches), or train with ema_threshold"
+        )
+
     def choose(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
         """The decision for these features, whatever is closed further out."""
         return self.gate(self.score(features))
@@ -187,9 +211,12 @@ class GatedLayer(nnx.Module):
             mask: Of what decides, rows or examples: where closed, no unit is open.
 
         Raises:
-            ValueError: If there is not one score for each unit, or the host has a norm
-                over the batch where some of it is not computed.
+            ValueError: If there is not one score for each unit, the host has a norm
+                over the batch where some of it is not computed, or in evaluation a
+                causal host whose tokens it would choose by later ones.
         """
+        if self.gate.deterministic:
+            check_later_tokens(self)
         if self.execution == "compact":
             _check_norms(self.host)
         with jax.named_scope(GATE_SCOPE):  # how bills tell the gate's own cost

@@ -46,12 +46,9 @@ class BypassedTokens(OpenTokens):
         if self.execution == "dense" or self.gate.count == "full":
             self.decide_all(token)
             return self.host.step(token, cache, place)
-        if not self.gate.causal:
-            raise ValueError(
-                f"{type(self.gate).__name__} compares a token with later ones, which "
-                f"decoding does not have; replace it by layers.causal_twins(model, "
-                f"batches)."
-            )
+        ahead = self._compares_tokens()
+        if ahead:
+            raise ValueError(f"{ahead}.")
         if isinstance(self.scorer, EvenlySpacedScorer) and not self.gate.random:
             raise ValueError(
                 "EvenlySpacedScorer scores the places of a sequence, of which decoding "

@@ -37,6 +37,11 @@ class ExpertChoice(GatedExperts):
     ):
         super().__init__(host=host, scorer=scorer, gate=gate)
 
+    @property
+    def reads_later(self):
+        """As of other layers whose tokens compete."""
+        return None if self.execution == "dense" else self._compares_tokens()
+
     def choose(self, features):
         """The decision of each expert about all tokens."""
         return self.gate(jnp.swapaxes(self.score(features), -1, -2))

@@ -17,6 +17,8 @@ class StaticScorer(nnx.Module):
         rngs: Initialises from the `params` stream: small, so that no two units tie.
     """
 
+    reads_input = False
+
     def __init__(self, *, num_units: int, by_row: bool = False, rngs: nnx.Rngs):
         noise = jax.random.normal(rngs.params(), (num_units,))
         self.scores = nnx.Param(0.01 * noise)
@@ -39,6 +41,8 @@ class EvenlySpacedScorer(nnx.Module):
         num_units: Scores; None for one of each of the second axis of the features.
         by_row: Whether each row of features decides, rather than each example.
     """
+
+    reads_input = False
 
     def __init__(self, *, num_units: int | None, by_row: bool = False):
         self.num_units, self.by_row = num_units, by_row

@@ -17,6 +17,8 @@ class NestedScorer(nnx.Module):
         num_units: Scores.
     """
 
+    reads_input = False
+
     def __init__(self, *, num_units: int):
         self.num_units = num_units
 

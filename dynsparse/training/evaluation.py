@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 
 from dynsparse.budgets import fix_densities, set_density
 from dynsparse.data import Split
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates.base import GateRecord, records
+from dynsparse.gates.view import evaluating
 from dynsparse.training.step import State, Trainer, reseed
 
 _NOISE = 2**32 - 1  # folded into the key of a run: what no step of training draws from
@@ -55,7 +56,7 @@ def compile_forward(
         trainer: Holds the model.
         noise: Whether gates decide as in training.
         densities: By layer, static, for compact execution (`budgets.densities_at`).
-        **view: Of `gates.base.evaluating`, such as `execution="compact"`.
+        **view: Of `gates.evaluating`, such as `execution="compact"`.
 
     Returns:
         `forward(state, images, key, density=None) -> (logits, decisions by layer)`.

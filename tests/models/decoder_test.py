@@ -92,7 +92,7 @@ def test_no_token_sees_a_later_one(name):
 
 
 def test_twins_open_as_many_of_the_same_sequences_as_top_k():
-    _, masks = call(whole_sequence, evaluating(build("bypass", SOFT)), TEXT)
+    _, masks = call(whole_sequence, nnx.view(build("bypass", SOFT)), TEXT)
     _, twins = call(whole_sequence, evaluating(twin()), TEXT)
     for mask, other in zip(masks, twins, strict=True):
         assert mask.mean() == pytest.approx(4 / 9)  # half of 9, rounded to even
@@ -120,8 +120,81 @@ def test_twins_need_something_to_see():
         layers.causal_twins(build("bypass", SOFT), [])
 
 
-def test_gates_that_look_ahead_are_refused_in_words():
-    model = evaluating(build("bypass", SOFT), execution="compact")
+ATTENTION = layers.Attention(width=8, num_heads=2, causal=True, rngs=nnx.Rngs(0))
+
+
+class Before(nnx.Module):
+    """A causal attention, and what is gated after it."""
+
+    def __init__(self, host, **rule):
+        self.attention, self.gated = ATTENTION, host
+        scorer = dict(name="mlp", hidden=4)
+        rules = {"gated": dict(scorer=scorer, **rule)}
+        layers.sparsify(self, rules, rngs=nnx.Rngs(0, gate=1))
+
+    def __call__(self, x):
+        return self.gated(self.attention(x))
+
+
+def transformer():
+    sizes = dict(width=8, num_heads=2, mlp_width=8)
+    return layers.TransformerBlock(**sizes, causal=True, rngs=nnx.Rngs(0))
+
+
+def experts():
+    sizes = dict(width=8, hidden=4, num_experts=2)
+    return layers.Experts(**sizes, rngs=nnx.Rngs(0))
+
+
+SPARSEMAX = dict(name="sparsemax", temperature=1.0)
+LOOKING_AHEAD = dict(
+    bypass=(lambda: build("bypass", SOFT), "SoftTopk compares a token with later"),
+    competing=(lambda: build("bypass", SPARSEMAX), "Sparsemax compares a token"),
+    tokens=(
+        lambda: Before(
+            transformer(), granularity="tokens", width=8, num_tokens=6, gate=SOFT
+        ),
+        "SoftTopk compares a token",
+    ),
+    beside=(
+        lambda: Before(experts(), granularity="expert_choice", gate=SOFT),
+        "SoftTopk compares a token",
+    ),
+    blocks=(
+        lambda: Before(transformer(), granularity="blocks", width=8, gate=GUMBEL),
+        "decides on all tokens of an example at once",
+    ),
+)
+
+
+@pytest.mark.parametrize("execution", ["masked", "compact"])
+@pytest.mark.parametrize("name", LOOKING_AHEAD)
+def test_a_causal_model_is_not_evaluated_with_what_looks_ahead(name, execution):
+    make, words = LOOKING_AHEAD[name]
+    model = make()
+    with pytest.raises(ValueError, match=f"{words}.*The model is causal"):
+        evaluating(model, execution=execution)
+    evaluating(model, execution="dense")  # decides nothing
+
+
+def test_a_view_that_is_asked_without_evaluating_is_refused_too():
+    view = nnx.view(build("bypass", SOFT), deterministic=True)
+    with pytest.raises(ValueError, match="causal_twins"):
+        jax.eval_shape(lambda tokens: view(tokens), TEXT)
+
+
+def test_every_token_open_looks_at_none():
+    model = build("bypass", SOFT)
+    evaluating(model, density=1.0)
+    layer = next(m for _, m in nnx.iter_modules(model) if hasattr(m, "gate"))
+    layer.scorer = layers.EvenlySpacedScorer(num_units=None)
+    for other in (m for _, m in nnx.iter_modules(model) if hasattr(m, "gate")):
+        other.scorer = layer.scorer
+    evaluating(model)  # by places alone
+
+
+def test_decoding_with_what_looks_ahead_is_refused_in_words():
+    model = build("bypass", SOFT)
     with pytest.raises(ValueError, match="SoftTopk compares a token with later ones"):
         model.step(TEXT[:, 0], model.empty_caches(3), 0)
 
