@@ -14,6 +14,7 @@ from rich.console import Console
 from dynsparse import launching, reports
 from dynsparse.launching import sweep
 from dynsparse.stop_signal import StopSignal
+from dynsparse.whole import DamagedFileError
 
 
 def main(argv: list[str]) -> int:
@@ -34,11 +35,11 @@ def main(argv: list[str]) -> int:
         if request is None:
             return 0
         launching.check_config(request.workdir, request.plain_config)
-        result = launching.finished(request.workdir)
+        result = reports.read_result(request.workdir, trained=True)
         if result is None:
             results = run([request], console)
             result = results[0] if results else None
-    except launching.UserError as error:
+    except (launching.UserError, DamagedFileError) as error:
         sys.stderr.write(f"error: {error}\n")
         return launching.MISTAKE
     except FloatingPointError as error:
@@ -120,7 +121,7 @@ def trial(argv: list[str], console: Console) -> int:
     sweep.stop_with_launcher()
     requests, examine = [], None
     for found, request, folder in asked:
-        if launching.finished(folder) is not None:
+        if reports.read_result(folder) is not None:
             continue
         if request is None:
             sweep.measure(found, folder)

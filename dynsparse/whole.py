@@ -11,7 +11,7 @@ from typing import Any
 
 
 class DamagedFileError(ValueError):
-    """A file cannot be read; its text is one line that says what to do."""
+    """A file is missing or not what it should be; the text is one line."""
 
 
 @contextlib.contextmanager
@@ -93,9 +93,12 @@ def read_json(path: pathlib.Path, advice: str) -> dict[str, Any] | None:
     if not os.path.lexists(path):
         return None
     with reading(path, advice):
-        content = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if not text.strip():
+            raise ValueError("it is empty")
+        content = json.loads(text)
         if not isinstance(content, dict):
-            raise ValueError(f"holds a {type(content).__name__}, not an object")
+            raise ValueError(f"it holds a {type(content).__name__}, not an object")
         return content
 
 
@@ -109,13 +112,12 @@ def reading(path: pathlib.Path, advice: str) -> Iterator[None]:
 
     Raises:
         DamagedFileError: If it is no file, cannot be opened, is not UTF-8, or what is
-            inside raises a LookupError, TypeError or ValueError.
+            inside raises an AttributeError, LookupError, TypeError or ValueError.
     """
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("is a folder" if path.is_dir() else "is no plain file")
-        if path.exists() and not path.stat().st_size:
-            raise ValueError("is empty")
+            found = "a folder" if path.is_dir() else "no plain file"
+            raise ValueError(f"{found} is in its place")
         yield
     except OSError as error:
         raise _damaged(path, f"cannot be read: {error.strerror}", advice) from error
@@ -123,11 +125,11 @@ def reading(path: pathlib.Path, advice: str) -> Iterator[None]:
         raise _damaged(path, "is damaged: not UTF-8", advice) from error
     except json.JSONDecodeError as error:
         raise _damaged(path, f"is damaged: no JSON ({error})", advice) from error
-    except (LookupError, TypeError, RecursionError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError) as error:
         told = f"is damaged: {type(error).__name__}: {error}"
         raise _damaged(path, told, advice) from error
     except ValueError as error:
-        raise _damaged(path, str(error), advice) from error
+        raise _damaged(path, f"is damaged: {error}", advice) from error
 
 
 def as_full_disk(error: Exception, path: pathlib.Path) -> Exception:
@@ -147,7 +149,7 @@ def as_full_disk(error: Exception, path: pathlib.Path) -> Exception:
 
 
 def _damaged(path: pathlib.Path, what: str, advice: str) -> DamagedFileError:
-    return DamagedFileError(f"{path} {what}; {advice}.")
+    return DamagedFileError(f"{path} {' '.join(what.split())}; {advice}.")
 
 
 def _sync(path: pathlib.Path):

@@ -11,7 +11,7 @@ from dynsparse.launching.serve import (
     parse_serve,
     serve_folder,
 )
-from dynsparse.launching.workdir import check_config, claim, finished
+from dynsparse.launching.workdir import check_config, claim
 
 __all__ = [
     "MISTAKE",
@@ -22,7 +22,6 @@ __all__ = [
     "asks_to_serve",
     "check_config",
     "claim",
-    "finished",
     "is_too_large",
     "keep_freed_memory",
     "make_console",

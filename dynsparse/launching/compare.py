@@ -1,11 +1,11 @@
 """From the command line to the finished runs that are to be compared."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
 from dynsparse.launching.command_line import Parser, asks
 from dynsparse.launching.errors import UserError
+from dynsparse.reports.records import read_run
 
 _FLAG = "compare"
 
@@ -22,8 +22,8 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
         argv: As in `sys.argv`.
 
     Raises:
-        UserError: If there are fewer than two, one is not the folder of a finished run,
-            or there is another flag.
+        DamagedFileError: If one is not the folder of a finished run.
+        UserError: If there are fewer than two, or there is another flag.
     """
     parser = Parser()
     parser.add_argument("--compare", nargs="?", action="append")
@@ -35,22 +35,5 @@ def parse_compare(argv: Sequence[str]) -> list[pathlib.Path]:
             "alone prints its table when its own command is given again."
         )
     for run in runs:
-        _require_finished(run)
+        read_run(run)
     return runs
-
-
-def _require_finished(run: pathlib.Path):
-    """Refuses a folder without the two files that a comparison reads."""
-    for name in ("config.json", "result.json"):
-        try:
-            found = json.loads((run / name).read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"--compare: {str(run)!r} is not the folder of a finished run: its "
-                f"{name} cannot be read ({type(error).__name__})."
-            ) from error
-    if "curve" not in found:
-        raise UserError(
-            f"--compare: {str(run)!r} is the folder of a trial that was measured, not "
-            "trained: its result.json has no curve."
-        )

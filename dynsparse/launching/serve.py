@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from dynsparse.launching.command_line import Parser, asks, in_range, one_of
 from dynsparse.launching.errors import UserError
+from dynsparse.reports.records import read_run
 
 LOADS = ("constant", "ramp", "sine", "spike")
 
@@ -51,8 +52,8 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         argv: As in `sys.argv`.
 
     Raises:
-        UserError: If a flag or a value is not accepted, or the folder holds no run that
-            is finished.
+        DamagedFileError: If the folder holds no run that is finished.
+        UserError: If a flag or a value is not accepted.
     """
     parser = Parser()
     parser.add_argument("--serve", default="")
@@ -66,12 +67,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
     parser.add_argument("--seed", type=in_range(int, 0), default=0)
     values, _ = parser.read(argv)
     run = pathlib.Path(values.serve)
-    for name in ("config.json", "checkpoints", "result.json"):
-        if not (run / name).exists():
-            raise UserError(
-                f"--serve: {str(run)!r} is not the folder of a finished run: it has no "
-                f"{name}"
-            )
+    read_run(run)
     return ServeRequest(
         run,
         values.load,

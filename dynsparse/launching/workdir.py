@@ -2,26 +2,32 @@
 
 import contextlib
 import fcntl
-import json
+import os
 import pathlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from dynsparse.launching.errors import UserError
 from dynsparse.reports.compare import differences
-from dynsparse.whole import write_json
+from dynsparse.reports.records import PUT_BACK
+from dynsparse.whole import read_json, write_json
+
+CONFIG, SWEEP, TRIAL = "config.json", "sweep.json", "trial.json"
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
-    """Refuses a folder that holds a sweep, or a run of another config.
+    """Refuses a folder that holds a sweep, a run of another config, or neither.
 
     Raises:
+        DamagedFileError: If its config.json is damaged.
         UserError: With the first differences.
     """
-    if (workdir / "sweep.json").is_file():
+    refuse_foreign(workdir)
+    if (workdir / SWEEP).exists():
         raise UserError(f"--workdir: {workdir} holds a sweep, not a run.")
-    recorded = read_json(workdir / "config.json")
+    recorded = read_json(workdir / CONFIG, PUT_BACK)
     if recorded is None or recorded == config:
         return
     found = [
@@ -45,12 +51,13 @@ def claim(
         patience: Seconds to wait for another process that holds it.
 
     Raises:
-        UserError: If another process holds it, it holds a run of another config, or it
-            cannot be written.
+        DamagedFileError: If its config.json is damaged.
+        UserError: If another process holds it, it holds something else than this run,
+            or it cannot be written.
     """
     with hold(workdir, patience):
         check_config(workdir, config)
-        write_json(workdir / "config.json", config)
+        write_json(workdir / CONFIG, config)
         yield
 
 
@@ -63,8 +70,10 @@ def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
         patience: Seconds to wait for another process that holds it.
 
     Raises:
-        UserError: If another process holds it, or it cannot be written.
+        UserError: If another process holds it, it holds what is not ours, or it cannot
+            be written.
     """
+    refuse_foreign(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock = (workdir / ".lock").open("w")
@@ -79,14 +88,26 @@ def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
         yield
 
 
-def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
-    """Returns the content of `workdir`/result.json, or None."""
-    return read_json(workdir / "result.json")
+def refuse_foreign(workdir: pathlib.Path):
+    """Refuses a folder that is not empty and holds no run, trial or sweep.
 
-
-def read_json(path: pathlib.Path) -> dict[str, Any] | None:
-    """Returns the content of a file, or None if there is no such file."""
-    return json.loads(path.read_text()) if path.is_file() else None
+    Raises:
+        UserError: With some of what it holds.
+    """
+    try:
+        names = sorted(os.listdir(workdir))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"--workdir: {error}") from error
+    foreign = [name for name in names if not _UNFINISHED.fullmatch(name)]
+    if foreign and not {CONFIG, SWEEP, TRIAL} & {*names}:
+        shown = ", ".join(map(repr, foreign[:_SHOWN]))
+        more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+        raise UserError(
+            f"--workdir: {str(workdir)!r} is no folder of a run, and holds {shown}"
+            f"{more}; choose an empty or a new one."
+        )
 
 
 def _locks(file: TextIO) -> bool:
@@ -97,5 +118,7 @@ def _locks(file: TextIO) -> bool:
     return True
 
 
-_SHOWN = 4  # differences of two configs
+_SHOWN = 4  # differences of two configs, or files of others
+# What a process leaves that was killed before it had written one of the three.
+_UNFINISHED = re.compile(r"\.lock|\.\d+\.(config|sweep|trial)\.json")
 _PAUSE = 0.1  # seconds between two looks at a lock

@@ -28,6 +28,7 @@ from dynsparse.reports.over_seeds import (
 )
 from dynsparse.reports.palette import strokes
 from dynsparse.reports.points import read_points
+from dynsparse.reports.records import PUT_BACK, read_result, read_run
 from dynsparse.reports.report import Report, write_report
 from dynsparse.reports.serving import draw_serving, read_serving, serving_table
 from dynsparse.reports.sweep_folder import read_sweep
@@ -44,6 +45,7 @@ from dynsparse.reports.tradeoff import area, common_range, pareto_front
 __all__ = [
     "BASELINES",
     "FIELDS",
+    "PUT_BACK",
     "Difference",
     "Interval",
     "Report",
@@ -76,6 +78,8 @@ __all__ = [
     "pareto_front",
     "read_curve",
     "read_points",
+    "read_result",
+    "read_run",
     "read_serving",
     "read_sweep",
     "report_means",

@@ -1,6 +1,5 @@
 """Two runs or more side by side: what was asked differently, then what came out."""
 
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from dynsparse.reports.curve import BUSY, is_busy, time_ratio
+from dynsparse.reports.records import read_run
 from dynsparse.reports.telling import flattened, is_nothing, telling
 
 _MADE_WITH = ("commit", "device", "processor", "cores", "python", "packages")
@@ -25,11 +25,11 @@ def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
     Args:
         runs: Their folders; the tables call them 1, 2 and so on, and by what tells them
             apart.
+
+    Raises:
+        DamagedFileError: If a file is missing or damaged.
     """
-    configs, results = (
-        [json.loads((run / name).read_text()) for run in runs]
-        for name in ("config.json", "result.json")
-    )
+    configs, results = zip(*map(read_run, runs), strict=True)
     names = _names(configs)
     named = [f"{name}  {run}" for name, run in zip(names, runs, strict=True)]
     return Group(

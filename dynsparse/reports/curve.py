@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 
 from dynsparse.reports.style import BLUE, GREY, ORANGE, fit, panels, save
+from dynsparse.whole import reading
 
 FIELDS: tuple[str, ...] = (
     "density",
@@ -24,18 +25,29 @@ FIELDS: tuple[str, ...] = (
     "time_ratio_q3",
     "dense_again",
 )
+_REQUIRED = FIELDS[: FIELDS.index("time_ratio")]  # of a row; others may be empty
+_AGAIN = "remove result.json, and the command of the run writes both again"
 BUSY = "busy machine, do not quote"
 _OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
 
 
 def read_curve(run: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the rows of `run`/curve.csv, from dense to sparse."""
-    with (run / "curve.csv").open(newline="") as file:
+    """Returns the rows of `run`/curve.csv, from dense to sparse.
+
+    Raises:
+        DamagedFileError: If it is missing or damaged.
+    """
+    path = run / "curve.csv"
+    with reading(path, _AGAIN), path.open(encoding="utf-8", newline="") as file:
         rows = [
             {key: float(value) for key, value in row.items() if value}
             for row in csv.DictReader(file)
         ]
-    return sorted(rows, key=lambda row: -row["macs_mean"])
+        if not rows:
+            raise ValueError("it has no rows")
+        if any(not {*_REQUIRED} <= {*row} for row in rows):
+            raise ValueError("a row is not whole")
+        return sorted(rows, key=lambda row: -row["macs_mean"])
 
 
 def time_ratio(row: Mapping[str, Any]) -> float:

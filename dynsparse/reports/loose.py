@@ -1,6 +1,5 @@
 """Runs that no sweep made, compared as a sweep compares its own."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dynsparse.reports.board import write_board
 from dynsparse.reports.comparison import compare_methods
 from dynsparse.reports.curve import read_curve
 from dynsparse.reports.origin import common_origin
+from dynsparse.reports.records import read_run
 from dynsparse.reports.report import write_report
 from dynsparse.reports.telling import telling
 
@@ -30,14 +30,11 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
         The path of report.md.
 
     Raises:
-        ValueError: If there are no runs.
+        ValueError: If there are no runs, or a file of one is missing or damaged.
     """
     if not runs:
         raise ValueError("a summary needs at least one finished run, got none.")
-    configs, results = (
-        [json.loads((run / name).read_text()) for run in runs]
-        for name in ("config.json", "result.json")
-    )
+    configs, results = zip(*map(read_run, runs), strict=True)
     rows = _rows(runs, [telling(config) for config in configs])
     folder.mkdir(parents=True, exist_ok=True)
     write_report(

@@ -1,10 +1,10 @@
 """The finished runs of a sweep: folders METHOD/SETTING/SEED."""
 
-import json
 import pathlib
 from typing import Any
 
 from dynsparse.reports.curve import read_curve
+from dynsparse.reports.records import read_run
 
 
 def read_sweep(sweep: pathlib.Path) -> list[dict[str, Any]]:
@@ -17,13 +17,18 @@ def read_sweep(sweep: pathlib.Path) -> list[dict[str, Any]]:
     Returns:
         `method`, `setting`, `seed` and `trial`, the folder within the sweep, beside the
         fields of curve.csv.
+
+    Raises:
+        DamagedFileError: If a file of a run is missing or damaged.
     """
     rows = []
     for path in sorted(sweep.glob("[!_]*/*/*/result.json")):
         run = path.parent
         place = run.relative_to(sweep)
         method, setting, _ = place.parts
-        seed = json.loads(path.read_text())["seed"]
-        names = dict(method=method, setting=setting, seed=seed, trial=str(place))
+        _, result = read_run(run)
+        names = dict(
+            method=method, setting=setting, seed=result["seed"], trial=str(place)
+        )
         rows += [names | row for row in read_curve(run)]
     return rows

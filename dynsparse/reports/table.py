@@ -1,5 +1,6 @@
 """The table that a run ends with, from result.json."""
 
+import math
 import pathlib
 import shlex
 import sys
@@ -57,7 +58,7 @@ def curve_table(result: Mapping[str, Any]) -> Table:
         if recovery:
             found = point["recovery"]
             for name in ("precision", "recall"):
-                cells += [f"{found[name]:.3f}", f"{found[f'random_{name}']:.3f}"]
+                cells += [_share(found[name]), _share(found[f"random_{name}"])]
         table.add_row(*cells)
     busy = f"{BUSY}. " if is_busy(points) else ""
     table.caption = (
@@ -68,6 +69,11 @@ def curve_table(result: Mapping[str, Any]) -> Table:
         f"({result['macs_floor'] / result['macs_dense']:.1%})"
     )
     return table
+
+
+def _share(value: float | None) -> str:
+    """A share of what may be nothing, which JSON keeps as null."""
+    return "none" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def _with_quartiles(point: Mapping[str, Any]) -> str:

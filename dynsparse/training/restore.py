@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from dynsparse import reports
 from dynsparse.lookup import names_outside
 from dynsparse.training.averages import at_densities
 from dynsparse.training.checkpoint import Checkpoints
@@ -103,17 +104,24 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
             this library and `trust` is False.
     """
     workdir = pathlib.Path(workdir)
-    config = read_json(workdir / "config.json", "put back what was there")
+    path = workdir / "config.json"
+    config = read_json(path, reports.PUT_BACK)
     if config is None:
         raise ValueError(f"{workdir} is not the folder of a run: no config.json.")
     outside = ", ".join(map(repr, names_outside(config)))
     if outside and not trust:
         raise ValueError(
-            f"{workdir / 'config.json'} names code outside of this library: {outside}; "
+            f"{path} names code outside of this library: {outside}; "
             "where you trust whoever made the folder, let it run by --trust on the "
             "command line, trust=True in a program."
         )
-    experiment = prepare(config)
+    try:
+        experiment = prepare(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except (AttributeError, LookupError, TypeError) as error:
+        told = f"{path} is damaged: {type(error).__name__}: {error}"
+        raise ValueError(told) from error
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest is None:
             raise ValueError(f"{workdir} has no checkpoint.")

@@ -14,7 +14,7 @@ from dynsparse.training.means import Means
 from dynsparse.training.optimizer import learning_rate_schedule
 from dynsparse.training.step import State
 from dynsparse.training.validation import Validated, Validation
-from dynsparse.training.writer import ROWS, Writer, put_rows_back
+from dynsparse.training.writer import Writer, put_rows_back
 
 
 class Run:
@@ -46,11 +46,8 @@ class Run:
             self.state, rows, passed_over = self._checkpoints.restore(self.state)
             rows, self._means = Means.split(rows)
             self.notes += [f"{why}; step {self.step} is taken" for why in passed_over]
-        if put_rows_back(self._workdir, rows):
-            self.notes.append(
-                f"{self._workdir / ROWS} lacked rows up to step {self.step}; they are "
-                "back, from its checkpoint"
-            )
+        note = put_rows_back(self._workdir, rows, self.step)
+        self.notes += [] if note is None else [note]
         return self
 
     def __exit__(self, *_):

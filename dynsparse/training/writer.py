@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dynsparse.training.board import Board
-from dynsparse.whole import as_json, write_bytes
+from dynsparse.whole import as_json, reading, write_bytes
 
 ROWS = "metrics.jsonl"
 CURVE = "curve"  # the split of the rows of the final curve, over the test pictures
@@ -73,7 +73,7 @@ class Writer:
         self._file.flush()
 
 
-def put_rows_back(workdir: pathlib.Path, rows: bytes) -> bool:
+def put_rows_back(workdir: pathlib.Path, rows: bytes, step: int) -> str | None:
     """Makes metrics.jsonl what it was when a checkpoint was made.
 
     What follows is dropped: the run that resumes there writes it anew.
@@ -81,12 +81,23 @@ def put_rows_back(workdir: pathlib.Path, rows: bytes) -> bool:
     Args:
         workdir: Folder of the run.
         rows: The content of the file at the checkpoint.
+        step: Of the checkpoint; 0 without one.
 
     Returns:
-        Whether the file lacked any of that.
+        What a person should know of that, if anything.
+
+    Raises:
+        DamagedFileError: If the file cannot be read.
     """
     path = workdir / ROWS
-    found = path.read_bytes() if path.exists() else b""
+    with reading(path, "move it away"):
+        found = path.read_bytes() if path.exists() else b""
     if found != rows:
         write_bytes(path, rows)
-    return not found.startswith(rows)
+    if not found.startswith(rows):
+        return (
+            f"{path} lacked rows up to step {step}; they are back, from its checkpoint"
+        )
+    if found and not step:
+        return f"{path} held rows, but there is no checkpoint: the run begins anew"
+    return None

@@ -1,6 +1,7 @@
 """`launch.py --compare`: what it prints and what it refuses."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -43,7 +44,7 @@ def with_half_a_result(folder):
 
 
 def with_a_measured_result(folder):
-    (folder / "b/result.json").write_text('{"rows": []}')
+    (folder / "b/result.json").write_text(json.dumps(fake_sweep.PLACE | dict(rows=[])))
     return [folder / "a", folder / "b"]
 
 
@@ -56,9 +57,9 @@ def with_a_measured_result(folder):
             "not the folder of a",
         ),
         (lambda folder: [folder / "a", "--seed=3"], "unknown flag '--seed=3'"),
-        (without_a_result, "its result.json cannot be read"),
+        (without_a_result, "finished run: it has no result.json"),
         (with_a_measured_result, "of a trial that was measured, not trained"),
-        (with_half_a_result, "its result.json cannot be read"),
+        (with_half_a_result, "b/result.json is damaged: no JSON ("),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(runs, tmp_path, arguments, message, capsys):

@@ -149,6 +149,8 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
 def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path, capsys):
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(dict(step=np.array(1), weights=np.ones(3)))
+    config = launching.parse(command(tmp_path)).plain_config
+    (tmp_path / "config.json").write_text(json.dumps(config))
     assert launch.main(command(tmp_path)) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -57,6 +57,7 @@ def write_run(run, method, seed, **changes):
     (run / "config.json").write_text(json.dumps(config))
     curve = [row | dict(layers={}, recovery=None) for row in rows]
     result = PLACE | dict(title=method, seed=seed, steps=2, curve=curve)
+    result |= dict(batch_size=16, macs_dense=DENSE, macs_floor=0, warnings=[])
     (run / "result.json").write_text(json.dumps(result))
 
 

@@ -15,7 +15,8 @@ from dynsparse.launching.errors import MISTAKE, UserError
 from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
-from dynsparse.launching.workdir import finished
+from dynsparse.reports import read_result
+from dynsparse.whole import DamagedFileError
 
 ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
@@ -112,7 +113,7 @@ class Attempt:
         """
         why = self._complaint()
         return [
-            (trial, None if finished(folder) is not None else why)
+            (trial, _missing(folder, why))
             for trial, folder in zip(self.bundle, self._folders, strict=True)
         ]
 
@@ -150,6 +151,14 @@ class Attempt:
             lines = log.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return last if len(last) <= _LONGEST else f"{last[:_LONGEST]} ..."
+
+
+def _missing(folder: pathlib.Path, why: str) -> str | None:
+    """Why there is no result of a trial, or None if there is one."""
+    try:
+        return why if read_result(folder) is None else None
+    except DamagedFileError as error:
+        return str(error)
 
 
 def stop_with_launcher():

@@ -11,8 +11,7 @@ from typing import Any
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.trial import Trial
-from dynsparse.launching.workdir import finished
-from dynsparse.reports import common_origin, write_board, write_report
+from dynsparse.reports import common_origin, read_result, write_board, write_report
 
 
 def conclude(
@@ -32,11 +31,15 @@ def conclude(
         The path of report.md.
 
     Raises:
+        DamagedFileError: If the result.json of a trial is damaged.
         UserError: If no trial is finished, or the experiment cannot report on those
             that are.
     """
     workdir, experiment = request.workdir, request.experiment
-    results = {trial.name: finished(workdir / trial.name) for trial in trials}
+    results = {
+        trial.name: read_result(workdir / trial.name, trained=trial.config is not None)
+        for trial in trials
+    }
     done = {name: result for name, result in results.items() if result is not None}
     if not done:
         raise UserError(f"no report: no trial of {workdir} is finished")

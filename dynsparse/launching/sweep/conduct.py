@@ -18,7 +18,7 @@ from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import compiled_once, environments
 from dynsparse.launching.sweep.slurm import run_on_slurm
 from dynsparse.launching.sweep.trial import Trial
-from dynsparse.launching.workdir import finished
+from dynsparse.reports import read_result
 from dynsparse.stop_signal import StopSignal
 
 
@@ -55,7 +55,7 @@ def conduct(request: SweepRequest, console: Console) -> int:
 
 def _run(request: SweepRequest, trials: Sequence[Trial], console: Console) -> int:
     with claim_sweep(request) as workdir, StopSignal(only_first=False) as stop:
-        done = {t.name for t in trials if finished(workdir / t.name) is not None}
+        done = {t.name for t in trials if read_result(workdir / t.name) is not None}
         console.print(f"go on with  {request.command}")
         with Board(console, trials, done, jobs=request.jobs) as board:
             left = [trial for trial in trials if trial.name not in done]
@@ -106,7 +106,7 @@ def _report(
 def _list(request: SweepRequest, trials: Sequence[Trial], console: Console) -> int:
     """Prints the trials, their settings and which of them are finished."""
     for trial in trials:
-        done = finished(request.workdir / trial.name) is not None
+        done = read_result(request.workdir / trial.name) is not None
         settings = ", ".join(f"{key}={value}" for key, value in trial.asked.items())
         console.print(f"{'finished' if done else 'to run':8}  {trial.name}  {settings}")
     console.print(f"{len(trials)} trials of {request.asked} in {request.workdir}")

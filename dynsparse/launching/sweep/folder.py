@@ -6,23 +6,27 @@ from collections.abc import Iterator
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
-from dynsparse.launching.workdir import hold, read_json
-from dynsparse.whole import write_json
+from dynsparse.launching.workdir import CONFIG, SWEEP, hold
+from dynsparse.reports import PUT_BACK
+from dynsparse.whole import read_json, reading, write_json
 
 
 def check_sweep(request: SweepRequest):
     """Refuses a folder that holds a run, or a sweep of something else.
 
     Raises:
+        DamagedFileError: If its sweep.json is damaged.
         UserError: With what it holds.
     """
-    workdir = request.workdir
-    if (workdir / "config.json").is_file():
+    workdir, wanted = request.workdir, _record(request)
+    if (workdir / CONFIG).exists():
         raise UserError(f"--workdir: {workdir} holds a run, not a sweep.")
-    recorded, wanted = read_json(workdir / "sweep.json"), _record(request)
-    if recorded not in (None, wanted):
+    recorded = read_json(workdir / SWEEP, PUT_BACK)
+    if recorded is None or recorded == wanted:
+        return
+    with reading(workdir / SWEEP, PUT_BACK):
         there, here = recorded["sweep"], wanted["sweep"]
-        raise UserError(f"--workdir: {workdir} holds a sweep of {there}, not {here}.")
+    raise UserError(f"--workdir: {workdir} holds a sweep of {there}, not {here}.")
 
 
 @contextlib.contextmanager
@@ -30,11 +34,12 @@ def claim_sweep(request: SweepRequest) -> Iterator[pathlib.Path]:
     """Holds the folder of a sweep for this process and records the sweep in it.
 
     Raises:
+        DamagedFileError: If its sweep.json is damaged.
         UserError: If another process holds it, or it holds something else.
     """
     with hold(request.workdir):
         check_sweep(request)
-        write_json(request.workdir / "sweep.json", _record(request))
+        write_json(request.workdir / SWEEP, _record(request))
         yield request.workdir
 
 

@@ -25,7 +25,7 @@ from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import compiled_once
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
-from dynsparse.launching.workdir import finished
+from dynsparse.reports import read_result
 from dynsparse.stop_signal import StopSignal
 
 _MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the end
@@ -58,7 +58,7 @@ class Job:
                 workdir, command, slots=[slot], limit=limit, board=board, stop=stop
             )
             self._pool.run([bundle])
-            left = [t for t in bundle if finished(workdir / t.name) is None]
+            left = [t for t in bundle if read_result(workdir / t.name) is None]
             if stop.times and left:
                 while True:  # a job that returned would not be requeued
                     signal.pause()
@@ -97,7 +97,7 @@ def run_on_slurm(
         for trial, job, _ in jobs.values():
             job.cancel(check=False)
             if trial.name in running:
-                board.stopped(trial, finished(workdir / trial.name) is not None)
+                board.stopped(trial, read_result(workdir / trial.name) is not None)
 
 
 def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
@@ -113,7 +113,7 @@ def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
         if state is not None:
             continue
         del jobs[name]
-        if finished(workdir / name) is not None:
+        if read_result(workdir / name) is not None:
             board.finished(trial)
         else:
             board.failed(trial, _complaint(job, name))

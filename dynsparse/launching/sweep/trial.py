@@ -15,13 +15,14 @@ from dynsparse.launching.request import Request
 from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.resolve import resolve
 from dynsparse.launching.sweep.source import load
-from dynsparse.launching.workdir import claim, read_json
+from dynsparse.launching.workdir import TRIAL, claim
 from dynsparse.provenance import provenance
-from dynsparse.whole import write_json
+from dynsparse.whole import read_json, reading, write_json
 
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}
 _LONGEST = 80  # characters of a level of a name
+_AGAIN = "the command of its sweep writes it again"
 _PATIENCE = 120.0  # seconds that a trial of a killed launcher may take to stop
 
 
@@ -96,7 +97,7 @@ class Trial:
         folder = sweep / self.name
         folder.mkdir(parents=True, exist_ok=True)
         content = dataclasses.asdict(self) | dict(command=command)
-        write_json(folder / "trial.json", content)
+        write_json(folder / TRIAL, content)
         return folder
 
 
@@ -160,20 +161,22 @@ def read_trials(argv: list[str]) -> list[Asked]:
         Each trial, the request for its run if it trains, and its folder.
 
     Raises:
+        DamagedFileError: If a trial.json is damaged.
         UserError: If a folder is not that of a trial.
     """
     return [_read(pathlib.Path(word.partition("=")[2])) for word in argv[1:]]
 
 
 def _read(folder: pathlib.Path) -> Asked:
-    content = read_json(folder / "trial.json")
+    content = read_json(folder / TRIAL, _AGAIN)
     if content is None:
         raise UserError(f"--trial: {str(folder)!r} is not the folder of a trial")
-    command = content.pop("command")
-    trial = Trial(**content)
-    if trial.config is None:
-        return trial, None, folder
-    config = ConfigDict(trial.config).lock()
+    with reading(folder / TRIAL, _AGAIN):
+        command = content.pop("command")
+        trial = Trial(**content)
+        if trial.config is None:
+            return trial, None, folder
+        config = ConfigDict(trial.config).lock()
     return trial, Request(config, folder, command, _PATIENCE), folder
 
 
@@ -191,6 +194,8 @@ def measure(trial: Trial, folder: pathlib.Path):
     with claim(folder, trial.asked, _PATIENCE):
         measured = load(trial.experiment).measure(**trial.asked)
         rows = measured if isinstance(measured, list) else [measured]
+        if not all(isinstance(row, dict) for row in rows):
+            raise TypeError(f"measure returns a dict or a list of them, got {rows!r}")
         write_json(folder / "result.json", dict(rows=rows, **provenance()))
 
 
