@@ -36,6 +36,9 @@ def main(argv: list[str]) -> int:
             return 0
         launching.check_config(request.workdir, request.plain_config)
         result = reports.read_result(request.workdir, trained=True)
+        if result is None and request.dry_run:
+            describe([request], console)
+            return 0
         if result is None:
             results = run([request], console)
             result = results[0] if results else None
@@ -80,21 +83,14 @@ def run(
 def _run(
     requests: Sequence[launching.Request], console: Console, examine
 ) -> list[dict]:
-    logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
+    experiments = describe(requests, console)
     from dynsparse import training
 
-    try:
-        configs = [request.config.to_dict() for request in requests]
-        experiments = training.prepare_together(configs)
-    except ValueError as error:
-        raise launching.UserError(error) from error
-    for note in dict.fromkeys(note for each in experiments for note in each.notes):
-        console.print(f"note: {note}")
     with contextlib.ExitStack() as claims:
         for each in requests:
             held = launching.claim(each.workdir, each.plain_config, each.patience)
             claims.enter_context(held)
-        console.print(f"resume with  {requests[0].command}")
+        console.print(f"resume   {requests[0].command}")
         try:
             folders = [request.workdir for request in requests]
             states = training.train_together(experiments, folders)
@@ -113,6 +109,24 @@ def _run(
             ]
         except training.CheckpointError as error:
             raise launching.UserError(error) from error
+
+
+def describe(requests: Sequence[launching.Request], console: Console) -> list:
+    """Prepares runs and says what they are; returns the experiments."""
+    logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
+    console.print("preparing the data and the model ...")
+    from dynsparse import training
+
+    try:
+        configs = [request.config.to_dict() for request in requests]
+        experiments = training.prepare_together(configs)
+    except ValueError as error:
+        raise launching.UserError(error) from error
+    first = requests[0]
+    console.print(training.describe(experiments[0], first.workdir, first.title))
+    for note in dict.fromkeys(note for each in experiments for note in each.notes):
+        console.print(f"note     {note}")
+    return experiments
 
 
 def trial(argv: list[str], console: Console) -> int:

@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+SEED = "an integer in [0, 2^32)"
+
 
 def check(settings: Any, key: str, holds: bool, accepted: str):
     """Raises a ValueError that names `key` of `settings` unless its value `holds`.
@@ -45,18 +47,24 @@ def check_types(name: str, hints: Mapping[str, Any], values: Mapping[str, Any]):
         ValueError: With the key, what is accepted and the value.
     """
     for key, value in values.items():
-        accepted = _accepted(key, hints.get(key))
+        accepted = accepts(key, hints.get(key))
         if accepted is not None and not accepted[0](value):
             raise ValueError(f"{name}: {key} must be {accepted[1]}, got {value!r}.")
 
 
-def _accepted(key: str, hint: Any) -> tuple[Callable[[Any], bool], str] | None:
+def accepts(key: str, hint: Any) -> tuple[Callable[[Any], bool], str] | None:
+    """What a value may be: a predicate, and the same in words; None for anything.
+
+    Args:
+        key: Without its section.
+        hint: Its annotation.
+    """
     if hint is int and key == "seed":
-        return is_seed, "an integer in [0, 2^32)"
+        return is_seed, SEED
     if hint in _PLAIN:
         return _PLAIN[hint]
     if typing.get_origin(hint) in (tuple, collections.abc.Sequence):
-        inner = _accepted(key, typing.get_args(hint)[0])
+        inner = accepts(key, typing.get_args(hint)[0])
         if inner is not None:
             fits, words = inner
             within = lambda value: (
@@ -94,7 +102,7 @@ def _is_number(value: Any) -> bool:
 
 _PLAIN: dict[Any, tuple[Callable[[Any], bool], str]] = {
     int: (_is_integer, "an integer below 2^31"),
-    float: (_is_number, "a finite number"),
+    float: (_is_number, "a number below 1e30"),
     bool: (
         lambda value: _is_foreign(value) or isinstance(value, bool),
         "True or False",

@@ -68,6 +68,7 @@ ALLOWED = {
         "reports",
         "program_key",
         "provenance",
+        "ranges",
         "sections",
         "suggest",
         "stop_signal",

@@ -1,7 +1,7 @@
 """What a function, a model or a decision costs, in multiply-accumulates and in time."""
 
 from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
-from dynsparse.costs.budget import largest_density
+from dynsparse.costs.budget import budget_of, largest_density
 from dynsparse.costs.macs import count_macs
 from dynsparse.costs.measure import (
     median_ratio,
@@ -20,6 +20,7 @@ __all__ = [
     "LayerBill",
     "Prices",
     "bill",
+    "budget_of",
     "count_macs",
     "itemize",
     "largest_density",

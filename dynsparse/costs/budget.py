@@ -34,32 +34,15 @@ def largest_density(
     """
     if not 0 < budget <= 1:
         raise ValueError(f"a budget must be a fraction in (0, 1], got {budget}.")
-    units = {
-        name: part.num_units // part.num_rows
-        for name, part in prices.parts.items()
-        if part.kind == "fixed" and part.count is None
-    }
+    units = _units(prices)
     varying = any(part.kind == "varying" for part in prices.parts.values())
     if not units:
         raise ValueError("no gate of this model has a density to choose.")
     if spread is None:
-        spread = lambda density: dict.fromkeys(units, density)
         densities = sorted({k / n for n in units.values() for k in range(n + 1)})
     else:
         densities = [level / _LEVELS for level in range(_LEVELS + 1)]
-
-    def spent(density: float) -> float:
-        opened = {
-            name: ops.num_open(level, units[name])
-            for name, level in spread(density).items()
-            if name in units
-        }
-        counts = {
-            name: np.array([_count(part, opened, prices)])
-            for name, part in prices.parts.items()
-        }
-        return prices.used(counts)[0] / prices.dense
-
+    spent = lambda density: budget_of(prices, density, spread)
     if spent(1.0) <= budget:  # first: without a decision to make, all can be cheaper
         return 1.0
     low, high = 0, len(densities) - 1  # densities[high] is too dear
@@ -75,6 +58,41 @@ def largest_density(
         fits = spent(densities[middle]) <= budget
         low, high = (middle, high) if fits else (low, middle)
     return densities[low]
+
+
+def budget_of(
+    prices: Prices,
+    density: float,
+    spread: Callable[[float], Mapping[str, float]] | None = None,
+) -> float:
+    """Fraction of the dense MACs that a density of the top-k gates spends.
+
+    Args:
+        prices: Of a model; gates of a varying count are priced with every unit open.
+        density: In [0, 1].
+        spread: As in `largest_density`.
+    """
+    units = _units(prices)
+    levels = dict.fromkeys(units, density) if spread is None else spread(density)
+    opened = {
+        name: ops.num_open(level, units[name])
+        for name, level in levels.items()
+        if name in units
+    }
+    counts = {
+        name: np.array([_count(part, opened, prices)])
+        for name, part in prices.parts.items()
+    }
+    return prices.used(counts)[0] / prices.dense
+
+
+def _units(prices: Prices) -> dict[str, int]:
+    """Units of each decision, by layer with a density to choose."""
+    return {
+        name: part.num_units // part.num_rows
+        for name, part in prices.parts.items()
+        if part.kind == "fixed" and part.count is None
+    }
 
 
 def _count(part: GatedPart, opened: Mapping[str, int], prices: Prices) -> int:

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from ml_collections import ConfigDict
 from dynsparse.launching import naming
 from dynsparse.launching.command_line import flag_of
 from dynsparse.launching.errors import UserError
+from dynsparse.ranges import accepts
 from dynsparse.sections import OPTIONAL
 from dynsparse.suggest import did_you_mean
 
@@ -119,7 +119,7 @@ def _parse(text: str, old: Any, key: str, called: str) -> Any:
     if isinstance(old, str):
         return text
     if isinstance(old, int | float):
-        return _number(_literal(text), type(old), wrong)
+        return _number(_literal(text), type(old), key, wrong)
     if isinstance(old, tuple | list):
         found = _literal(text)
         kind = type(old[0]) if old else float
@@ -128,7 +128,7 @@ def _parse(text: str, old: Any, key: str, called: str) -> Any:
         if not isinstance(found, tuple | list) or isinstance(found, str):
             raise wrong("a tuple, such as (0.5, 1.0)")
         if kind in (int, float):
-            found = [_number(value, kind, wrong) for value in found]
+            found = [_number(value, kind, key, wrong) for value in found]
         return type(old)(found)
     found = _literal(text)
     optional = key in OPTIONAL
@@ -140,28 +140,22 @@ def _parse(text: str, old: Any, key: str, called: str) -> Any:
     raise wrong(f"None or {accepted}" if optional else accepted)
 
 
-def _number(value: Any, kind: type, wrong: Any) -> int | float:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if kind is int:
-        if not whole or abs(value) >= 2**63:
-            raise wrong("an integer below 2^63")
-        return value
-    if not (whole or isinstance(value, float)) or not math.isfinite(value):
-        raise wrong("a finite number")
-    return float(value) if abs(value) < 1e300 else _refuse(wrong)
-
-
-def _refuse(wrong: Any):
-    raise wrong("a finite number")
+def _number(value: Any, kind: type, key: str, wrong: Any) -> int | float:
+    accepted = accepts(_split(key, key)[0][-1], kind)
+    if accepted is None or not accepted[0](value):
+        raise wrong(accepted[1] if accepted else kind.__name__)
+    return kind(value)
 
 
 def _literal(text: str) -> Any:
-    """What Python or JSON reads in a text; None where it is neither."""
+    """What Python or JSON reads in a text; None for what JSON could not write."""
     for read in (ast.literal_eval, json.loads):
         try:
-            return read(text.strip())
+            found = read(text.strip())
+            json.dumps(found)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             continue
+        return found
     return None
 
 

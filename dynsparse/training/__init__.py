@@ -2,6 +2,7 @@
 
 from dynsparse.training.averages import training_inputs
 from dynsparse.training.checkpoint import CheckpointError
+from dynsparse.training.describe import describe
 from dynsparse.training.experiment import (
     Experiment,
     least_density,
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointError",
     "Experiment",
     "Interrupted",
+    "describe",
     "finish",
     "least_density",
     "prepare",

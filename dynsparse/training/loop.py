@@ -120,7 +120,9 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
                     run.take(state, last=last)
             for run, name in zip(runs, names, strict=True):
                 if look:
-                    progress.working("validating")
+                    progress.working(
+                        "validating", aloud=last or step == plan.eval_every
+                    )
                     progress.say(f"{name}step {step}: validation {run.validate()}")
                 if save:
                     run.save()

@@ -16,7 +16,7 @@ from dynsparse.budgets import (
 )
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
-from dynsparse.ranges import check, check_types, is_seed
+from dynsparse.ranges import SEED, check, check_types, is_seed
 from dynsparse.reports import MOST_IMAGES
 from dynsparse.sections import check_sections
 from dynsparse.suggest import did_you_mean
@@ -153,9 +153,7 @@ class Settings:
 
     def __post_init__(self):
         if not is_seed(self.seed):
-            raise ValueError(
-                f"seed must be >= 0, an integer below 2^32, got {self.seed!r}."
-            )
+            raise ValueError(f"seed must be {SEED}, got {self.seed!r}.")
         if self.density_ramp is not None and not (
             self.density_sampling or self.budget_constraint
         ):
@@ -222,8 +220,8 @@ class Settings:
             train=train,
             evaluation=_section(EvaluationSettings, config, "evaluation"),
             penalties=tuple(
-                penalties.from_config(dict(section) | dict(name=name))
-                for name, section in dict(config["penalties"]).items()
+                penalties.from_config(_keys(f"penalties.{name}", section, name=name))
+                for name, section in _keys("penalties", config["penalties"]).items()
             ),
             density_sampling=None if drawn is None else sampling.from_config(drawn),
             **optional,
@@ -233,10 +231,15 @@ class Settings:
 _WARM = 5  # a short run warms up in one of so many steps
 
 
+def _keys(called: str, section: Any, **more: Any) -> dict[str, Any]:
+    """The values of a section by key, and more."""
+    if not hasattr(section, "keys"):
+        raise ValueError(f"{called} must be a section of keys, got {section!r}.")
+    return dict(section) | more
+
+
 def _section(kind: type, config: Mapping[str, Any], name: str):
-    if not hasattr(config[name], "keys"):
-        raise ValueError(f"{name} must be a section of keys, got {config[name]!r}.")
-    values = dict(config[name])
+    values = _keys(name, config[name])
     accepted = [field.name for field in dataclasses.fields(kind)]
     for key in values:
         if key not in accepted:
@@ -249,5 +252,6 @@ def _section(kind: type, config: Mapping[str, Any], name: str):
             raise ValueError(f"{name}: missing key {key!r}")
     check_types(name, typing.get_type_hints(kind), values)
     if "controller" in values:
-        values["controller"] = controllers.from_config(values["controller"])
+        controller = _keys(f"{name}.controller", values["controller"])
+        values["controller"] = controllers.from_config(controller)
     return kind(**values)

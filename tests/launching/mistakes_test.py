@@ -2,7 +2,9 @@
 
 import pytest
 
+import dynsparse
 import launch
+from dynsparse import training
 from tests.launching.commands import CONFIG, ROOT, command
 
 MISTAKES = [
@@ -22,11 +24,17 @@ MISTAKES = [
     (["--config.density_ramp={'form': 'x'}"], "density_ramp: missing key 'start'"),
     (["--config.data=None"], "--config.data: must be {'KEY': VALUE, ...}, got 'None'"),
     (["--config.train={}"], "train: missing key"),
-    (["--config.evaluation.densities=('a',)"], "a finite number"),
+    (["--config.penalties={'entropy': None}"], "penalties.entropy must be a section"),
+    (["--config.train.num_steps=1j"], "must be an integer below 2^31, got '1j'"),
+    (["--config.gate={'name': b'x'}"], "must be {'KEY': VALUE, ...}, got"),
+    (["--config.evaluation.densities=('a',)"], "a number below 1e30"),
     (["--config.evaluation.densities=abc"], "must be a tuple"),
-    (["--config.seed=4294967296"], "seed must be >= 0, an integer below 2^32"),
-    (["--config.model.width=2147483648"], "width must be an integer below 2^31"),
-    (["--config.optimizer.clip_norm=nan"], "clip_norm: must be a finite number"),
+    (
+        ["--config.seed=4294967296"],
+        "--config.seed: must be an integer in [0, 2^32), got",
+    ),
+    (["--config.model.width=2147483648"], "width: must be an integer below 2^31"),
+    (["--config.optimizer.clip_norm=nan"], "clip_norm: must be a number below 1e30"),
     (["--config.gate={'name': 'soft_topk', 'density': '1'}"], "needs the key"),
     (["--workdri=x"], "unknown flag '--workdri=x'; see --help; did you mean workdir?"),
     (["--config.gate.nmae=x"], "did you mean name?"),
@@ -114,6 +122,36 @@ def test_each_command_reads_its_flags_in_any_order(words, message, capsys):
     assert message in error
 
 
-def test_help_is_no_mistake(capsys):
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"),
+        MemoryError("9 bytes"),
+    ],
+    ids=["of XLA", "of Python"],
+)
+def test_memory_that_does_not_suffice_is_one_line_and_status_2(
+    error, tmp_path, capsys, monkeypatch
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(training, "train_together", fail)
+    assert launch.main(command(tmp_path)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: out of memory: lower model, train or evaluation")
+    assert "9 bytes" in told
+    assert told.count("\n") == 1
+
+
+def test_help_lists_what_there_is_to_choose_from(capsys):
     assert launch.main(["launch.py", "--help"]) == 0
-    assert "--workdir" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for word in ("--workdir", "--dry_run", "gumbel_sigmoid", "resnet", "sandwich"):
+        assert word in printed
+    assert max(map(len, printed.splitlines())) <= 88
+
+
+def test_version_is_one_line(capsys):
+    assert launch.main(["launch.py", "--version"]) == 0
+    assert capsys.readouterr().out == f"dynsparse {dynsparse.__version__}\n"

@@ -34,7 +34,7 @@ MISTAKES = [
         "batch_size must be a multiple of num_devices=2, got 15",
     ),
     (dict(train__num_steps=0), "train: num_steps must be >= 1, got 0"),
-    (dict(seed=-1), "seed must be >= 0, an integer below 2.32, got -1"),
+    (dict(seed=-1), r"seed must be an integer in \[0, 2\^32\), got -1"),
     (dict(scorer__hidden=0), "scorer: hidden must be at least 1, got 0"),
     (dict(model__num_heads=0), "num_heads must be at least 1, got 0"),
     (dict(model__mlp_width=0), "mlp_width must be at least 1, got 0"),

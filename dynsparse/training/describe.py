@@ -1,0 +1,94 @@
+"""What a run is about to do, in a few lines."""
+
+import pathlib
+
+import jax
+
+from dynsparse.budgets import has_density, spread_of
+from dynsparse.budgets.penalties.base import TargetPenalty
+from dynsparse.budgets.penalties.mac_target import MacTarget
+from dynsparse.costs import budget_of
+from dynsparse.gates.base import TopkGate, find_gates
+from dynsparse.training.experiment import Experiment
+
+_FILES = "checkpoints/, metrics.jsonl, curve.csv, curve.png, result.json, TensorBoard"
+
+
+def describe(experiment: Experiment, workdir: pathlib.Path, title: str) -> str:
+    """Says what would be trained, on what, for how long, and what it would write.
+
+    Args:
+        experiment: From `prepare`.
+        workdir: Folder of the run.
+        title: Names data, method, model and budget.
+    """
+    device, plan = jax.devices()[0], experiment.settings.train
+    on = device.platform if device.platform == "cpu" else device.device_kind
+    devices = f"{plan.num_devices} x {on}" if plan.num_devices > 1 else on
+    dataset, steps = experiment.dataset, plan.num_steps
+    epochs = steps * plan.batch_size / len(dataset.train)
+    sizes = [
+        f"{len(split):,} {name}"
+        for name, split in (
+            ("training", dataset.train),
+            ("validation", dataset.validation),
+            ("test", dataset.test),
+        )
+    ]
+    shape = " x ".join(map(str, dataset.image_shape))
+    leaves = jax.tree.leaves(experiment.initial_state["params"])
+    parameters = sum(leaf.size for leaf in leaves)
+    dense = experiment.prices.dense
+    return "\n".join(
+        f"{name:<9}{text}"
+        for name, text in (
+            ("run", f"{title}, seed {experiment.settings.seed}, on {devices}"),
+            ("model", f"{parameters:,} parameters, {_macs(dense)} per image dense"),
+            ("budget", _budget(experiment)),
+            (
+                "data",
+                f"{', '.join(sizes)} images of {shape}, {dataset.num_classes} classes",
+            ),
+            (
+                "steps",
+                f"{steps:,} of {plan.batch_size} images, {epochs:.1f} epochs; a "
+                f"checkpoint every {plan.checkpoint_every:,}",
+            ),
+            ("writes", f"{workdir}: {_FILES}"),
+        )
+    )
+
+
+def _budget(experiment: Experiment) -> str:
+    """What a step may spend, in words and MACs."""
+    settings, prices = experiment.settings, experiment.prices
+    model = experiment.trainer.model(experiment.initial_state)
+    gates = find_gates(model).values()
+    spent = lambda fraction: _macs(fraction * prices.dense)
+    at = lambda density: spent(budget_of(prices, density, spread_of(model)))
+    if all(gate.count == "full" for gate in gates):
+        return "all of it: no gate closes anything"
+    if settings.budget_constraint is not None:
+        target, most = settings.budget_constraint.target, "at most "
+        most = most if settings.budget_constraint.at_most else ""
+        return f"held at {most}{target:g} of the dense MACs: {spent(target)}"
+    drawn = settings.density_sampling
+    if drawn is not None and drawn.low < drawn.high:
+        ends = f"densities {drawn.low:g} to {drawn.high:g}"
+        return f"{ends}: {at(drawn.low)} to {at(drawn.high)}"
+    if has_density(model):
+        own = [float(gate.density[...]) for gate in gates if isinstance(gate, TopkGate)]
+        density = own[0] if drawn is None else drawn.low
+        return f"density {density:g}: {at(density)}"
+    for penalty in settings.penalties:
+        if isinstance(penalty, MacTarget):
+            target = penalty.target
+            return f"penalised towards {target:g} of the dense MACs: {spent(target)}"
+        if isinstance(penalty, TargetPenalty):
+            return f"penalised towards a density of {penalty.target:g}"
+    return f"what the gates decide, above {_macs(prices.floor)}"
+
+
+def _macs(number: int | float) -> str:
+    scale, unit = (1e9, "G") if number >= 1e9 else (1e6, "M")
+    return f"{number / scale:.3f} {unit} MACs"
