@@ -4,17 +4,15 @@ Imports no jax until a run starts.
 """
 
 import contextlib
-import errno
 import sys
 from collections.abc import Sequence
 
-from absl import logging
 from rich.console import Console
 
 from dynsparse import launching, reports
 from dynsparse.launching import sweep
 from dynsparse.stop_signal import StopSignal
-from dynsparse.whole import DamagedFileError
+from dynsparse.whole import DamagedFileError, is_full
 
 
 def main(argv: list[str]) -> int:
@@ -54,10 +52,11 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"error: {launching.too_large(error)}\n")
         return launching.MISTAKE
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno is None:
             raise
-        sys.stderr.write(f"failed: {error}; the last checkpoint stands\n")
-        return sweep.FULL_DISK
+        told = " ".join(str(error).split())
+        sys.stderr.write(f"failed: {told}; what was saved before stands\n")
+        return sweep.FULL_DISK if is_full(error) else 1
     if result is None:
         return 130
     console.print(reports.run_summary(result, request.workdir))
@@ -113,7 +112,7 @@ def _run(
 
 def describe(requests: Sequence[launching.Request], console: Console) -> list:
     """Prepares runs and says what they are; returns the experiments."""
-    logging.set_verbosity(logging.ERROR)  # Orbax narrates every checkpoint
+    launching.hush_libraries()
     console.print("preparing the data and the model ...")
     from dynsparse import training
 
@@ -147,7 +146,7 @@ def trial(argv: list[str], console: Console) -> int:
 
 def serve(request: launching.ServeRequest, console: Console) -> int:
     """Replays a load against the ladder of a run; returns the exit status."""
-    logging.set_verbosity(logging.ERROR)
+    launching.hush_libraries()
     with (
         StopSignal(only_first=True) as stop,
         launching.serve_folder(request) as folder,

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -132,20 +133,54 @@ def reading(path: pathlib.Path, advice: str) -> Iterator[None]:
         raise _damaged(path, f"is damaged: {error}", advice) from error
 
 
-def as_full_disk(error: Exception, path: pathlib.Path) -> Exception:
-    """Returns an `OSError` of a full disk for what a library makes of one.
+def require_space(folder: pathlib.Path, size: int):
+    """Refuses to write into a folder what does not fit there.
+
+    For what a library writes, which would say so many times over.
 
     Args:
-        error: That was raised; anything else is returned as it is.
+        folder: Where it would be.
+        size: In bytes.
+
+    Raises:
+        OSError: What writing it would raise.
+    """
+    file = folder / ".space"
+    try:
+        with file.open("wb") as opened:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(opened.fileno(), 0, size)
+            elif shutil.disk_usage(folder).free < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise as_disk_error(error, folder) from error
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def as_disk_error(error: Exception, path: pathlib.Path) -> Exception:
+    """Returns the `OSError` of a disk for what a library makes of one.
+
+    Args:
+        error: That was raised; what no disk says is returned as it is.
         path: That was written to.
     """
     found: BaseException | None = error
     while found is not None:
-        known = isinstance(found, OSError) and found.errno in _FULL
-        if known or any(words in str(found) for words in _FULL_WORDS):
+        told = str(found)
+        for code in _DISK:
+            known = isinstance(found, OSError) and found.errno == code
+            if known or os.strerror(code) in told:
+                return OSError(code, os.strerror(code), str(path))
+        if "RESOURCE_EXHAUSTED" in told:
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         found = found.__cause__ or found.__context__
     return error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that a disk, or one's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _damaged(path: pathlib.Path, what: str, advice: str) -> DamagedFileError:
@@ -160,5 +195,5 @@ def _sync(path: pathlib.Path):
         os.close(opened)
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FULL_WORDS = ("RESOURCE_EXHAUSTED", "No space left on device")
+# What a disk may answer to a program that writes.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG)

@@ -3,6 +3,7 @@
 from dynsparse.launching.compare import asks_to_compare, parse_compare
 from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import MISTAKE, UserError, is_too_large, too_large
+from dynsparse.launching.hush import hush_libraries
 from dynsparse.launching.memory import keep_freed_memory
 from dynsparse.launching.request import Request, parse
 from dynsparse.launching.serve import (
@@ -22,6 +23,7 @@ __all__ = [
     "asks_to_serve",
     "check_config",
     "claim",
+    "hush_libraries",
     "is_too_large",
     "keep_freed_memory",
     "make_console",

@@ -15,6 +15,7 @@ from dynsparse.reports.chance import (
 from dynsparse.reports.compare import compare_runs
 from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.curve import BUSY, FIELDS, draw_curve, is_busy, read_curve
+from dynsparse.reports.events import Events
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import MOST_IMAGES, draw_kept
 from dynsparse.reports.loose import summarize
@@ -47,6 +48,7 @@ __all__ = [
     "FIELDS",
     "PUT_BACK",
     "Difference",
+    "Events",
     "Interval",
     "Report",
     "Row",

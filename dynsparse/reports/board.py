@@ -1,17 +1,16 @@
 """A sweep in TensorBoard: its report, its figure and one line per method."""
 
-import os
 import pathlib
 import shutil
 import statistics
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.image
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
 
+from dynsparse.reports.events import Events
 from dynsparse.reports.markup import Row
 from dynsparse.reports.points import read_points
 
@@ -36,20 +35,21 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
     """
     folder = sweep / SUMMARY
     shutil.rmtree(folder, ignore_errors=True)
-    with _writer(folder) as board:
-        board.add_text("report", _without_pictures((sweep / "report.md").read_text()))
+    with Events(folder) as board:
+        report = (sweep / "report.md").read_text()
+        board.add(summary.text("report", _without_pictures(report)))
         if (sweep / "figure.png").exists():
             picture = matplotlib.image.imread(sweep / "figure.png")[..., :3]
             pixels = (255 * picture).round().astype(np.uint8)
-            board.add_image("figure", pixels, dataformats="HWC")
-        board.add_custom_scalars(layout(sweep.resolve().name))
+            board.add(summary.image("figure", pixels, dataformats="HWC"))
+        board.add(summary.custom_scalars(layout(sweep.resolve().name)))
     dense = max(row["macs_dense"] for row in rows)
     for method, means in _means(rows).items():
-        with _writer(folder / f"{method}@kflops") as board:
+        with Events(folder / f"{method}@kflops") as board:
             for macs, accuracy, time in means:
                 at = round(2 * macs * dense / 1000)  # 1 MAC = 2 FLOPs
-                board.add_scalar("methods/accuracy", accuracy, at)
-                board.add_scalar("methods/time_over_dense", time, at)
+                board.add(summary.scalar("methods/accuracy", accuracy), at)
+                board.add(summary.scalar("methods/time_over_dense", time), at)
     return folder
 
 
@@ -85,9 +85,3 @@ def _without_pictures(markdown: str) -> str:
     """TensorBoard cannot follow the path of a picture."""
     lines = markdown.splitlines()
     return "\n".join(line for line in lines if not line.startswith("!["))
-
-
-def _writer(folder: pathlib.Path) -> SummaryWriter:
-    """Two writers of one second would overwrite each other's file."""
-    unique = f".{os.getpid()}.{uuid.uuid4().hex}"
-    return SummaryWriter(str(folder), filename_suffix=unique)

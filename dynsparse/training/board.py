@@ -1,15 +1,14 @@
 """TensorBoard, a view of what a run wrote: the truth is in metrics.jsonl."""
 
-import os
 import pathlib
 import shutil
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
-from tensorboardX.summary import hparams
+from tensorboardX import summary
+
+from dynsparse.reports import Events
 
 KFLOPS = "@kflops"  # the folder whose steps are FLOPs / 1000
 _MOST = 100_000  # values of a histogram
@@ -28,9 +27,7 @@ class Board:
 
     def __init__(self, workdir: pathlib.Path, start: int):
         self._workdir = workdir
-        self._writer = SummaryWriter(
-            str(workdir), filename_suffix=_unique(), purge_step=start + 1
-        )
+        self._events = Events(workdir, purge_step=start + 1)
 
     def __enter__(self) -> "Board":
         return self
@@ -40,13 +37,13 @@ class Board:
 
     def close(self):
         """Closes the files."""
-        self._writer.close()
+        self._events.close()
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]):
         """Writes `values` of `split`, those of single gates in a group of their own."""
         for tag, value in tagged(split, values).items():
-            self._writer.add_scalar(tag, float(value), step)
-        self._writer.flush()  # a kill loses nothing that a checkpoint keeps
+            self._events.add(summary.scalar(tag, float(value)), step)
+        self._events.flush()  # a kill loses nothing that a checkpoint keeps
 
     def histograms(self, step: int, values: Mapping[str, np.ndarray]):
         """Writes the distribution of `open_prob` of each gate, by its path."""
@@ -56,15 +53,15 @@ class Board:
             units = values[name].mean(0, dtype=np.float64).reshape(-1)
             for group, found in (("open_prob", some), ("open_share_of_unit", units)):
                 tag = f"gates_{group}/{short or 'gate'}"
-                self._writer.add_histogram(tag, found, step, bins=_BINS)
+                self._events.add(summary.histogram(tag, found, _BINS), step)
 
     def text(self, name: str, markdown: str):
         """Writes a paragraph, a table or a list."""
-        self._writer.add_text(name, markdown)
+        self._events.add(summary.text(name, markdown))
 
     def image(self, step: int, name: str, pixels: np.ndarray):
         """Writes an image, uint8 [height, width, 3]."""
-        self._writer.add_image(name, pixels, step, dataformats="HWC")
+        self._events.add(summary.image(name, pixels, dataformats="HWC"), step)
 
     def summary(
         self,
@@ -94,17 +91,16 @@ class Board:
         # Without the record of an experiment, which holds the columns of one run alone
         # and of which TensorBoard reads any, it takes the columns of all runs together
         # and puts those in front that differ.
-        _, begun, ended = hparams(columns, metrics)
-        with SummaryWriter(str(folder), filename_suffix=_unique()) as board:
-            writer: Any = board.file_writer
-            writer.add_summary(begun)
-            writer.add_summary(ended)
+        _, begun, ended = summary.hparams(columns, metrics)
+        with Events(folder) as board:
+            board.add(begun)
+            board.add(ended)
             for name, value in metrics.items():
-                board.add_scalar(f"hparam/{name}", value, step)
+                board.add(summary.scalar(f"hparam/{name}", value), step)
             for row in sorted(rows, key=lambda row: row["flops_mean"]):
                 at = round(row["flops_mean"] / 1000)
                 for name in ("accuracy", "latency_ms", "density"):
-                    board.add_scalar(f"curve/{name}", row[name], at)
+                    board.add(summary.scalar(f"curve/{name}", row[name]), at)
 
 
 def tagged(split: str, values: Mapping[str, float]) -> dict[str, float]:
@@ -170,8 +166,3 @@ def _in_order(columns: Mapping[str, bool | str | float | int | None]):
         for index, (name, value) in enumerate(columns.items())
         if value is not None
     }
-
-
-def _unique() -> str:
-    """Two writers of one second would overwrite each other's file."""
-    return f".{os.getpid()}.{uuid.uuid4().hex}"

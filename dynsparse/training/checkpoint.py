@@ -21,13 +21,16 @@ from orbax import checkpoint as ocp
 from dynsparse.training.digests import FILE, DamagedError, Digests, Kind
 from dynsparse.training.flat_state import flatten, kinds_of, unflatten
 from dynsparse.training.step import State
-from dynsparse.whole import as_full_disk, write_bytes
+from dynsparse.whole import as_disk_error, require_space, write_bytes
 
 _STATE = "state"
 _ROWS = "metrics.jsonl"
 _UNFINISHED = ".unfinished"  # what is being written
 _REMOVED = ".removed"  # what is being removed
 _KEPT = 2
+# Bytes that a checkpoint takes beside its numbers: once and for each array, in a common
+# file or in files of its own.
+_ONCE, _EACH, _EACH_ALONE = 2**17, 2**10, 20 * 2**10
 
 
 class CheckpointError(ValueError):
@@ -189,9 +192,11 @@ class Checkpoints:
             # What is empty is known by its shape; Orbax takes no such arrays.
             filled = {name: array for name, array in arrays.items() if array.size}
             # Orbax finds the parts of OCDBT by a glob, which a bracket misleads.
-            handler = ocp.PyTreeCheckpointHandler(
-                use_ocdbt=not glob.has_magic(str(folder)), use_zarr3=True
-            )
+            ocdbt = not glob.has_magic(str(folder))
+            numbers = sum(array.nbytes for array in filled.values())
+            each = _EACH if ocdbt else _EACH_ALONE
+            require_space(folder, numbers + len(rows) + each * len(filled) + _ONCE)
+            handler = ocp.PyTreeCheckpointHandler(use_ocdbt=ocdbt, use_zarr3=True)
             with ocp.Checkpointer(handler) as orbax:
                 orbax.save(folder / _STATE, filled)
             write_bytes(folder / _ROWS, rows)
@@ -199,7 +204,7 @@ class Checkpoints:
             self._put(folder, step)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise as_full_disk(error, self._directory) from error
+            raise as_disk_error(error, self._directory) from error
         self._whole.append(step)
         known = sorted(self._whole)[-_KEPT:]
         others = sorted({*self._steps()} - {*self._whole})

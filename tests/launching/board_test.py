@@ -57,7 +57,7 @@ def test_a_bundle_on_slurm_shares_its_time(watched, monkeypatch, tmp_path):
     job = SimpleNamespace(job_id="7")
     jobs = {trial.name: (trial, job, 2) for trial in (first, second)}
     running = set()
-    monkeypatch.setattr(slurm, "finished", lambda folder: {})
+    monkeypatch.setattr(slurm, "read_result", lambda folder: {})
     for clock[0], states in ((0.0, {"7": "RUNNING"}), (100.0, {})):
         monkeypatch.setattr(slurm, "_queue", lambda states=states: states)
         slurm._look(tmp_path, jobs, running, shown)

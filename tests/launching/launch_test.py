@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -130,6 +131,15 @@ def test_a_finished_run_prints_its_table_again(finished, capsys):
     assert "acc %" in printed
     assert "tensorboard" in printed
     assert (finished / "result.json").stat().st_mtime_ns == before
+
+
+def test_runs_in_one_process_leave_no_file_and_no_thread_open(finished, tmp_path):
+    open_now = lambda: (len(os.listdir("/proc/self/fd")), threading.active_count())
+    before = open_now()
+    for name in ("one", "two"):
+        often = "--config.train.checkpoint_every=1"
+        assert launch.main(command(tmp_path / name, often)) == 0
+        assert open_now() == before
 
 
 def test_a_changed_config_is_refused_with_the_difference(finished, capsys):

@@ -1,6 +1,5 @@
 """A sweep from its request to its report."""
 
-import errno
 import pathlib
 import shlex
 import sys
@@ -20,6 +19,7 @@ from dynsparse.launching.sweep.slurm import run_on_slurm
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.reports import read_result
 from dynsparse.stop_signal import StopSignal
+from dynsparse.whole import is_full
 
 
 def conduct(request: SweepRequest, console: Console) -> int:
@@ -45,7 +45,7 @@ def conduct(request: SweepRequest, console: Console) -> int:
             return _report(request, trials, {}, console)
         return _run(request, trials, console)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_full(error):
             raise
         raise UserError(
             f"no space left on the device of {request.workdir}; nothing that was "
