@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import pytest
 from rich.console import Console
@@ -31,6 +32,12 @@ def test_differences_come_before_the_numbers(runs, capsys):
 def test_the_first_folder_may_follow_an_equals_sign(runs, capsys):
     assert launch.main(["launch.py", f"--compare={runs[0]}", runs[1]]) == 0
     assert "train.num_steps" in capsys.readouterr().out
+
+
+def test_a_folder_may_have_brackets(runs, tmp_path):
+    shutil.copytree(runs[1], tmp_path / "lr=[0.1]*")
+    words = ["launch.py", "--compare", runs[0], str(tmp_path / "lr=[0.1]*")]
+    assert launch.main(words) == 0
 
 
 def without_a_result(folder):

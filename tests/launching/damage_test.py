@@ -7,7 +7,9 @@ import pytest
 
 import launch
 from dynsparse import launching, reports, training
-from tests.launching.commands import command
+from dynsparse.training.writer import put_rows_back
+from dynsparse.whole import DamagedFileError
+from tests.launching.commands import ROOT, command
 from tests.reports import fake_sweep
 
 DAMAGES = dict(
@@ -124,6 +126,39 @@ def test_what_a_result_lacks_is_named(change, told, run, capsys):
     assert f"{run}/result.json is damaged: {told}" in one_line(capsys)
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (b"1\n2\n", None),
+        (b"1\n2\n3\n", None),  # of steps after the checkpoint
+        (b"1\n", "lacked rows up to step 7; they are back"),
+        (None, "lacked rows up to step 7; they are back"),
+        (b"\0\0\n", "lacked rows up to step 7; they are back"),
+    ],
+)
+def test_rows_are_those_of_the_checkpoint_whatever_is_found(found, told, tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    if found is not None:
+        path.write_bytes(found)
+    note = put_rows_back(tmp_path, b"1\n2\n", 7)
+    assert path.read_bytes() == b"1\n2\n"
+    assert note == told or told in note
+
+
+def test_rows_without_a_checkpoint_are_not_dropped_in_silence(tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b"1\n")
+    assert "held rows, but there is no check" in str(put_rows_back(tmp_path, b"", 0))
+    assert put_rows_back(tmp_path, b"", 0) is None
+
+
+def test_a_folder_in_the_place_of_the_rows_is_named(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(
+        DamagedFileError, match=r"metrics\.jsonl .*: a folder is in its"
+    ):
+        put_rows_back(tmp_path, b"1\n", 7)
+
+
 @pytest.mark.parametrize("how", damages(few=("empty",)))
 def test_a_damaged_curve_is_named(how, run):
     damage(run / "curve.csv", how)
@@ -153,7 +188,7 @@ def test_a_recovery_of_nothing_is_shown(run, capsys):
 def swept(tmp_path, monkeypatch):
     """A sweep of two trials, both finished; returns its words and its folder."""
     monkeypatch.setenv("TOYS", json.dumps([dict(does="a"), dict(does="b")]))
-    monkeypatch.chdir(launch.__file__.removesuffix("launch.py"))
+    monkeypatch.chdir(ROOT)
     folder = tmp_path / "sweep"
     words = ["launch.py", "--sweep=tests/launching/toys.py", f"--workdir={folder}"]
     from dynsparse.launching import sweep
@@ -186,15 +221,17 @@ def test_a_damaged_file_of_a_sweep_is_named(flags, name, how, swept, capsys):
 @pytest.mark.parametrize("name", ["letters/a.txt", ".git/x", "metrics.jsonl", "a b"])
 @pytest.mark.parametrize("words", ["command", "sweep"])
 def test_a_folder_of_others_is_refused_before_anything_is_written(
-    words, name, tmp_path, capsys
+    words, name, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setenv("TOYS", "[]")
+    monkeypatch.chdir(ROOT)
     folder = tmp_path / "theirs"
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_text("dear\n")
     before = content(folder)
     ask = dict(
         command=command(folder),
-        sweep=["launch.py", "--sweep=experiments/any_budget.py", f"--workdir={folder}"],
+        sweep=["launch.py", "--sweep=tests/launching/toys.py", f"--workdir={folder}"],
     )
     assert launch.main(ask[words]) == 2
     assert repr(name.partition("/")[0]) in one_line(capsys)

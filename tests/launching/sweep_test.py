@@ -27,7 +27,7 @@ def toys(tmp_path, monkeypatch):
     """Runs a sweep of toys in `folder`; the calls so far are in `calls()`."""
 
     class Toys:
-        folder = tmp_path / "sweep"
+        folder = tmp_path / "sweep[1]*"
 
         def plan(self, *trials):
             monkeypatch.setenv("TOYS", json.dumps(trials))

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(launch.__file__).parent
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A sweep that was stopped in the middle of its one run, and gone on with."""
-    folder = tmp_path_factory.mktemp("sweeps") / "digits"
+    folder = tmp_path_factory.mktemp("sweeps") / "digits [1]"
     command = [sys.executable, "launch.py", "--sweep=tests/launching/tiny_digits.py"]
     command += [f"--workdir={folder}"]
     quick = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
