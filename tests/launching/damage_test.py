@@ -223,7 +223,7 @@ def test_a_damaged_file_of_a_sweep_is_named(flags, name, how, swept, capsys):
 def test_a_folder_of_others_is_refused_before_anything_is_written(
     words, name, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setenv("TOYS", "[]")
+    monkeypatch.setenv("TOYS", json.dumps([dict(does="returns")]))
     monkeypatch.chdir(ROOT)
     folder = tmp_path / "theirs"
     (folder / name).parent.mkdir(parents=True)
