@@ -1,5 +1,7 @@
 """Strict numerics, shape checks, and what many tests share."""
 
+import ctypes
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -13,6 +15,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers and later runs shar
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
+import psutil
 import pytest
 from jaxtyping import install_import_hook
 
@@ -22,6 +25,8 @@ jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 install_import_hook("dynsparse", "beartype.beartype")
+
+ENOUGH_MEMORY = 1.5e9  # bytes that a worker keeps of the files it has tested
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,6 +49,16 @@ def pytest_collection_modifyitems(items):
         return str(item.path), str(params.get("row", params.get("name", "")))
 
     items.sort(key=row)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Forgets the compiled programs of a file where they have become too many."""
+    leaves = nextitem is None or nextitem.path != item.path
+    if leaves and psutil.Process().memory_info().rss > ENOUGH_MEMORY:
+        jax.clear_caches()
+        gc.collect()
+        # glibc keeps what is freed to itself until it is told to return it.
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
 
 
 @pytest.fixture
