@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import gates, ops
+from dynsparse import ops
 from tests.gates.rows import (
     GATES,
+    ROWS,
     N,
     build,
     by_name,
@@ -16,6 +17,7 @@ from tests.gates.rows import (
     deterministic,
     every_gate,
     fixed_gates,
+    random_rows,
     slopes,
 )
 
@@ -28,10 +30,9 @@ choosing_gates = pytest.mark.parametrize(
 )
 
 
-def padded(key, allowed=ALLOWED, rows=64):
+def padded(key, allowed=ALLOWED):
     """Scores of sequences that end after `allowed` units."""
-    scores = jax.random.normal(key, (rows, N))
-    return jnp.where(jnp.arange(N) < allowed, scores, -jnp.inf)
+    return jnp.where(np.arange(N) < allowed, random_rows(key), -jnp.inf)
 
 
 @choosing_gates
@@ -54,21 +55,20 @@ def test_forbidden_units_spoil_no_gradient(row, key):
 @fixed_gates
 @both_modes
 def test_a_density_is_of_the_units_that_are_allowed(row, evaluation, key):
-    gate = build(row, density=0.5)
-    scores = jnp.concatenate([padded(key, n, rows=4) for n in (0, 3, 8, N)])
-    mask = (deterministic(gate) if evaluation else gate)(scores).mask
-    expected = np.repeat([0, 2, 4, 8], 4)
+    decide = compiled(by_name(row), evaluation=evaluation, density=0.5)
+    mask = decide(padded(key, np.repeat([0, 3, 8, N], 16)[:, None])).mask
+    expected = np.repeat([0, 2, 4, 8], 16)
     np.testing.assert_allclose(mask.sum(-1), expected, atol=1e-5)
 
 
 @fixed_gates
 @both_modes
 def test_a_density_that_rounds_to_nothing_opens_one_unit(row, evaluation, key):
-    gate = build(row, density=0.05)
-    scores = jax.random.normal(key, (4, 8))
-    mask = (deterministic(gate) if evaluation else gate)(scores).mask
+    mask = compiled(by_name(row), evaluation=evaluation, density=0.02)(
+        random_rows(key)
+    ).mask
     np.testing.assert_allclose(mask.sum(-1), 1, atol=1e-5)
-    assert nnx.view(gate, density=0.05).static_count(8) == 1
+    assert nnx.view(build(row), density=0.02).static_count(N) == 1
 
 
 @pytest.mark.parametrize("row", ONE_OF_MANY, ids=by_name)
@@ -77,34 +77,34 @@ def test_one_unit_of_those_allowed_opens(row, key):
     np.testing.assert_allclose(mask.sum(-1), 1, atol=1e-6)
 
 
+see = nnx.jit(lambda gate, scores: gate(scores).mask)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_a_threshold_reaches_its_density_in_every_precision(dtype, key):
     """Scores near 1, whose bfloat16 values are coarser than the threshold needs."""
-    spec = dict(name="ema_threshold", density=0.3, temperature=0.5, decay=0.9)
-    gate = gates.from_config(spec, rngs=nnx.Rngs(0))
+    gate = build(ROWS["ema_threshold"], density=0.3)
     scores = (1.75 + 0.05 * jax.random.normal(key, (256, 64))).astype(dtype)
-    gate(scores)
-    mask = deterministic(gate)(scores).mask
+    see(gate, scores)
+    mask = see(deterministic(gate), scores)
     assert mask.dtype == dtype
     # In bfloat16, ties at the threshold are as wide as a hundredth of the scores.
     np.testing.assert_allclose(mask.astype(jnp.float32).mean(), 0.3, atol=0.1)
 
 
 def test_a_threshold_is_learnt_from_what_is_allowed(key):
-    spec = dict(name="ema_threshold", density=0.5, temperature=0.5, decay=0.9)
-    short, padded_too = (gates.from_config(spec, rngs=nnx.Rngs(0)) for _ in range(2))
+    short, padded_too = (build(ROWS["ema_threshold"], density=0.5) for _ in range(2))
     scores = padded(key, allowed=8)
-    short(scores[:, :8])
-    padded_too(scores)
+    see(short, scores[:, :8])
+    see(padded_too, scores)
     np.testing.assert_allclose(padded_too.threshold[...], short.threshold[...])
 
 
 def test_a_batch_of_padding_moves_no_threshold(key):
-    spec = dict(name="ema_threshold", density=0.5, temperature=0.5, decay=0.9)
-    gate = gates.from_config(spec, rngs=nnx.Rngs(0))
-    gate(padded(key))
+    gate = build(ROWS["ema_threshold"], density=0.5)
+    see(gate, padded(key))
     before = float(gate.threshold[...])
-    gate(padded(key, allowed=0))
+    see(gate, padded(key, allowed=0))
     assert float(gate.threshold[...]) == before
 
 

@@ -112,23 +112,39 @@ def deterministic(gate, **view):
     return nnx.view(gate, deterministic=True, **view)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def decide(graphdef, state, scores):
+    return nnx.merge(graphdef, state)(scores)
+
+
 @functools.cache
-def compiled(name, *, evaluation=False):
+def compiled(name, *, evaluation=False, **changes):
     """The gate of a row; the same noise at every call."""
-    gate = build(ROWS[name])
-    graphdef, state = nnx.split(deterministic(gate) if evaluation else gate)
-    call = jax.jit(lambda state, scores: nnx.merge(graphdef, state)(scores))
-    return functools.partial(call, state)
+    gate = build(ROWS[name], **changes)
+    return functools.partial(
+        decide, *nnx.split(deterministic(gate) if evaluation else gate)
+    )
 
 
 @functools.cache
+def learning(name):
+    """Of one row of scores: the decision and its `slopes`."""
+    gate = compiled(name)  # built here: not inside of a trace that it would outlive
+
+    def sums(scores):
+        decision = gate(scores)
+        return GateOutput(*(WEIGHTS @ part for part in decision)), decision
+
+    def call(scores):
+        slopes, decision = jax.jacrev(sums, has_aux=True)(scores)
+        return decision, slopes
+
+    return jax.jit(call)
+
+
 def slopes(name):
     """Gradients by one row of scores of `WEIGHTS @ mask` and `WEIGHTS @ open_prob`."""
-    decide = compiled(name)  # built here: not inside of a trace that it would outlive
-    by = lambda part: jax.grad(lambda s: WEIGHTS @ getattr(decide(s), part))
-    return jax.jit(
-        lambda scores: GateOutput(by("mask")(scores), by("open_prob")(scores))
-    )
+    return lambda scores: learning(name)(scores)[1]
 
 
 def random_rows(key):
