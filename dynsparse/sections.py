@@ -12,10 +12,10 @@ SECTIONS = (
     "gate",
     "scorer",
     "optimizer",
-    "gate_optimizer",
     "train",
     "evaluation",
     "penalties",
+    "gate_optimizer",
     "budget_constraint",
     "budget_sharing",
     "density_sampling",
@@ -24,7 +24,7 @@ SECTIONS = (
     "temperature_schedule",
 )
 # Those that a config may set to None.
-OPTIONAL = SECTIONS[SECTIONS.index("budget_constraint") :]
+OPTIONAL = SECTIONS[SECTIONS.index("gate_optimizer") :]
 
 
 def check_sections(config: Any):

@@ -7,7 +7,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 LEARNED = dict(name="mlp", hidden=24)
-UNREAD = dict(name="evenly_spaced")  # costs nothing: for gates that draw
+UNREAD = dict(name="evenly_spaced")  # costs nothing: for gates that read no scores
+_FIXED = ("evenly_spaced", "magnitude")  # scorers that have no parameters
 
 
 def exact_budget(
@@ -15,12 +16,14 @@ def exact_budget(
     *,
     scorer: Mapping[str, Any] = LEARNED,
     temperature_schedule: Mapping[str, Any] | None = None,
+    gate_weight_decay: float = 0.05,
 ) -> ConfigDict:
     """A gate with a density, trained at random densities: one model for any budget."""
     return _method(
         gate,
         scorer=scorer,
         temperature_schedule=temperature_schedule,
+        gate_weight_decay=gate_weight_decay,
         density_sampling=dict(
             name="log_uniform",
             low=0.1,  # lowest density that a step draws
@@ -76,7 +79,9 @@ def _method(
         budget_sharing=None,
         density_ramp=None,
         distillation=None,
-        gate_optimizer=dict(  # of the parameters of gates and scorers
+        gate_optimizer=None
+        if scorer["name"] in _FIXED
+        else dict(  # of the parameters of gates and scorers
             learning_rate_scale=1.0,  # times the learning rate of the others
             weight_decay=gate_weight_decay,
         ),

@@ -8,4 +8,5 @@ from configs.methods._forms import exact_budget
 def get_config() -> ConfigDict:
     """Everything that this method adds to a task."""
     gate = dict(name="soft_topk", density=1.0, temperature=3.0, family="logistic")
-    return exact_budget(gate, scorer=dict(name="static"))
+    scores = dict(name="static")  # a vector, which does not decay
+    return exact_budget(gate, scorer=scores, gate_weight_decay=0.0)

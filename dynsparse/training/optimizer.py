@@ -1,7 +1,7 @@
 """The optimizer of a run."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Any
 
 import jax
@@ -37,7 +37,7 @@ def learning_rate_schedule(
 
 def make_optimizer(
     settings: OptimizerSettings,
-    gates: GateOptimizerSettings,
+    gates: GateOptimizerSettings | None,
     num_steps: int,
     model: nnx.Module,
 ) -> optax.GradientTransformation:
@@ -46,23 +46,45 @@ def make_optimizer(
     Args:
         settings: Of the optimizer.
         gates: What differs for the gates and scorers of gated layers, which are a group
-            of their own.
+            of their own; None where they have no parameters.
         num_steps: Of the training.
         model: Whose parameters are trained; the names of its modules decide nothing.
+
+    Raises:
+        ValueError: If the warm-up takes all of the steps, or `gates` says what changes
+            nothing, or nothing of what there is.
     """
     group = functools.partial(group_of, layers=gated_layers(model))
+    _check_gates(gates, nnx.to_pure_dict(nnx.state(model, nnx.Param)), group)
     schedule = learning_rate_schedule(settings, num_steps)
-    scaled = lambda step: gates.learning_rate_scale * schedule(step)
+    groups: dict[Hashable, Any] = {"weights": _adamw(schedule, settings.weight_decay)}
+    if gates is not None:
+        scaled = lambda step: gates.learning_rate_scale * schedule(step)
+        groups["gates"] = _adamw(scaled, gates.weight_decay)
     return optax.chain(
-        optax.clip_by_global_norm(settings.clip_norm),
-        optax.partition(
-            {
-                "weights": _adamw(schedule, settings.weight_decay),
-                "gates": _adamw(scaled, gates.weight_decay),
-            },
-            group,
-        ),
+        optax.clip_by_global_norm(settings.clip_norm), optax.partition(groups, group)
     )
+
+
+def _check_gates(gates: GateOptimizerSettings | None, params, group):
+    """Refuses keys that no parameter of a gate or scorer reads, and their lack."""
+    leaves = zip(jax.tree.leaves(params), jax.tree.leaves(group(params)), strict=True)
+    own = [leaf for leaf, name in leaves if name == "gates"]
+    if gates is None and own:
+        raise ValueError(
+            "gate_optimizer must be a section of keys for gates and scorers that have "
+            "parameters, got None."
+        )
+    if gates is not None and not own:
+        raise ValueError(
+            "gate_optimizer: no gate or scorer of the model has parameters; "
+            "accepted: None."
+        )
+    if gates is not None and gates.weight_decay and all(a.ndim < 2 for a in own):
+        raise ValueError(
+            "gate_optimizer: weight_decay is of matrices, and gates and scorers of "
+            f"the model have none; accepted: 0.0, got {gates.weight_decay}."
+        )
 
 
 def gated_layers(model: nnx.Module) -> frozenset[tuple[Any, ...]]:

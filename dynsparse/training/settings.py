@@ -140,7 +140,7 @@ class Settings:
 
     seed: int
     optimizer: OptimizerSettings
-    gate_optimizer: GateOptimizerSettings
+    gate_optimizer: GateOptimizerSettings | None
     train: TrainSettings
     evaluation: EvaluationSettings
     penalties: tuple[Penalty, ...]
@@ -203,6 +203,7 @@ class Settings:
         optional = {
             name: None if config[name] is None else _section(kind, config, name)
             for name, kind in (
+                ("gate_optimizer", GateOptimizerSettings),
                 ("budget_constraint", BudgetConstraint),
                 ("budget_sharing", BudgetSharing),
                 ("density_ramp", DensityRamp),
@@ -216,7 +217,6 @@ class Settings:
         return cls(
             seed=config["seed"],
             optimizer=optimizer.fitted(train.num_steps),
-            gate_optimizer=_section(GateOptimizerSettings, config, "gate_optimizer"),
             train=train,
             evaluation=_section(EvaluationSettings, config, "evaluation"),
             penalties=tuple(

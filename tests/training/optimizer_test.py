@@ -31,7 +31,7 @@ class Net(nnx.Module):
                     granularity="neurons",
                     num_blocks=2,
                     gate=dict(name="learned_threshold", temperature=1.0, threshold=0.0),
-                    scorer=dict(name="static"),
+                    scorer=dict(name="linear"),
                     rngs=rngs,
                 )
             ]
@@ -55,7 +55,11 @@ def test_what_a_layer_is_called_does_not_matter(model):
         for path, group in jax.tree_util.tree_leaves_with_path(groups)
         if group == "gates"
     }
-    assert found == {"blocks/0/gate/threshold", "blocks/0/scorer/scores"}
+    scorer = ("norm/bias", "norm/scale", "score/bias", "score/kernel")
+    assert found == {
+        "blocks/0/gate/threshold",
+        *(f"blocks/0/scorer/{name}" for name in scorer),
+    }
 
 
 def test_without_a_model_what_holds_a_host_is_a_gated_layer():
@@ -80,12 +84,12 @@ def test_gates_and_scorers_are_a_group_of_their_own(model):
         10,
         model,
     )
-    params["blocks"][0]["scorer"]["scores"] = jnp.ones((2, 2))  # vectors do not decay
     zero = jax.tree.map(jnp.zeros_like, params)
     updates, _ = transform.update(zero, transform.init(params), params)
     block = updates["blocks"][0]
     np.testing.assert_array_equal(updates["gate"]["gate"]["kernel"], 0)
     np.testing.assert_array_equal(block["host"]["up"]["kernel"], 0)
     decayed = -0.1 * 0.5 * 0.2 * np.ones((2, 2))  # rate x scale x decay x weight
-    np.testing.assert_allclose(block["scorer"]["scores"], decayed, rtol=1e-5)
+    np.testing.assert_allclose(block["scorer"]["score"]["kernel"], decayed, rtol=1e-5)
+    np.testing.assert_array_equal(block["scorer"]["score"]["bias"], 0)  # a vector
     np.testing.assert_array_equal(block["gate"]["threshold"], 0)

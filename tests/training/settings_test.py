@@ -78,6 +78,16 @@ MISTAKES = [
         dict(penalties=dict(target_rate=dict(target=0.5, weight=1.0))),
         "target_rate: moves gates of a varying .* of this model are SoftTopk",
     ),
+    (dict(gate__density=0.5), "density 0.5 changes nothing beside a density_sampling"),
+    (dict(gate_optimizer=None), "gate_optimizer must be a section of keys for gates"),
+    (
+        dict(scorer=dict(name="magnitude")),
+        "gate_optimizer: no gate or scorer of the model has parameters; accepted: None",
+    ),
+    (
+        dict(scorer=dict(name="static")),
+        "weight_decay is of matrices, .* accepted: 0.0, got 0.05",
+    ),
     (dict(gate_optimizer__learning_rate_scale=0.0), "scale must be > 0, got 0.0"),
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
     (
