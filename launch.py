@@ -118,7 +118,8 @@ def describe(requests: Sequence[launching.Request], console: Console) -> list:
 
     try:
         configs = [request.config.to_dict() for request in requests]
-        experiments = training.prepare_together(configs)
+        resumed = [training.has_checkpoint(request.workdir) for request in requests]
+        experiments = training.prepare_together(configs, resumed)
     except ValueError as error:
         raise launching.UserError(error) from error
     first = requests[0]

@@ -41,6 +41,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             eval_every=130,
             checkpoint_every=200,
             num_devices=1,  # that share every batch
+            init_from="",  # folder of a run to take the weights of
         )
     )
     config.evaluation = ConfigDict(

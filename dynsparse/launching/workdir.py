@@ -30,9 +30,17 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
     recorded = read_json(workdir / CONFIG, PUT_BACK)
     if recorded is None or recorded == config:
         return
+    changed = differences([recorded, config])
+    if list(changed) == ["train.num_steps"]:
+        there, here = changed["train.num_steps"]
+        raise UserError(
+            f"{workdir} holds a run of {there} steps, over which its learning rate "
+            f"falls to zero: one of {here} is another run from its first step on. It "
+            f"can start from these weights, by --config.train.init_from={workdir} and "
+            "another --workdir."
+        )
     found = [
-        f"{key}: {there} there, {here} here"
-        for key, (there, here) in differences([recorded, config]).items()
+        f"{key}: {there} there, {here} here" for key, (there, here) in changed.items()
     ]
     more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     shown = "; ".join([*found[:_SHOWN], *more])

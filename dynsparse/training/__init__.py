@@ -13,6 +13,7 @@ from dynsparse.training.finish import finish
 from dynsparse.training.interrupt import Interrupted
 from dynsparse.training.loop import train, train_together
 from dynsparse.training.restore import restore
+from dynsparse.training.start import has_checkpoint
 
 __all__ = [
     "CheckpointError",
@@ -20,6 +21,7 @@ __all__ = [
     "Interrupted",
     "describe",
     "finish",
+    "has_checkpoint",
     "least_density",
     "prepare",
     "prepare_together",

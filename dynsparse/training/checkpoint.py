@@ -135,10 +135,33 @@ class Checkpoints:
             "or choose another folder."
         )
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the newest checkpoint by name, of whatever model.
+
+        Raises:
+            CheckpointError: If there is none, or it is damaged.
+        """
+        step = self.latest
+        if step is None:
+            raise CheckpointError(f"{self._directory} holds no checkpoint.")
+        folder = self._directory / str(step)
+        try:
+            return self._read(folder, Digests.read(folder))[1]
+        except DamagedError as error:
+            raise CheckpointError(
+                f"{folder}: {error}; put back what was there."
+            ) from error
+
     def _restore(self, step: int, like: State) -> tuple[State, bytes]:
         folder = self._directory / str(step)
         digests = Digests.read(folder)
         self._expect(kinds_of(like), digests.kinds)
+        rows, arrays = self._read(folder, digests)
+        return unflatten(like, arrays), rows
+
+    def _read(
+        self, folder: pathlib.Path, digests: Digests
+    ) -> tuple[bytes, dict[str, np.ndarray]]:
         digests.check_files(folder)
         rows = (folder / _ROWS).read_bytes()
         saved = {name for name, kind in digests.kinds.items() if 0 not in kind.shape}
@@ -155,7 +178,7 @@ class Checkpoints:
             if name in found or name not in saved
         }
         digests.check_arrays(arrays)
-        return unflatten(like, arrays), rows
+        return rows, arrays
 
     def _expect(self, wanted: Mapping[str, Kind], found: Mapping[str, Kind]):
         for name in sorted({*wanted, *found}):

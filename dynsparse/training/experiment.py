@@ -1,6 +1,7 @@
 """A run, checked and built, before its first step."""
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
 from dynsparse.training.settings import Settings
 from dynsparse.training.sizes import check_sizes
+from dynsparse.training.start import start_from
 from dynsparse.training.step import State, Trainer
 
 
@@ -55,7 +57,12 @@ class Experiment:
     grid: PatchGrid | None
 
 
-def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experiment:
+def prepare(
+    config: Mapping[str, Any],
+    dataset: Dataset | None = None,
+    *,
+    resumed: bool = False,
+) -> Experiment:
     """Builds the run that `config` describes.
 
     Args:
@@ -65,6 +72,8 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
             `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`,
             the number `seed`, and `names`, which a run does not read.
         dataset: That of the section `data`, where it is there already.
+        resumed: Whether a checkpoint takes the place of its first state, for which
+            `train.init_from` is then not read.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
@@ -105,6 +114,10 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         prices,
         dataset,
     )
+    notes, source = _notes(config, settings), settings.train.init_from
+    if source and not resumed:
+        state, note = start_from(pathlib.Path(source), state, model)
+        notes += (note,)
     grid = getattr(model, "grid", None)
     return Experiment(
         settings=settings,
@@ -115,29 +128,34 @@ def prepare(config: Mapping[str, Any], dataset: Dataset | None = None) -> Experi
         trainer=trainer,
         initial_state=state,
         prices=prices,
-        notes=_notes(config, settings),
+        notes=notes,
         densities=densities,
         grid=grid if isinstance(grid, PatchGrid) else None,
     )
 
 
-def prepare_together(configs: Sequence[Mapping[str, Any]]) -> list[Experiment]:
+def prepare_together(
+    configs: Sequence[Mapping[str, Any]], resumed: Sequence[bool] = ()
+) -> list[Experiment]:
     """Builds runs that can train together, on one dataset.
 
     Args:
         configs: As in `prepare`.
+        resumed: As there, of each; none is by default.
 
     Raises:
         ValueError: If they differ in more than seeds and weights of penalties, or one
             is not accepted.
     """
-    first = prepare(configs[0])
+    resumed = resumed or [False] * len(configs)
+    first = prepare(configs[0], resumed=resumed[0])
     if len({program_key(config) for config in configs}) > 1:
         raise ValueError(
             "runs train together if their configs differ in `seed` and in the weights "
             "of `penalties` alone."
         )
-    return [first, *(prepare(config, first.dataset) for config in configs[1:])]
+    others = zip(configs[1:], resumed[1:], strict=True)
+    return [first, *(prepare(c, first.dataset, resumed=r) for c, r in others)]
 
 
 def least_density(experiment: Experiment) -> float:

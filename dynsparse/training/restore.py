@@ -116,7 +116,7 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
             "command line, trust=True in a program."
         )
     try:
-        experiment = prepare(config)
+        experiment = prepare(config, resumed=True)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     except (AttributeError, LookupError, TypeError) as error:

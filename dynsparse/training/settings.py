@@ -75,7 +75,7 @@ class GateOptimizerSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How long to train, and what to do how often; all at least 1, most in steps.
+    """How long to train, and what to do how often; numbers >= 1, most in steps.
 
     Attributes:
         num_steps: Of the whole run.
@@ -84,6 +84,8 @@ class TrainSettings:
         eval_every: Validation.
         checkpoint_every: What a kill can lose at most.
         num_devices: That share every batch.
+        init_from: Folder of another run, whose weights this one starts from; "" for
+            none.
     """
 
     num_steps: int
@@ -92,10 +94,11 @@ class TrainSettings:
     eval_every: int
     checkpoint_every: int
     num_devices: int
+    init_from: str
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            check(self, field.name, getattr(self, field.name) >= 1, ">= 1")
+        for name, value in vars(self).items():
+            check(self, name, name == "init_from" or value >= 1, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,14 @@ def test_only_the_first_differences_are_named(tmp_path):
         launching.check_config(tmp_path, here)
 
 
+def test_a_run_is_not_made_longer_but_another_can_start_from_it(tmp_path):
+    there, here = (dict(train=dict(num_steps=n), seed=0) for n in (4, 8))
+    (tmp_path / "config.json").write_text(json.dumps(there))
+    told = f"holds a run of 4 steps, .*: one of 8 is .*train.init_from={tmp_path} and"
+    with pytest.raises(launching.UserError, match=told):
+        launching.check_config(tmp_path, here)
+
+
 def test_the_folder_of_a_sweep_is_refused_but_not_one_in_it(tmp_path):
     (tmp_path / "sweep.json").write_text("{}")
     launching.check_config(tmp_path / "trial", {})
