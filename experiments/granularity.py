@@ -36,6 +36,7 @@ UNITS = dict(
 )
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 DENSITIES = dict(small=(0.35, 0.7, 1.0), full=(0.2, 0.35, 0.5, 0.75, 1.0))
+_UNASKED = "evenly_spaced"  # slices of a width are nested: none has a score
 
 
 def sweep(add, size):
@@ -49,7 +50,8 @@ def sweep(add, size):
             blocks = dict(model__granularity="blocks") | pi_controller(budget)
             run("blocks", "gumbel_sigmoid,,pi_controller", setting, seed, **blocks)
         for unit in UNITS[size]:
-            run(unit, "soft_topk", "any budget", seed, model__granularity=unit)
+            method = _UNASKED if unit == "width" else "soft_topk"
+            run(unit, method, "any budget", seed, model__granularity=unit)
 
 
 def report(rows: Sequence[Row]) -> Report:

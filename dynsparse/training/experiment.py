@@ -13,7 +13,8 @@ from dynsparse import data, gates, models
 from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
-from dynsparse.gates.base import TopkGate, find_gates
+from dynsparse.gates.base import TopkGate, find_gates, gated_modules
+from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
 from dynsparse.program_key import program_key
 from dynsparse.training.batches import Batches
@@ -96,6 +97,7 @@ def prepare(
         num_classes=dataset.num_classes,
         rngs=nnx.Rngs(seed),
     )
+    _check_scorer(model, config["scorer"])
     example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
     prices = Prices(model, example)
     if settings.budget_sharing is not None:
@@ -183,6 +185,17 @@ def find_densities(
     wanted, spread = settings.evaluation, spread_of(model)
     bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
+
+
+def _check_scorer(model: nnx.Module, scorer: Mapping[str, Any]):
+    """Refuses a scorer that no layer asks."""
+    layers = [getattr(layer, "scorer", None) for layer in gated_modules(model).values()]
+    nested = [isinstance(layer, NestedScorer) for layer in layers]
+    if nested and all(nested) and scorer["name"] != "evenly_spaced":
+        raise ValueError(
+            "scorer: the slices of a width are nested and need no scores; accepted: "
+            f"evenly_spaced, as in the method of that name, got {scorer['name']}."
+        )
 
 
 def _notes(config: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ MISTAKES = [
         dict(temperature_schedule=dict(final=0.0, until=1.0)),
         "final must be > 0, got 0.0",
     ),
+    (dict(model__granularity="width"), "scorer: the slices of a width are nested and"),
     (dict(model__granularity="blocks"), "takes gates whose count is varying or full"),
 ]
 
