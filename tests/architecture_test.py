@@ -152,6 +152,7 @@ def test_configs_import_only_ml_collections():
     assert offenders((ROOT / "configs").rglob("*.py"), foreign) == []
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "module",
     [
@@ -169,6 +170,7 @@ def test_jax_stays_unimported(module):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.system
 def test_parsing_a_command_leaves_jax_unimported():
     code = (
         "import launch, sys; from dynsparse import launching;"

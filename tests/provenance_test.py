@@ -27,11 +27,13 @@ def commit():
     return provenance.provenance()["commit"]
 
 
+@pytest.mark.system
 def test_a_clean_checkout_is_its_commit(checkout):
     (checkout / "notes.txt").write_text("no code")
     assert len(commit()) == 40
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["dynsparse/provenance.py", "experiments/new.py"])
 def test_changed_checkouts_are_told_apart(checkout, name):
     path = checkout / name

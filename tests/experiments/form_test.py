@@ -34,6 +34,7 @@ def test_every_experiment_states_its_claim_and_sweeps_plain_values(name):
     assert callable(experiment.module.report)
 
 
+@pytest.mark.system
 def test_no_experiment_imports_jax_before_its_trials():
     import subprocess
 

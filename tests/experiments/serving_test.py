@@ -19,6 +19,7 @@ def rows(load):
     return serving.measure(load=load, small=True)
 
 
+@pytest.mark.system
 def test_every_rung_is_described():
     found = rows("none")
     budgets = [row["budget"] for row in found]
@@ -26,6 +27,7 @@ def test_every_rung_is_described():
     assert all(row["cpu_s_per_1000"] > 0 and row["peak_mb"] > 0 for row in found)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("load", ["spike", "competition"])
 def test_every_policy_has_every_phase(load):
     found = rows(load)

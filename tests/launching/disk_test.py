@@ -107,6 +107,7 @@ def small(tmp_path):
     subprocess.run(("umount", "-l", place), capture_output=True)
 
 
+@pytest.mark.system
 @pytest.mark.full
 @pytest.mark.parametrize("size", ["16k", "100k", "300k", "450k"])
 def test_a_run_on_a_disk_that_fills_goes_on_where_there_is_space(size, small):

@@ -257,6 +257,7 @@ def final_state(workdir):
         return checkpoints.restore(experiment.initial_state).state
 
 
+@pytest.mark.system
 def test_kill_9_and_the_same_command_end_with_the_same_bits(tmp_path):
     flags = ("--config.train.num_steps=40", "--config.train.log_every=1")
     start = lambda workdir: subprocess.Popen(

@@ -21,6 +21,7 @@ print(faults() - before)
 """
 
 
+@pytest.mark.system
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
 @pytest.mark.parametrize(("which", "few"), [("kept", True), ("given_back", False)])
 def test_blocks_are_mapped_once(which, few):

@@ -69,6 +69,7 @@ def test_a_mutated_config_is_refused_in_a_line_or_runs(number, tmp_path, capsys)
     check_outcome(status, capsys.readouterr().err, workdir)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", full(COMMANDS))
 def test_the_real_command_says_the_same(number, tmp_path):
     workdir = tmp_path / "run"

@@ -36,6 +36,7 @@ def served(trained):
     return trained / "serve" / "sine-1"
 
 
+@pytest.mark.system
 def test_serving_leaves_ladder_rows_and_figure(served):
     ladder = json.loads((served / "ladder.json").read_text())
     budgets = [row["budget"] for row in ladder]
@@ -49,6 +50,7 @@ def test_serving_leaves_ladder_rows_and_figure(served):
     assert policies == {"controller", *(f"rung {i}" for i in range(len(ladder)))}
 
 
+@pytest.mark.system
 def test_rows_are_read_back_as_they_were_measured(served):
     rows = reports.read_serving(served)
     answered = [row for row in rows if row["rung"] is not None]
@@ -66,11 +68,13 @@ def test_rows_are_read_back_as_they_were_measured(served):
         np.testing.assert_array_equal(arrivals, first)
 
 
+@pytest.mark.system
 def test_every_rung_has_its_validation_accuracy(served):
     for row in json.loads((served / "ladder.json").read_text()):
         assert 0 <= row["validation_accuracy"] <= 1
 
 
+@pytest.mark.system
 def test_no_rung_is_below_the_densities_trained_at(trained, served):
     config = json.loads((trained / "config.json").read_text())
     ladder = json.loads((served / "ladder.json").read_text())
@@ -174,6 +178,7 @@ def test_a_run_that_is_not_finished_is_refused(trained, tmp_path, capsys):
     assert "it has no result.json" in capsys.readouterr().err
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_what_was_measured(trained, tmp_path, number):
     trained = shutil.copytree(
@@ -195,6 +200,7 @@ def test_a_signal_leaves_what_was_measured(trained, tmp_path, number):
     assert reports.read_serving(folder)
 
 
+@pytest.mark.system
 def test_parsing_a_request_to_serve_imports_no_jax(trained):
     code = (
         "import launch, sys; from dynsparse import launching;"

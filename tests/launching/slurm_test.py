@@ -18,6 +18,7 @@ import launch
 
 ROOT = pathlib.Path(launch.__file__).parent
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel", "scontrol")
+pytestmark = pytest.mark.system
 CONFIG = """
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)

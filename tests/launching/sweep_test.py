@@ -78,6 +78,7 @@ def alive(pid):
     return False
 
 
+@pytest.mark.system
 def test_no_trial_stops_the_others(toys, capsys):
     toys.plan(
         dict(does="raises", number=7), dict(does="dies once"), dict(does="returns")
@@ -107,6 +108,7 @@ def test_no_trial_stops_the_others(toys, capsys):
     assert "Missing" not in (toys.folder / "report.md").read_text()
 
 
+@pytest.mark.system
 def test_what_is_refused_as_a_mistake_is_not_tried_again(toys, capsys):
     toys.plan(dict(does="makes a mistake"))
     assert toys.run() == 1
@@ -114,12 +116,14 @@ def test_what_is_refused_as_a_mistake_is_not_tried_again(toys, capsys):
     assert "data: there is no nowhere.npz" in capsys.readouterr().out
 
 
+@pytest.mark.system
 def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
     toys.plan(dict(does="raises in a program", number=2))
     assert toys.run() == 1
     assert "TypeError: add got incompatible shapes" in capsys.readouterr().out
 
 
+@pytest.mark.system
 def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
     """A job of Slurm that is lost may have left none."""
 
@@ -136,6 +140,7 @@ def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
     assert last.endswith(": lost")
 
 
+@pytest.mark.system
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
     toys.plan(dict(does="hangs once"))
     assert toys.run("--limit=12") == 0
@@ -143,6 +148,7 @@ def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tm
     assert until(lambda: not alive(int((tmp_path / "child").read_text())), 5)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
     toys.plan(dict(does="sleeps"))
@@ -159,6 +165,7 @@ def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
         assert len(toys.rows()) == 1
 
 
+@pytest.mark.system
 def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
     toys.plan(dict(does="sleeps"))
     process = toys.start()
@@ -168,6 +175,7 @@ def test_trials_stop_when_their_launcher_is_killed(toys, tmp_path):
     assert until(lambda: not alive(int((tmp_path / "pid").read_text())), 10)
 
 
+@pytest.mark.system
 def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
     with subprocess.Popen((sys.executable, "-c", "")) as gone:
         pass
@@ -183,6 +191,7 @@ def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
     assert orphan.returncode == -signal.SIGTERM
 
 
+@pytest.mark.system
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
     toys.plan(dict(does="fills the disk"), dict(does="returns"))
     assert toys.run() == 2
@@ -286,6 +295,7 @@ def test_a_folder_of_something_else_is_refused(name, content, message, toys, cap
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.system
 def test_the_launcher_imports_no_jax(toys):
     toys.plan(dict(does="returns"))
     code = (

@@ -57,6 +57,7 @@ def test_what_is_measured_stays_alone():
     assert [len(bundle) for bundle in bundles(every, 8)] == [1, 1, 1]
 
 
+@pytest.mark.system
 def test_trials_of_a_killed_bundle_go_on_alone(tmp_path):
     command = [sys.executable, "launch.py", "--sweep=tests/launching/tiny_digits.py:"]
     command[-1] += "full"

@@ -14,6 +14,7 @@ import pytest
 import launch
 from dynsparse import reports
 
+pytestmark = pytest.mark.system
 ROOT = pathlib.Path(launch.__file__).parent
 
 

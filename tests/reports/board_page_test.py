@@ -44,6 +44,7 @@ def address(tmp_path):
         server.wait()
 
 
+@pytest.mark.system
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_the_page_shows_a_curve_per_method(address, tmp_path):
     runs = f"{address}data/runs"

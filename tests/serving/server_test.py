@@ -66,7 +66,9 @@ def test_many_threads_get_their_own_answers():
     assert wrong == []
 
 
-@pytest.mark.parametrize("source", [here, from_process])
+@pytest.mark.parametrize(
+    "source", [here, pytest.param(from_process, marks=pytest.mark.system)]
+)
 def test_every_request_has_its_row(source):
     times = np.sort(np.random.default_rng(0).uniform(0, 1, 60))
     seen = []
@@ -197,6 +199,7 @@ def die(sender, times):
     os._exit(1)
 
 
+@pytest.mark.system
 def test_a_source_that_dies_ends_the_replay(monkeypatch):
     monkeypatch.setattr(replaying, "send", die)
     arrivals = from_process(np.linspace(0, 1, 10))
@@ -228,6 +231,7 @@ def burn(seconds):
         pass
 
 
+@pytest.mark.system
 def test_a_process_that_burns_a_core_is_seen_and_given_way():
     """The signal is psutil's own; two processes, in case there are many cores."""
     share = CpuShare(period=0.3)
