@@ -1,6 +1,7 @@
 """Each penalty against its formula, and what all of them must hold."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -29,14 +30,25 @@ def build(name, **changes):
     return penalties.from_config(dict(name=name) | ROWS[name] | changes)
 
 
+@functools.cache
+def compiled(name, **changes):
+    """Value and gradient, by the first layer, of a penalty of up to two layers."""
+
+    def value(a, b=None, examples=None):
+        decisions = dict(a=a) if b is None else dict(a=a, b=b)
+        return build(name, **changes)(usage(decisions, progress=0.1, examples=examples))
+
+    return jax.jit(jax.value_and_grad(value))
+
+
 def test_every_penalty_has_a_row():
     assert penalties.available() == sorted(ROWS)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_weight_multiplies(name):
-    batch = usage(dict(a=DRAWN, b=OTHER), progress=0.1)
-    once, thrice = build(name, weight=1.0)(batch), build(name)(batch)
+    once, _ = compiled(name, weight=1.0)(DRAWN, OTHER)
+    thrice, _ = compiled(name)(DRAWN, OTHER)
     assert once != 0
     np.testing.assert_allclose(thrice, 3 * once, rtol=1e-5)
 
@@ -44,27 +56,21 @@ def test_the_weight_multiplies(name):
 @pytest.mark.parametrize("name", ROWS)
 def test_examples_that_only_fill_the_batch_count_for_nothing(name):
     filled = [np.concatenate([x, np.ones_like(x[:3])]) for x in (DRAWN, OTHER)]
-    counts = [1.0] * 8 + [0.0] * 3
-    alone = build(name)(usage(dict(a=DRAWN, b=OTHER), progress=0.1))
-    padded = usage(dict(a=filled[0], b=filled[1]), progress=0.1, examples=counts)
-    np.testing.assert_allclose(build(name)(padded), alone, rtol=1e-5)
-    everything = usage(dict(a=filled[0], b=filled[1]), progress=0.1)
-    assert abs(build(name)(everything) - alone) > 1e-4
+    counts = np.float32([1] * 8 + [0] * 3)
+    alone, _ = compiled(name)(DRAWN, OTHER)
+    padded, _ = compiled(name)(*filled, counts)
+    np.testing.assert_allclose(padded, alone, rtol=1e-5)
+    everything, _ = compiled(name)(*filled, np.ones_like(counts))
+    assert abs(everything - alone) > 1e-4
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_batch_over_two_devices_is_one_batch(name):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
     halves = NamedSharding(mesh, PartitionSpec("data"))
-
-    @jax.jit
-    def value_and_gradient(a, b):
-        loss = lambda a: build(name)(usage(dict(a=a, b=b), progress=0.1))
-        return jax.value_and_grad(loss)(a)
-
-    spread = value_and_gradient(*[jax.device_put(x, halves) for x in (DRAWN, OTHER)])
+    spread = compiled(name)(*[jax.device_put(x, halves) for x in (DRAWN, OTHER)])
     assert len(spread[1].sharding.device_set) == 2
-    whole = value_and_gradient(DRAWN, OTHER)
+    whole = compiled(name)(DRAWN, OTHER)
     for one, other in zip(spread, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
@@ -72,9 +78,9 @@ def test_a_batch_over_two_devices_is_one_batch(name):
 # The sorted order of batch_shaping is a constant to both, away from ties.
 @pytest.mark.parametrize("name", ROWS)
 def test_gradients_are_those_of_finite_differences(name):
-    loss = lambda a: build(name)(usage(dict(a=a, b=OTHER), progress=0.1))
+    loss = lambda a: compiled(name)(a, OTHER)[0]
     direction = np.cos(np.arange(DRAWN.size)).reshape(DRAWN.shape).astype(np.float32)
-    analytic = (jax.grad(loss)(DRAWN) * direction).sum()
+    analytic = (np.asarray(compiled(name)(DRAWN, OTHER)[1]) * direction).sum()
     step = 3e-4 if name == "batch_shaping" else 1e-2
     numeric = (loss(DRAWN + step * direction) - loss(DRAWN - step * direction)) / (
         2 * step
@@ -88,9 +94,8 @@ def test_gradients_are_those_of_finite_differences(name):
 )
 @pytest.mark.parametrize("value", [0.0, 1e-30, 1e-21, 1e-10, 1.0])
 def test_value_and_gradient_are_finite_at_the_ends(name, changes, value):
-    loss = lambda p: build(name, **changes)(usage(dict(a=p), progress=0.1))
-    for x in jax.value_and_grad(loss)(jnp.full((4, 3), value)):
-        assert jnp.isfinite(x).all()
+    for x in compiled(name, **changes)(np.full((4, 3), value, np.float32)):
+        assert np.isfinite(x).all()
 
 
 @pytest.mark.parametrize("name", ROWS)

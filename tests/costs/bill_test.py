@@ -8,10 +8,10 @@ from flax import nnx
 
 from configs.methods import random_topk
 from dynsparse import costs, gates, layers
-from dynsparse.gates import GateRecord, records
+from dynsparse.gates import records
 from dynsparse.layers import GatedTokens, TransformerBlock, UnitScorer
 from tests.layers.rows import SPECS, TOKENS, WIDTH, build
-from tests.models.conv_vit_test import GUMBEL, SOFT
+from tests.models.conv_vit_test import GUMBEL, SOFT, run
 from tests.models.conv_vit_test import build as build_model
 
 EXAMPLE = jax.ShapeDtypeStruct((1, 12, 16, 3), jnp.float32)
@@ -35,7 +35,7 @@ def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(density):
 def test_decisions_of_compact_execution_have_the_bill_of_masked_ones(granularity):
     model = build_model(GUMBEL, granularity=granularity)
     decided = gates.evaluating(model, execution="compact")
-    _, captured = nnx.capture(decided, GateRecord)(images(4))
+    _, captured = run(decided, images(4))
     masks = {name: output.mask for name, output in records(captured).items()}
     ran = costs.itemize(costs.Prices(model, EXAMPLE), masks, num_examples=4)
     assert str(ran) == str(costs.bill(model, images(4)))
@@ -56,7 +56,7 @@ def test_varying_counts_are_billed_example_by_example(granularity):
     model = nnx.view(model, deterministic=True)
     batch = images()
     bill = costs.bill(model, batch)
-    _, captured = nnx.capture(model, GateRecord)(batch)
+    _, captured = run(model, batch)
     masks = {name: output.mask for name, output in records(captured).items()}
     assert len(np.unique(bill.used)) > 1
     dense = costs.count_macs(nnx.view(model, execution="dense"), EXAMPLE)

@@ -12,6 +12,18 @@ from tests.ops.rows import (
     TEMPERATURES,
     draw_scores,
 )
+from tests.sampled import sampled
+
+# One row of each solver and each kind of arithmetic.
+FEW = (
+    "logistic",
+    "capped_sorted",
+    "power_3_2",
+    "k_subset",
+    "dftopk",
+    "soft_sort",
+    "relaxed_subset",
+)
 
 
 @st.composite
@@ -35,15 +47,15 @@ def fit(name, case):
     return scores, k if row.real else float(round(k)), max(temperature, row.coldest)
 
 
-def rows(*wanted, **flags):
-    """The rows for which all of `flags` hold."""
+def rows(usual=tuple(ROWS), **flags):
+    """The rows for which all of `flags` hold; those not `usual` are marked full."""
     names = [
         name
         for name, row in ROWS.items()
         if all(getattr(row, flag) == value for flag, value in flags.items())
     ]
     assert names
-    return pytest.mark.parametrize("name", names)
+    return pytest.mark.parametrize("name", sampled(names, usual))
 
 
 thorough = settings(deadline=None, max_examples=40, derandomize=True)
