@@ -17,6 +17,7 @@ from tests.ops.rows import (
     compiled,
     draw_scores,
 )
+from tests.sampled import sampled
 
 thorough = settings(deadline=None, max_examples=120, derandomize=True)
 
@@ -143,7 +144,9 @@ def test_threshold_is_within_four_last_places(n, seed, log_ratio, offset):
     assert abs(float(found) - expected) <= 4 * last_place
 
 
-@pytest.mark.parametrize("family", ["logistic", "laplace", "capped"])
+@pytest.mark.parametrize(
+    "family", sampled(["logistic", "laplace", "capped"], ["logistic"])
+)
 @pytest.mark.parametrize("temperature", [1.0, 0.01])
 def test_a_million_units_sum_to_k_within_the_floor(family, temperature):
     n, k = 2**20, 2**18 + 0.5
@@ -163,11 +166,10 @@ def test_second_derivatives_match_finite_differences(argument):
         point = [scores, jnp.float64(2.3), jnp.float64(0.7)]
         weights = jnp.cos(jnp.arange(5.0))
         loss = lambda *p: weights @ ops.soft_topk_mask(*p)
-        slope = jax.jit(
-            lambda *p: jax.grad(loss, argument)(*p).sum() + jax.grad(loss)(*p)[0]
-        )
+        slope = lambda *p: jax.grad(loss, argument)(*p).sum() + jax.grad(loss)(*p)[0]
+        both = jax.jit(jax.value_and_grad(slope, argument))
         step = 1e-5
-        exact = jax.jit(jax.grad(slope, argument))(*point)
+        exact = both(*point)[1]
         for index in np.ndindex(np.shape(point[argument])):
             shift = jnp.zeros_like(point[argument]).at[index].set(step)
             above, below = list(point), list(point)
@@ -175,7 +177,7 @@ def test_second_derivatives_match_finite_differences(argument):
                 point[argument] + shift,
                 point[argument] - shift,
             )
-            difference = (slope(*above) - slope(*below)) / (2 * step)
+            difference = (both(*above)[0] - both(*below)[0]) / (2 * step)
             np.testing.assert_allclose(exact[index], difference, rtol=1e-5, atol=1e-8)
 
 
@@ -209,15 +211,15 @@ def test_infinite_scores_forbid_and_decide(k):
 
 def test_nan_scores_spoil_their_row_alone():
     scores = np.array([[1, np.nan, 2], [1, 0, 2]], np.float32)
-    m = np.asarray(ops.soft_topk_mask(jnp.asarray(scores), 2, 1.0))
+    m = np.asarray(mask_of(scores, np.float32(2), np.float32(1)))
     assert np.isnan(m[0]).all()
     np.testing.assert_allclose(m[1].sum(), 2, rtol=1e-6)
 
 
 def test_each_row_has_its_own_k_and_temperature():
-    scores = jnp.stack([draw_scores("normal", 17, seed) for seed in range(3)])
-    k, temperature = jnp.array([2, 5.5, 17]), jnp.array([0.1, 1, 3])
-    together = ops.soft_topk_mask(scores, k, temperature)
+    scores = np.stack([draw_scores("normal", 17, seed) for seed in range(3)])
+    k, temperature = np.float32([2, 5.5, 17]), np.float32([0.1, 1, 3])
+    together = mask_of(scores, k, temperature)
     alone = [mask(*row) for row in zip(scores, k, temperature, strict=True)]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
@@ -231,6 +233,5 @@ def test_values_out_of_range_are_named(k, temperature):
 
 
 def test_traced_k_out_of_range_is_clipped():
-    apply = jax.jit(lambda k: ops.soft_topk_mask(jnp.arange(6.0), k))
-    np.testing.assert_array_equal(apply(jnp.float32(9)), np.ones(6))
-    np.testing.assert_array_equal(apply(jnp.float32(-2)), np.zeros(6))
+    np.testing.assert_array_equal(mask(np.arange(6), 9, 1), np.ones(6))
+    np.testing.assert_array_equal(mask(np.arange(6), -2, 1), np.zeros(6))
