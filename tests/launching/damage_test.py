@@ -11,6 +11,7 @@ from dynsparse.training.writer import put_rows_back
 from dynsparse.whole import DamagedFileError
 from tests.launching.commands import ROOT, command
 from tests.reports import fake_sweep
+from tests.sampled import sampled
 
 DAMAGES = dict(
     empty=b"",
@@ -27,14 +28,10 @@ DAMAGES = dict(
     folder=None,
 )
 FEW = ("cut", "other", "folder")  # the others are as they are, mostly
-full = pytest.mark.full
 
 
 def damages(few=FEW):
-    return [
-        pytest.param(name, marks=() if name in few else full)
-        for name in sorted(DAMAGES)
-    ]
+    return sampled(sorted(DAMAGES), few)
 
 
 def damage(path, how):

@@ -11,11 +11,12 @@ from flax import nnx
 from dynsparse import gates, ops
 from dynsparse.layers import masked_attention
 from tests.layers.rows import SPECS, TOKENS, build, inputs, output
+from tests.sampled import unless
 
 HUGE = 1e38  # a weight that overflows
 USUAL = ("bernoulli_straight_through", "gumbel_sigmoid", "hard_topk", "relu_routing")
 STRAIGHT_THROUGH = [  # gates that teach closed units by the gradient of their mask
-    pytest.param(name, marks=() if name in USUAL else pytest.mark.full)
+    pytest.param(name, marks=unless(name in USUAL))
     for name in sorted(SPECS)
     if name not in ("dense", "random_bernoulli", "random_topk")
 ]

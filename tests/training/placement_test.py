@@ -8,6 +8,7 @@ import pytest
 
 from dynsparse import training
 from dynsparse.training.placement import Placement
+from tests.sampled import sampled
 from tests.training import tiny
 
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -22,7 +23,7 @@ def run(argument, folder, **changes):
     return state, [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize("argument", sampled(ARGUMENTS, ["ema_threshold"]))
 def test_two_devices_train_what_one_does(argument, tmp_path):
     one, rows = run(argument, tmp_path / "one")
     two, others = run(argument, tmp_path / "two", train__num_devices=2)

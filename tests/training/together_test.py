@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
+from tests.sampled import sampled
 from tests.training import tiny
 
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -24,6 +25,9 @@ VARIANTS = {
         dict(seed=0, penalties__mac_target__weight=50.0),
     ),
 }
+
+# What differs is a seed, with a controller, or a weight.
+USUAL = ("gumbel_sigmoid,,pi_controller", "gumbel_sigmoid,,mac_target")
 
 
 def configs(argument, **changes):
@@ -71,7 +75,7 @@ def alone(optimized, tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize("argument", VARIANTS)
+@pytest.mark.parametrize("argument", sampled(VARIANTS, USUAL))
 def test_runs_together_agree_with_each_alone(argument, alone, tmp_path):
     folders = [tmp_path / str(index) for index in range(len(VARIANTS[argument]))]
     together = training.prepare_together(configs(argument))
