@@ -17,15 +17,14 @@ from dynsparse.layers import (
 )
 from tests.layers.masked_equals_compact_test import run
 from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs, output
+from tests.sampled import sampled, unless
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 LEARNED = [  # by one gate; by the other where it is marked full
     pytest.param(
         layer,
         gate,
-        marks=pytest.mark.full
-        if gate == "gumbel_sigmoid" and "soft_topk" in row.gates
-        else (),
+        marks=unless(gate == "soft_topk" or "soft_topk" not in row.gates),
     )
     for layer, row in LAYERS.items()
     for gate in row.gates
@@ -105,7 +104,7 @@ def test_densities_compile_masked_execution_once(density):
     assert traces == 1
 
 
-@pytest.mark.parametrize("layer", ["tokens", "neurons"])
+@pytest.mark.parametrize("layer", sampled(["tokens", "neurons"], ["neurons"]))
 def test_compact_execution_compiles_once_per_rung_and_batch(layer):
     module, compiled = build(layer, "soft_topk"), collections.Counter()
     rungs = {

@@ -8,8 +8,9 @@ from flax import nnx
 
 import dynsparse
 from dynsparse import costs
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.gates import evaluating, records
 from dynsparse.layers import Attention
+from tests.models.conv_vit_test import run
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -72,10 +73,10 @@ def test_weights_stay_and_the_dense_execution_is_the_model():
 
 def test_the_result_decides_bills_and_compacts():
     model = nnx.view(sparse({"blocks/*/mlp": NEURONS}), deterministic=True)
-    y, captured = nnx.capture(model, GateRecord)(X)
+    y, captured = run(model, X)
     assert set(records(captured)) == {"blocks/0/mlp", "blocks/1/mlp"}
     compact = nnx.view(model, execution="compact", density=0.5)
-    np.testing.assert_allclose(compact(X), y, atol=1e-5)
+    np.testing.assert_allclose(run(compact, X)[0], y, atol=1e-5)
     bill = costs.bill(model, X)
     assert bill.dense == 2 * 2 * 8 * 16 + 24
     layer = bill.layers["blocks/0/mlp"]
@@ -151,13 +152,12 @@ def test_plain_attention_and_convolutions_are_taken_over(rules, units):
         module.bias[...] += jnp.linspace(-1, 1, module.bias.size).reshape(
             module.bias.shape
         )
-    expected = evaluating(plain)(x)
+    expected, _ = run(evaluating(plain), x)
     model = dynsparse.sparsify(plain, rules, rngs=nnx.Rngs(1, gate=2))
-    np.testing.assert_allclose(
-        evaluating(model, execution="dense")(x), expected, atol=1e-5
-    )
-    masked = evaluating(model)(x)
-    compact = evaluating(model, execution="compact", density=0.5)(x)
+    dense, _ = run(evaluating(model, execution="dense"), x)
+    np.testing.assert_allclose(dense, expected, atol=1e-5)
+    masked, _ = run(evaluating(model), x)
+    compact, _ = run(evaluating(model, execution="compact", density=0.5), x)
     np.testing.assert_allclose(compact, masked, atol=1e-5)
     assert np.abs(masked - expected).max() > 1e-3
     (layer,) = costs.bill(model, x).layers.values()

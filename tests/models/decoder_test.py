@@ -11,6 +11,7 @@ from flax import nnx
 from dynsparse import gates, layers, models
 from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.models.decoder import Decoder, generate
+from tests.sampled import unless
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -65,8 +66,16 @@ MODELS = dict(
 )
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("execution", ["masked", "compact"])
+@pytest.mark.parametrize(
+    ("name", "execution"),
+    [
+        pytest.param(
+            name, execution, marks=unless(execution == "compact" or name == "bypass")
+        )
+        for name in MODELS
+        for execution in ("masked", "compact")
+    ],
+)
 def test_decoding_token_by_token_is_the_whole_sequence(name, execution):
     model = MODELS[name]()
     whole, masks = call(whole_sequence, evaluating(model), TEXT)
