@@ -40,6 +40,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             log_every=20,  # steps
             eval_every=130,
             checkpoint_every=200,
+            check_first_step=True,
             num_devices=1,  # that share every batch
             init_from="",  # folder of a run to take the weights of
         )

@@ -146,9 +146,19 @@ class ConvStem(nnx.Module):
 def masked_max(
     tokens: Float[Array, "batch n width"], mask: Float[Array, "batch n"] | None
 ) -> Float[Array, "batch width"]:
-    """Largest value of each feature over the open tokens; zeros where none is open."""
+    """Largest value of each feature over the open tokens; zeros where none is open.
+
+    Taken by its place: the gradient of `max` looks for what equals the maximum, and XLA
+    on CPUs may compute both with other roundings, so that no token gets it (seen with
+    jaxlib 0.10.2 at batches of 2 and 3).
+    """
     if mask is None:
-        return tokens.max(1)
-    mask = mask[..., None]
-    largest = jnp.where(mask > 0, ops.weigh(tokens, mask), -jnp.inf).max(1)
-    return jnp.where((mask > 0).any(1), largest, 0)
+        return _largest(tokens)
+    opened = mask[..., None] > 0
+    weighed = jnp.where(opened, ops.weigh(tokens, mask[..., None]), -jnp.inf)
+    return jnp.where(opened.any(1), _largest(weighed), 0)
+
+
+def _largest(x: Float[Array, "batch n width"]) -> Float[Array, "batch width"]:
+    places = jax.lax.stop_gradient(x).argmax(1, keepdims=True)
+    return jnp.take_along_axis(x, places, 1)[:, 0]

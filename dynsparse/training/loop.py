@@ -22,6 +22,7 @@ import numpy as np
 
 from dynsparse.stop_signal import StopSignal
 from dynsparse.training.experiment import Experiment
+from dynsparse.training.first_steps import checking
 from dynsparse.training.interrupt import Interrupted
 from dynsparse.training.program import Program
 from dynsparse.training.progress import ProgressReport, say
@@ -91,6 +92,8 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
         raise Interrupted(start)
     plan = runs[0].experiment.settings.train
     program = Program([run.experiment for run in runs])
+    checks = plan.check_first_step and not start
+    take_step = checking(program) if checks else program.step
     names = [f"{run.name}: " if len(runs) > 1 else "" for run in runs]
     with ProgressReport(start, plan.num_steps) as progress:
         for run in runs:
@@ -101,7 +104,7 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
         working = program.begin([run.state for run in runs])
         progress.working("compiling the training step", aloud=True)
         for step in range(start + 1, plan.num_steps + 1):
-            working, metrics = program.step(working, step - 1)
+            working, metrics = take_step(working, step - 1)
             last = step == plan.num_steps
             seen[step] = metrics
             log = step % plan.log_every == 0 or last

@@ -1,6 +1,5 @@
 """The steps of one run or of several, as one compiled program."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,12 +54,23 @@ class Program:
             working: Given up.
             index: Of the batches, from 0.
         """
+        return _step(self._trainer, self._several, working, *self._read(index))
+
+    def step_unfused(self, working: State, index: int) -> State:
+        """The next states, computed with a kernel for each operation.
+
+        Args:
+            working: Kept.
+            index: Of the batches, from 0.
+        """
+        return _unfused(self._trainer, self._several, working, *self._read(index))[0]
+
+    def _read(self, index: int):
+        """Images and labels, [runs, ...] for several."""
         batches = [batches[index] for batches in self._batches]
         if not self._several:
-            divided = self._placement.divide(*batches[0])
-            return _step(self._trainer, False, working, *divided)
-        images, labels = (np.stack(arrays) for arrays in zip(*batches, strict=True))
-        return _step(self._trainer, True, working, images, labels)
+            return self._placement.divide(*batches[0])
+        return tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
 
     def states(self, working: State) -> list[State]:
         """A copy of the state of each run, on the first device."""
@@ -82,12 +92,22 @@ class Program:
         ]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _step(trainer: Trainer, several: bool, state: State, images, labels):
-    """One step; compiled once for all runs whose trainers are equal."""
+def _stepped(trainer: Trainer, several: bool, state: State, images, labels):
     if not several:
         return trainer.step(state, images, labels)
     # What is due at a step is due for all: no run computes what it discards.
     axes: Any = dict.fromkeys(state, 0) | dict(step=None)
     step = jax.vmap(trainer.step, in_axes=(axes, 0, 0), out_axes=(axes, 0))
     return step(state, images, labels)
+
+
+# Compiled once for all runs whose trainers are equal.
+_step = jax.jit(_stepped, static_argnums=(0, 1), donate_argnums=2)
+_unfused = jax.jit(
+    _stepped,
+    static_argnums=(0, 1),
+    compiler_options={
+        "xla_disable_hlo_passes": "fusion,priority-fusion,multi_output_fusion",
+        "xla_backend_optimization_level": 0,
+    },
+)

@@ -86,6 +86,8 @@ class TrainSettings:
         num_devices: That share every batch.
         init_from: Folder of another run, whose weights this one starts from; "" for
             none.
+        check_first_step: Whether the first step is computed without fusion too, and
+            the run stopped where its gradient is another one.
     """
 
     num_steps: int
@@ -95,10 +97,12 @@ class TrainSettings:
     checkpoint_every: int
     num_devices: int
     init_from: str
+    check_first_step: bool
 
     def __post_init__(self):
         for name, value in vars(self).items():
-            check(self, name, name == "init_from" or value >= 1, ">= 1")
+            number = type(value) is int
+            check(self, name, not number or value >= 1, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

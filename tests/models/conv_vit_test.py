@@ -149,3 +149,28 @@ def test_a_budget_below_the_narrowest_is_named():
 def test_masked_max_hides_no_number_that_is_none():
     tokens = jnp.array([[[jnp.nan], [1.0]]])
     assert jnp.isnan(masked_max(tokens, jnp.ones((1, 2)))).all()
+
+
+# What tests/conftest.py has switched off.
+AS_SHIPPED = dict(
+    xla_backend_optimization_level=3, xla_llvm_disable_expensive_passes=False
+)
+
+
+@pytest.mark.parametrize("width", [24, 48])  # whose reciprocals are rounded
+def test_the_compiled_gradient_of_the_pooling_is_the_gradient(width):
+    """It was not, with jaxlib 0.10.2 on CPUs: see docs/compiled_gradients.md."""
+
+    def loss(kernel, hidden):
+        x = hidden @ kernel
+        mean = x.mean(-1, keepdims=True)
+        variance = jnp.square(x).mean(-1, keepdims=True) - jnp.square(mean)
+        tokens = (x - mean) * jax.lax.rsqrt(variance + 1e-6)
+        return jnp.square(masked_max(tokens, None)).sum()
+
+    kernel = jax.random.normal(jax.random.key(0), (32, width))
+    hidden = jax.random.normal(jax.random.key(1), (2, 49, 32))
+    lowered = jax.jit(jax.grad(loss)).lower(kernel, hidden)
+    exact = lowered.compile({"xla_disable_hlo_passes": "fusion"})(kernel, hidden)
+    fused = lowered.compile(AS_SHIPPED)(kernel, hidden)
+    np.testing.assert_allclose(fused, exact, atol=1e-5 * jnp.abs(exact).max())

@@ -17,6 +17,7 @@ SMALL = {
     "train.log_every": 2,
     "train.eval_every": 4,
     "train.checkpoint_every": 3,
+    "train.check_first_step": False,
     "evaluation.densities": (1.0, 0.25),
     "evaluation.budgets": (0.7,),
     "evaluation.batch_size": 16,
