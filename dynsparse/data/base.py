@@ -45,6 +45,19 @@ class Split:
         )
 
 
+def to_float(
+    images: Shaped[Array | np.ndarray, "*batch height width channels"],
+) -> Float[Array, "*batch height width channels"]:
+    """Returns `images`, 0 to 255, in units of 255, in float32.
+
+    Raises:
+        ValueError: If they are not uint8, as what was mapped already is not.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"images must be uint8, from 0 to 255, got {images.dtype}.")
+    return jnp.asarray(images).astype(jnp.float32) / 255
+
+
 @dataclasses.dataclass(frozen=True)
 class Inputs:
     """The map from images of a task to what its model is called with; pure.
@@ -82,11 +95,7 @@ class Inputs:
         Raises:
             ValueError: If they are not uint8, as what was mapped already is not.
         """
-        if images.dtype != np.uint8:
-            raise ValueError(
-                f"images must be uint8, from 0 to 255, got {images.dtype}."
-            )
-        scaled = jnp.asarray(images).astype(jnp.float32) / 255
+        scaled = to_float(images)
         if self == Inputs():
             return scaled
         axes = (1,) * (images.ndim - 1) + (-1,)
