@@ -1,7 +1,6 @@
 """A sweep from its command to its report: it survives its trials, and stops."""
 
 import contextlib
-import csv
 import errno
 import fcntl
 import json
@@ -20,44 +19,6 @@ from dynsparse.launching.sweep import conclude
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
-
-
-@pytest.fixture
-def toys(tmp_path, monkeypatch):
-    """Runs a sweep of toys in `folder`; the calls so far are in `calls()`."""
-
-    class Toys:
-        folder = tmp_path / "sweep[1]*"
-
-        def plan(self, *trials):
-            monkeypatch.setenv("TOYS", json.dumps(trials))
-
-        def run(self, *flags):
-            command = ["launch.py", TOYS, f"--workdir={self.folder}", *flags]
-            return launch.main(command)
-
-        def start(self):
-            return subprocess.Popen(
-                [sys.executable, "launch.py", TOYS, f"--workdir={self.folder}"],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-
-        def calls(self):
-            file = tmp_path / "calls"
-            return file.read_text().splitlines() if file.exists() else []
-
-        def rows(self):
-            with (self.folder / "report.csv").open() as file:
-                return list(csv.DictReader(file))
-
-        def folder_of(self, does):
-            return next(self.folder.glob(f"does={does.replace(' ', '_')}*"))
-
-    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
-    monkeypatch.chdir(ROOT)
-    return Toys()
 
 
 def until(condition, seconds=60):

@@ -1,0 +1,52 @@
+"""A sweep of toys, which do what their trials say."""
+
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import launch
+
+ROOT = pathlib.Path(launch.__file__).parent
+TOYS = "--sweep=tests/launching/toys.py"
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    """Runs a sweep of toys in `folder`; the calls so far are in `calls()`."""
+
+    class Toys:
+        folder = tmp_path / "sweep[1]*"
+
+        def plan(self, *trials):
+            monkeypatch.setenv("TOYS", json.dumps(trials))
+
+        def run(self, *flags):
+            command = ["launch.py", TOYS, f"--workdir={self.folder}", *flags]
+            return launch.main(command)
+
+        def start(self):
+            return subprocess.Popen(
+                [sys.executable, "launch.py", TOYS, f"--workdir={self.folder}"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+
+        def calls(self):
+            file = tmp_path / "calls"
+            return file.read_text().splitlines() if file.exists() else []
+
+        def rows(self):
+            with (self.folder / "report.csv").open() as file:
+                return list(csv.DictReader(file))
+
+        def folder_of(self, does):
+            return next(self.folder.glob(f"does={does.replace(' ', '_')}*"))
+
+    monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    return Toys()
