@@ -17,7 +17,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # What each part may import of the library, beside itself.
 ALLOWED = {
-    "_internal": set(),
+    "_internal": {"paths"},
     "lookup": {"ranges", "suggest"},
     "paths": set(),
     "program_key": set(),
@@ -31,8 +31,8 @@ ALLOWED = {
     "gates": {"ops", "lookup", "paths"},
     "layers": {"ops", "gates", "lookup", "paths"},
     "models": {"ops", "gates", "layers", "costs", "lookup"},
-    "costs": {"ops", "gates.base", "gates.view", "paths"},
-    "budgets": {"ops", "gates.base", "gates.view", "lookup", "ranges", "paths"},
+    "costs": {"ops", "gates.base", "paths"},
+    "budgets": {"ops", "gates.base", "lookup", "ranges", "paths"},
     "data": {"lookup"},
     "training": {
         "ops",
@@ -55,7 +55,6 @@ ALLOWED = {
     "serving": {
         "ops",
         "gates.base",
-        "gates.view",
         "costs",
         "budgets",
         "data",

@@ -11,10 +11,10 @@ from dynsparse.gates.base import (
     Temperature,
     TopkGate,
     certain,
+    evaluating,
     records,
 )
 from dynsparse.gates.ema_threshold import calibrate
-from dynsparse.gates.view import evaluating
 
 __all__ = [
     "Density",

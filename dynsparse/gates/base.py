@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
+from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse.paths import path_name
 
 
@@ -84,11 +85,44 @@ def find_gates(model: nnx.Module) -> dict[str, "Gate"]:
     return {path_name(path): module.gate for path, module in modules}
 
 
+def evaluating(
+    model: Any,
+    *,
+    execution: str | None = None,
+    density: float | None = None,
+    capacity_steps: int | None = None,
+) -> Any:
+    """The model as it answers: without noise, norms by their running averages.
+
+    Args:
+        model: Any module, with gates or without; it shares its arrays with what is
+            returned.
+        execution: Of its gated layers; None leaves it.
+        density: Static density of its top-k gates; None leaves it.
+        capacity_steps: Of its gated layers; None leaves them.
+
+    Raises:
+        ValueError: If a layer does not accept a value, or a causal model would decide
+            by later tokens.
+    """
+    asked: dict[str, Any] = dict(
+        execution=execution, density=density, capacity_steps=capacity_steps
+    )
+    view = nnx.view(
+        model,
+        deterministic=True,
+        use_running_average=True,
+        raise_if_not_found=False,
+        **{name: value for name, value in asked.items() if value is not None},
+    )
+    check_later_tokens(view)
+    return view
+
+
 def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
     """The decision of a gate that leaves nothing to chance: `open_prob` is `mask`.
 
-    Also of one whose inclusion probabilities have no closed form: the drawn mask is an
-    unbiased sample of them.
+    Also where inclusion probabilities have no closed form: what is drawn is unbiased.
     """
     return GateOutput(mask, mask)
 

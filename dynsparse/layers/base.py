@@ -8,9 +8,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
+from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
-from dynsparse.gates.view import check_later_tokens
 from dynsparse.layers import branches
 from dynsparse.layers.calls import told_in_words
 from dynsparse.paths import path_name

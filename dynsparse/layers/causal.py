@@ -10,9 +10,8 @@ from flax import nnx
 from jaxtyping import Array, Shaped
 
 from dynsparse._internal.structure import Structure
-from dynsparse.gates.base import TopkGate
+from dynsparse.gates.base import TopkGate, evaluating
 from dynsparse.gates.ema_threshold import EmaThreshold
-from dynsparse.gates.view import evaluating
 from dynsparse.layers.base import GatedLayer
 
 Model = TypeVar("Model", bound=nnx.Module)

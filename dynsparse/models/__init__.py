@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from dynsparse import costs, lookup
-from dynsparse.gates.view import evaluating
+from dynsparse.gates.base import evaluating
 
 __all__ = ["available", "check", "from_config", "narrower"]
 

@@ -27,7 +27,7 @@ from dynsparse.costs import (
     peak_bytes,
     run_gates,
 )
-from dynsparse.gates.view import evaluating
+from dynsparse.gates.base import evaluating
 from dynsparse.serving.examples import Batch, Inputs, Labelled, check, checked
 from dynsparse.serving.rung import Rung, front
 from dynsparse.whole import write_json

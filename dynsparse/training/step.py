@@ -13,8 +13,14 @@ from flax import nnx
 from dynsparse._internal.structure import Structure
 from dynsparse.costs import Prices
 from dynsparse.data import Dataset
-from dynsparse.gates.base import Density, Gate, GateRecord, find_gates, records
-from dynsparse.gates.view import evaluating
+from dynsparse.gates.base import (
+    Density,
+    Gate,
+    GateRecord,
+    evaluating,
+    find_gates,
+    records,
+)
 from dynsparse.models.base import Features
 from dynsparse.training.annealing import temperatures
 from dynsparse.training.budgeting import Budgeting

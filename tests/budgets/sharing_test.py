@@ -15,8 +15,7 @@ from dynsparse.budgets import (
     set_density,
     spread_of,
 )
-from dynsparse.gates.base import GateRecord, records
-from dynsparse.gates.view import evaluating
+from dynsparse.gates.base import GateRecord, evaluating, records
 from tests.layers.rows import build
 from tests.training import tiny
 

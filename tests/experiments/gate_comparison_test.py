@@ -10,7 +10,7 @@ from flax import nnx
 
 from configs import cluttered_digits, methods
 from dynsparse import costs, gates, models
-from dynsparse.gates.view import evaluating
+from dynsparse.gates.base import evaluating
 from dynsparse.launching import sweep
 from experiments import digits, gate_comparison
 from tests.experiments.ablations_test import Made
