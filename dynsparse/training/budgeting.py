@@ -19,7 +19,7 @@ from dynsparse.budgets import (
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
-from dynsparse.gates.base import GateOutput, TopkGate, certain, find_gates
+from dynsparse.gates.base import GateOutput, certain, find_gates
 from dynsparse.ranges import called
 from dynsparse.training.settings import Settings
 
@@ -58,8 +58,6 @@ class Budgeting:
             raise ValueError(
                 "density_sampling: no gate of the model has a density; accepted: None."
             )
-        if settings.density_sampling is not None:
-            _check_own_density(model)
         floor, constraint = prices.floor / prices.dense, settings.budget_constraint
         if constraint is not None:
             if not prices.parts:
@@ -192,17 +190,6 @@ class Budgeting:
     def _ramped(self, value, progress):
         ramp = self.settings.density_ramp
         return value if ramp is None else ramp(value, progress)
-
-
-def _check_own_density(model: nnx.Module):
-    """Raises a ValueError where a density is set that every step replaces."""
-    for gate in find_gates(model).values():
-        if isinstance(gate, TopkGate) and (density := float(gate.density[...])) != 1.0:
-            raise ValueError(
-                f"gate: density {density:g} changes nothing beside a density_sampling, "
-                "which draws that of every step; accepted: 1.0 there, and for one "
-                "density the budget one_density."
-            )
 
 
 def _check_moves(model: nnx.Module, name: str):

@@ -13,7 +13,7 @@ from dynsparse import data, gates, models
 from dynsparse.budgets import has_density, spread_of
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
-from dynsparse.gates.base import TopkGate, find_gates, gated_modules
+from dynsparse.gates.base import Gate, TopkGate, find_gates, gated_modules
 from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
 from dynsparse.program_key import program_key
@@ -22,7 +22,7 @@ from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
 from dynsparse.training.settings import Settings
 from dynsparse.training.sizes import check_sizes
-from dynsparse.training.start import start_from
+from dynsparse.training.start import has_checkpoint, start_from
 from dynsparse.training.step import State, Trainer
 
 
@@ -83,7 +83,11 @@ def prepare(
     seed = settings.seed
     models.check(config["model"])
     check_sizes(config)
-    gates.from_config(config["gate"], rngs=nnx.Rngs(seed))  # its ranges, before data
+    # Before data are made: the ranges of a gate, and another run that must be there.
+    _check_gate(gates.from_config(config["gate"], rngs=nnx.Rngs(seed)), settings)
+    source = None if resumed else settings.train.init_from
+    if source and not has_checkpoint(pathlib.Path(source)):
+        raise ValueError(f"train.init_from: {source} has no checkpoint.")
     if dataset is None:
         dataset = data.from_config(config["data"])
     batch_size = settings.train.batch_size
@@ -116,8 +120,8 @@ def prepare(
         prices,
         dataset,
     )
-    notes, source = _notes(config, settings), settings.train.init_from
-    if source and not resumed:
+    notes = _notes(config, settings)
+    if source:
         state, note = start_from(pathlib.Path(source), state, model)
         notes += (note,)
     grid = getattr(model, "grid", None)
@@ -185,6 +189,18 @@ def find_densities(
     wanted, spread = settings.evaluation, spread_of(model)
     bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
+
+
+def _check_gate(gate: Gate, settings: Settings):
+    """Refuses a density that every step replaces."""
+    if settings.density_sampling is None or not isinstance(gate, TopkGate):
+        return
+    if (density := float(gate.density[...])) != 1.0:
+        raise ValueError(
+            f"gate: density {density:g} changes nothing beside a density_sampling, "
+            "which draws that of every step; accepted: 1.0 there, and for one density "
+            "the budget one_density."
+        )
 
 
 def _check_scorer(model: nnx.Module, scorer: Mapping[str, Any]):

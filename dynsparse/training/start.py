@@ -48,8 +48,6 @@ def start_from(
         ValueError: If there is no checkpoint, or names or shapes do not fit.
     """
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        if checkpoints.latest is None:
-            raise ValueError(f"train.init_from: {workdir} has no checkpoint.")
         there = {_bare(name): array for name, array in checkpoints.arrays().items()}
     here = flatten(state)
     deciding = _deciding(model)

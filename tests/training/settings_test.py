@@ -78,7 +78,6 @@ MISTAKES = [
         dict(penalties=dict(target_rate=dict(target=0.5, weight=1.0))),
         "target_rate: moves gates of a varying .* of this model are SoftTopk",
     ),
-    (dict(gate__density=0.5), "density 0.5 changes nothing beside a density_sampling"),
     (dict(gate_optimizer=None), "gate_optimizer must be a section of keys for gates"),
     (
         dict(scorer=dict(name="magnitude")),
@@ -167,9 +166,11 @@ def test_a_warm_up_that_is_longer_than_the_run_shrinks_and_says_so():
         (dict(model__width=10**6, model__mlp_width=10**6), "model: .* is too large"),
         (dict(data__num_train=2**31 - 1), "data: num_train=.* is too large"),
         (dict(scorer__hidden=2**31 - 1, model__width=1000), "hidden=.* too large"),
+        (dict(gate__density=0.5), "density 0.5 changes nothing beside a density_samp"),
+        (dict(train__init_from="nowhere"), "init_from: nowhere has no checkpoint"),
     ],
 )
-def test_what_no_memory_holds_is_named_before_data_are_made(
+def test_what_a_config_tells_is_named_before_data_are_made(
     changes, message, monkeypatch
 ):
     monkeypatch.setattr("dynsparse.data.from_config", lambda _: pytest.fail("made"))

@@ -86,9 +86,8 @@ def test_what_decided_there_is_left_there(tmp_path):
     [
         (dict(model__width=16), r"has shape \(.*8.*\) there, \(.*16.*\) here, and "),
         (dict(model__depth=2), r"has shape None there, .* here, and \d+ more do not"),
-        (dict(train__init_from="nowhere"), "init_from: nowhere has no checkpoint"),
     ],
-    ids=["wider", "deeper", "nowhere"],
+    ids=["wider", "deeper"],
 )
 def test_what_does_not_fit_is_named(dense, changes, message):
     config = tiny.config(**dict(train__init_from=str(dense[0])) | changes)
