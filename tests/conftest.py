@@ -15,16 +15,16 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers and later runs shar
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
+import jaxtyping
 import psutil
 import pytest
-from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)
 # Most programs here run once: what counts is how long they take to compile.
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-install_import_hook("dynsparse", "beartype.beartype")
+jaxtyping.install_import_hook("dynsparse", "beartype.beartype")
 
 ENOUGH_MEMORY = 1.5e9  # bytes that a worker keeps of the files it has tested
 
@@ -64,3 +64,11 @@ def pytest_runtest_teardown(item, nextitem):
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture
+def as_users_call():
+    """Calls without the type checks that tests add."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -13,6 +13,8 @@ import launch
 from tests.launching.commands import ROOT
 from tests.launching.mutations import mutation
 
+pytestmark = pytest.mark.usefixtures("as_users_call")
+
 _SECONDS = 300  # a tiny run takes a few
 SMOKE = (1, 5, 8, 31)  # each refused, by another part
 ALL = range(500)

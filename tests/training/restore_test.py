@@ -6,7 +6,6 @@ import sys
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -34,14 +33,6 @@ def images(tmp_path_factory):
         shift=0,
         flip=False,
     )
-
-
-@pytest.fixture
-def as_users_call():
-    """Calls without the type checks that tests add."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")
