@@ -87,7 +87,7 @@ def prepare(
     _check_gate(gates.from_config(config["gate"], rngs=nnx.Rngs(seed)), settings)
     source = None if resumed else settings.train.init_from
     if source and not has_checkpoint(pathlib.Path(source)):
-        raise ValueError(f"train.init_from: {source} has no checkpoint.")
+        raise ValueError(f"train.init_from: {source[:_SHOWN]} has no checkpoint.")
     if dataset is None:
         dataset = data.from_config(config["data"])
     batch_size = settings.train.batch_size
@@ -223,3 +223,6 @@ def _notes(config: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
         f"optimizer: warmup_steps={asked} leaves nothing of "
         f"{settings.train.num_steps} steps; they are {given} here",
     )
+
+
+_SHOWN = 200  # characters of a name in an error

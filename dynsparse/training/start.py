@@ -26,7 +26,7 @@ def has_checkpoint(workdir: pathlib.Path) -> bool:
     try:
         with Checkpoints(workdir / "checkpoints") as checkpoints:
             return checkpoints.latest is not None
-    except CheckpointError:
+    except (CheckpointError, OSError):  # such as a name that is too long
         return False
 
 

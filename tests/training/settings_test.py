@@ -168,6 +168,7 @@ def test_a_warm_up_that_is_longer_than_the_run_shrinks_and_says_so():
         (dict(scorer__hidden=2**31 - 1, model__width=1000), "hidden=.* too large"),
         (dict(gate__density=0.5), "density 0.5 changes nothing beside a density_samp"),
         (dict(train__init_from="nowhere"), "init_from: nowhere has no checkpoint"),
+        (dict(train__init_from="x" * 5000), "init_from: x{200} has no checkpoint"),
     ],
 )
 def test_what_a_config_tells_is_named_before_data_are_made(
