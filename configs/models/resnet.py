@@ -8,10 +8,10 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             name="resnet",
-            granularity="positions",  # or blocks, channels, exits, with tile 0
+            granularity="positions",  # or blocks, channels, exits
             stem="small",
             depth=14,  # 6 n + 2
             width=16,  # channels of the first stage
-            tile=7,  # pixels per side of a tile of positions
+            tile=0,  # pixels per side of a tile of positions; 0 chooses
         )
     )

@@ -1,6 +1,7 @@
 """Residual networks, gated in four ways."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,8 +49,9 @@ class Resnet(nnx.Module):
         depth: With the small stem 6 n + 2 for n blocks in each of three stages, such as
             20, 32, 56 or 110; with the large one 18, 34 or 50.
         width: Channels of the first stage.
-        tile: Pixels per side of a tile of positions; stages of a single tile and those
-            that it does not divide are not gated. For the other granularities 0.
+        tile: Pixels per side of a tile of positions, 0 for the largest of which the
+            first stage has four or more along each side; stages of a single tile and
+            those that it does not divide are not gated. For other granularities 0.
         gate: Config of the gates, for `gates.from_config`.
         scorer: Config of their scorers, for `layers.make_scorer`.
         image_shape: Height, width, channels.
@@ -76,12 +78,16 @@ class Resnet(nnx.Module):
     ):
         check_granularity(granularity, _GRANULARITIES)
         check_positive(width=width)
-        if (tile > 0) != (granularity == "positions"):
+        if tile < 0 or (tile and granularity != "positions"):
             raise ValueError(
                 f"model: tile is the side of a tile of positions, and 0 for other "
                 f"granularities; got {tile} for {granularity}."
             )
         sizes, widening = _stages(stem, depth)
+        shrinks = 2 if stem == "large" else 0
+        sides = [_halved(side, shrinks) for side in image_shape[:2]]
+        fitting = _tiles(sides) if granularity == "positions" else []
+        tile = tile or max([side for side in fitting if 4 * side <= min(sides)] or [0])
         build = BlockBuilder(
             granularity=granularity,
             projected=stem == "large",
@@ -89,8 +95,6 @@ class Resnet(nnx.Module):
             options=dict(gate=gate, scorer=scorer, rngs=rngs),
         )
         self.stem = Stem(image_shape[-1], width, large=stem == "large", rngs=rngs)
-        shrinks = 2 if stem == "large" else 0
-        sides = [_halved(side, shrinks) for side in image_shape[:2]]
         channels, stages, widths = width, [], []
         for index, number in enumerate(sizes):
             inner = width * 2**index
@@ -110,7 +114,8 @@ class Resnet(nnx.Module):
         ):
             raise ValueError(
                 f"model: tile={tile} divides no stage of {image_shape[:2]} pixels into "
-                "several tiles, so that there is nothing to gate."
+                f"several tiles, so that there is nothing to gate; of the first stage "
+                f"{fitting or 'none'} do."
             )
         head = lambda features: PooledHead(
             width=features, num_classes=num_classes, rngs=rngs
@@ -187,7 +192,7 @@ class BlockBuilder:
 
     def _grid(self, sides: Sequence[int]) -> tuple[int, int] | None:
         tile = self.tile
-        fits = all(side % tile == 0 for side in sides) and max(sides) > tile
+        fits = tile and all(side % tile == 0 for side in sides) and max(sides) > tile
         return (sides[0] // tile, sides[1] // tile) if fits else None
 
 
@@ -229,3 +234,9 @@ def _stages(stem: str, depth: int) -> tuple[tuple[int, ...], int]:
 
 def _halved(side: int, times: int) -> int:
     return -(-side // 2**times)
+
+
+def _tiles(sides: Sequence[int]) -> list[int]:
+    """Sides of more than a pixel that divide a picture into several tiles."""
+    common = math.gcd(*sides)
+    return [n for n in range(2, common + 1) if common % n == 0 and n < max(sides)]

@@ -138,6 +138,23 @@ def test_batch_averages_are_refused_in_compact_execution():
         nnx.view(model, execution="compact")(images(2))
 
 
+@pytest.mark.parametrize(("side", "tile"), [(16, 4), (28, 7), (32, 8), (30, 6)])
+def test_a_picture_of_any_size_has_tiles(side, tile):
+    config = RESNET | dict(granularity="positions", depth=8)
+    build = lambda: models.from_config(
+        config,
+        gate=SOFT,
+        scorer=dict(name="mlp", hidden=4),
+        image_shape=(side, side, 3),
+        num_classes=5,
+        rngs=nnx.Rngs(0, gate=1),
+    )
+    found = [
+        m for _, m in nnx.iter_modules(nnx.eval_shape(build)) if hasattr(m, "tile")
+    ]
+    assert {layer.tile for layer in found} == {tile}
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -152,12 +169,12 @@ def test_batch_averages_are_refused_in_compact_execution():
             r"one of \(18, 34, 50\), got 51",
         ),
         (
-            RESNET | dict(granularity="positions"),
+            RESNET | dict(granularity="positions", tile=-1),
             "tile is the side of a tile of positions",
         ),
         (
             RESNET | dict(granularity="positions", tile=7),
-            r"tile=7 divides no stage of \(16, 16\) pixels",
+            r"tile=7 divides no stage of \(16, 16\) pixels .* \[2, 4, 8\] do",
         ),
         (VIT | dict(granularity="experts", mlp_width=20), "divide mlp_width, got 20"),
         (
