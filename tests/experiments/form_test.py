@@ -78,9 +78,10 @@ def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
 def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
     fails = tmp_path / "asked.fails"
     fails.touch()
-    assert alone.run_alone(experiment, ["--out", str(tmp_path)]) == 1
+    command = ["--out", str(tmp_path / "out")]
+    assert alone.run_alone(experiment, command) == 1
     fails.unlink()
-    assert alone.run_alone(experiment, ["--out", str(tmp_path)]) == 0
+    assert alone.run_alone(experiment, command) == 0
     assert (tmp_path / "asked").read_text().split() == ["1", "2", "3", "2", "2"]
 
 
