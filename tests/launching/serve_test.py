@@ -86,7 +86,7 @@ def test_no_rung_is_below_the_densities_trained_at(trained, served):
     ("gate", "sampling", "expected"),
     [
         (dict(name="hard_topk", density=0.375), None, 0.375),
-        (dict(density=0.375), dict(name="uniform", low=0.25, high=1.0, full=0.0), 0.25),
+        (dict(density=1.0), dict(name="uniform", low=0.25, high=1.0, full=0.0), 0.25),
         (None, None, 1.0),
     ],
 )
