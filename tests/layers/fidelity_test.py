@@ -246,7 +246,7 @@ def test_a_model_without_values_is_tried_all_the_same():
 def test_settings_of_jax_do_not_decide(name):
     make, rule = ACCEPTED[name]
     with jax.numpy_dtype_promotion("strict"), jax.debug_nans(True):
-        sparse(make(), rule)
+        assert isinstance(sparse(make(), rule).part, layers.GatedLayer)
 
 
 def test_layers_of_one_structure_are_tried_once(monkeypatch):

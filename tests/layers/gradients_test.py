@@ -74,7 +74,7 @@ def _with(scorer):
 def test_what_decides_without_learning_may_be_differentiated(kind):
     module = gates.evaluating(FREE[kind](), execution="compact", density=0.5)
     slope, params = slopes(module, inputs("tokens", 2), lambda path: True)
-    jax.eval_shape(slope, params)
+    assert jax.tree.leaves(jax.eval_shape(slope, params))
 
 
 def test_scorers_that_are_stopped_may_stay():
@@ -87,7 +87,8 @@ def test_scorers_that_are_stopped_may_stay():
         module = nnx.merge(graphdef, params | dict(scorer=stopped), rest)
         return module(inputs("tokens", 2))[0].sum()
 
-    jax.eval_shape(jax.grad(loss), params)
+    slope = jax.eval_shape(jax.grad(loss), params)
+    assert jax.tree.structure(slope) == jax.tree.structure(params)
 
 
 def test_compact_execution_maps_and_exports():

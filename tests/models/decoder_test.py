@@ -192,14 +192,17 @@ def test_a_view_that_is_asked_without_evaluating_is_refused_too():
         jax.eval_shape(lambda tokens: view(tokens), TEXT)
 
 
-def test_every_token_open_looks_at_none():
+@pytest.mark.parametrize("density", [0.5, 1.0])
+def test_what_is_chosen_by_places_or_all_open_may_be_evaluated(density):
     model = build("bypass", SOFT)
-    evaluating(model, density=1.0)
-    layer = next(m for _, m in nnx.iter_modules(model) if hasattr(m, "gate"))
-    layer.scorer = layers.EvenlySpacedScorer(num_units=None)
-    for other in (m for _, m in nnx.iter_modules(model) if hasattr(m, "gate")):
-        other.scorer = layer.scorer
-    evaluating(model)  # by places alone
+    if density < 1:
+        for layer in (m for _, m in nnx.iter_modules(model) if hasattr(m, "gate")):
+            layer.scorer = layers.EvenlySpacedScorer(num_units=None)
+    view = evaluating(model, density=density)
+    changed = TEXT.at[:, 5:].set((TEXT[:, 5:] + 1) % WORDS)
+    before, _ = call(whole_sequence, view, TEXT)
+    after, _ = call(whole_sequence, view, changed)
+    np.testing.assert_allclose(before[:, :5], after[:, :5], atol=1e-6)
 
 
 def test_decoding_with_what_looks_ahead_is_refused_in_words():
