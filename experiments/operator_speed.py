@@ -8,13 +8,14 @@ epsilon at which it converges. What would refute it: a longer time at n = 1024 (
 32) or at n = 32768 (batch 8), k = n / 4, in the same process.
 
 Scores are standard normal, in float32, at temperature 0.1; the operators of a trial
-take turns, and ratios are to the forward of jax.lax.top_k beside them. Memory is what
-XLA plans for temporaries and outputs. `miss` is the largest |sum - k| of a row, summed
-in float64; `difference` is to our operator that computes the same, that of the gradient
-relative to its largest entry. OTT, with its default tolerance, has temperature epsilon
-/ 2, which goes down a grid until value or gradient is not finite or a sum is off by 1 %
-of k: as it comes, with a ridge in the solver of its implicit gradient, and unrolled.
-Peers, where installed: ott-jax 0.6.0, jaxopt 0.8.5, entmax 1.3 on torch 2.13.0.
+take turns, and ratios are to the forward of jax.lax.top_k beside them, which runs twice
+in each turn: medians with quartiles. Memory is what XLA plans for temporaries and
+outputs. `miss` is the largest |sum - k| of a row, summed in float64; `difference` is to
+our operator that computes the same, that of the gradient relative to its largest entry.
+OTT, with its default tolerance, has temperature epsilon / 2, which goes down a grid
+until value or gradient is not finite or a sum is off by 1 % of k: as it comes, with a
+ridge in the solver of its implicit gradient, and unrolled. Peers, where installed:
+ott-jax 0.6.0, jaxopt 0.8.5, entmax 1.3 on torch 2.13.0.
 """
 
 import functools
@@ -22,6 +23,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,15 +31,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import BUSY, ORANGE, Report, Row, busy_among, draw_rows
 from experiments.alone import run_alone
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
+SPREAD = ("both_ratio_q1", "both_ratio_q3", "top_k_again")
 ERRORS = ("miss", "difference", "gradient_difference", "nan_rate")
-COLUMNS = ("operator", "n", "batch", *TIMES, *ERRORS, "temperature", "note")
+COLUMNS = ("operator", "n", "batch", *TIMES, *SPREAD, *ERRORS, "temperature", "note")
 PARTS = ("forward", "both")
 TARGETS = ((1024, 32), (32768, 8))  # n and batch
-REFERENCES = ("jax.lax.top_k", "logistic")  # in both panels of the figure
+REFERENCES = ("jax.lax.top_k", "logistic")  # of a small sweep
 ALONE = True
 PEERS = ("ott-jax", "jaxopt", "entmax")
 OTT_TEMPERATURES = (0.25, 0.15, 0.1, 0.075, 0.05, 0.025, 0.01)
@@ -46,7 +49,7 @@ FAMILIES += ("capped_exponential", "smoothstep")  # as ops.FAMILIES, without jax
 SORTED = ("jax.lax.top_k", "jnp.sort")  # values, not a mask
 TABLES, LARGEST_TABLE = ("k_subset", "soft_sort", "neural_sort"), 2**24  # n k entries
 SLOW, TOO_LONG = 1, 20  # seconds of a call: timed once; nothing harder is tried
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "0.4")
+AXIS = "ns per score, forward and backward; blue: dynsparse, orange: others"
 VERSIONS = {each.name: each.version for each in importlib.metadata.distributions()}
 
 
@@ -95,11 +98,14 @@ def report(results: Sequence[Row]) -> Report:
     missing = [peer for peer in PEERS if not any(peer in name for name in packages)]
     broken = [f"{name} ({hard[name]['broken_by']})" for name in hard if rates[name]]
     notes = [note for shape in TARGETS for note in _verdicts(rows, *shape)]
-    notes.append(f"Broken by hard inputs: {'; '.join(broken) or 'none'}.")
-    notes.append(
-        f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}."
-    )
-    return Report(rows, COLUMNS, notes, functools.partial(_draw, rows=rows))
+    notes += [
+        f"Broken by hard inputs: {'; '.join(broken) or 'none'}.",
+        f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}.",
+    ]
+    again = {f"n {row['n']}, batch {row['batch']}": row["top_k_again"] for row in rows}
+    busy = busy_among(again)
+    draw = functools.partial(_draw, rows=rows, busy=f"; {BUSY}" if busy else "")
+    return Report(rows, COLUMNS, [*busy, *notes], draw)
 
 
 def _verdicts(rows, n, batch) -> Iterator[str]:
@@ -236,19 +242,21 @@ def _timed_rows(chosen: dict[str, Operator], scores, repeats: int):
         for part in PARTS:
             call = functools.partial(found[part], found["temperature"], scores)
             (slow if found["seconds"] > SLOW else quick)[f"{name} {part}"] = call
-    seconds = costs.median_seconds(quick, repeats=repeats)
-    seconds |= {name: _run(call)[1] for name, call in slow.items()}
-    rows, top_k_ms = [], 1e3 * seconds["jax.lax.top_k forward"]
+    rows, top_k = [], "jax.lax.top_k forward"
+    turns = costs.seconds_by_turn(quick | dict(again=quick[top_k]), repeats=repeats)
+    turns |= {name: [_run(call)[1]] * repeats for name, call in slow.items()}
+    ratios = {name: costs.ratio_quartiles(turns[name], turns[top_k]) for name in turns}
     for name, found in settled.items():
         _, package, same_as, _ = chosen[name]
         row: dict[str, Any] = {field: found.get(field) for field in COLUMNS}
-        row |= dict(operator=name, n=n, batch=batch)
+        row |= dict(operator=name, n=n, batch=batch, top_k_again=ratios["again"][1])
         row["miss"] = None if name in SORTED else found.get("miss")
         known = [f"{each} {VERSIONS.get(each, '')}" for each in package.split()]
         row["package"] = ", ".join(known).rstrip()
         for part in PARTS if name in works else ():
-            row[f"{part}_ms"] = 1e3 * seconds[f"{name} {part}"]
-            row[f"{part}_ratio"] = row[f"{part}_ms"] / top_k_ms
+            row[f"{part}_ms"] = 1e3 * statistics.median(turns[f"{name} {part}"])
+            low, row[f"{part}_ratio"], high = ratios[f"{name} {part}"]
+            row |= dict(both_ratio_q1=low, both_ratio_q3=high)
         if name in works and same_as in works:
             ours, _ = _run(works[same_as]["both"], found["temperature"], scores)
             off = [abs(a - b).max() for a, b in zip(ours, found["arrays"], strict=True)]
@@ -274,26 +282,18 @@ def _hard_row(name: str, operator: Operator, scores):
     return dict(operator=name, nan_rate=rate, broken_by=", ".join(broken))
 
 
-def _draw(figure, rows):
-    """Time per score against n, of the largest batch: ours, and the others'."""
-    figure.set_size_inches(13, 6)
-    for ours, panel in zip((1, 0), figure.subplots(1, 2, sharey=True), strict=True):
-        lines = {}
-        for row in sorted(rows, key=lambda row: (row["n"], row["batch"])):
-            name, part = row["operator"], PARTS[row["operator"] != "jax.lax.top_k"]
-            here = name in REFERENCES or ("dynsparse" in row["package"]) == ours
-            if here and row[f"{part}_ms"]:
-                nanoseconds = 1e6 * row[f"{part}_ms"] / row["n"] / row["batch"]
-                lines.setdefault(name, {})[row["n"]] = nanoseconds
-        slowest_first = sorted(lines, key=lambda name: -[*lines[name].values()][-1])
-        for i, name in enumerate(slowest_first):
-            style: dict[str, Any] = dict(color=COLOURS[i % 7], marker="os^Dv"[i % 5])
-            if name in REFERENCES:
-                style |= dict(color="black", lw=3, ls="-:"[name in SORTED])
-            panel.loglog(*zip(*lines[name].items(), strict=True), label=name, **style)
-        panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        panel.set(title="dynsparse" if ours else "others", xlabel="n")
-    figure.supylabel("forward and backward, ns per score (jax.lax.top_k: forward)")
+def _draw(figure, rows, busy: str):
+    """Time per score, with its quartiles: a panel per shape, a row per operator."""
+    panels: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["n"], row["batch"])):
+        if milliseconds := row[f"{PARTS[row['operator'] not in SORTED]}_ms"]:
+            found = panels.setdefault(f"n = {row['n']:,}\nbatch {row['batch']:,}", {})
+            each = 1e6 * milliseconds / row["n"] / row["batch"] / row["both_ratio"]
+            ends = ("both_ratio", *SPREAD[:2])
+            found[row["operator"]] = tuple(each * row[end] for end in ends)
+    others = [row["operator"] for row in rows if "dynsparse" not in row["package"]]
+    draw_rows(figure, panels, dict.fromkeys(others, ORANGE))
+    figure.supxlabel(AXIS + busy, fontsize="medium")
 
 
 if __name__ == "__main__":

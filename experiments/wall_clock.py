@@ -9,7 +9,8 @@ above the MAC ratio, as masks alone give ("I ran it, and it is not faster").
 Each network has all its MACs but those of the gates in gated layers of one granularity.
 Every density is measured beside the dense network, in one process, taking turns;
 untrained weights and random inputs, since neither changes the time; a time ratio is
-the median of those within a turn. Gates of a varying
+the median of those within a turn, with its quartiles, and the dense network runs twice
+in each turn, to tell how far the machine can be trusted. Gates of a varying
 count are biased so that each opens the given share of the inputs: of the batch, or of a
 stream of eight, one at a time.
 """
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import BUSY, PAGE, Report, Row, busy_among, strokes
 from experiments.alone import run_alone
 from experiments.networks import gated
 
@@ -31,6 +32,9 @@ FIELDS = (
     "batch",
     "macs_ratio",
     "time_ratio",
+    "time_ratio_q1",
+    "time_ratio_q3",
+    "dense_again",
     "efficiency",
     "saved",
     "break_even",
@@ -40,6 +44,8 @@ FIELDS = (
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
 ALONE = True
 LEAST = 0.8  # efficiency at which the clock still says what the bill does
+_QUARTILES = ("time_ratio_q1", "time_ratio_q3")
+_ACROSS = 4  # panels of the figure
 STREAM = 8  # inputs of a measurement at least, so that an eighth of them can be open
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -106,7 +112,8 @@ def measure(
     if repeats is None:
         once = costs.median_seconds(dict(dense=calls["dense"]), repeats=3)["dense"]
         repeats = max(15, round(3 / once))
-    turns = costs.seconds_by_turn(calls, repeats=repeats)
+    turns = costs.seconds_by_turn(calls | dict(again=calls["dense"]), repeats=repeats)
+    _, again, _ = costs.ratio_quartiles(turns["again"], turns["dense"])
 
     prices = costs.Prices(network, jax.ShapeDtypeStruct(inputs[:1].shape, inputs.dtype))
     memory = {key: costs.peak_bytes(value) for key, value in compiled.items()}
@@ -115,7 +122,7 @@ def measure(
         masks = costs.run_gates(nnx.view(views[name], execution="masked"), inputs)
         budget = costs.itemize(prices, masks, num_examples=number).budget
         opened = sum(float((mask > 0).mean()) for mask in masks.values()) / len(masks)
-        ratio = costs.median_ratio(turns[name], turns["dense"])
+        low, ratio, high = costs.ratio_quartiles(turns[name], turns["dense"])
         rows.append(
             dict(
                 granularity=granularity,
@@ -124,6 +131,9 @@ def measure(
                 batch=batch,
                 macs_ratio=budget,
                 time_ratio=ratio,
+                time_ratio_q1=low,
+                time_ratio_q3=high,
+                dense_again=again,
                 efficiency=budget / ratio,
                 saved=(1 - ratio) / (1 - budget) if budget < 1 else None,
                 dense_ms=1e3 * statistics.median(turns["dense"]) / len(passes),
@@ -162,15 +172,29 @@ def report(results: Sequence[Row]) -> Report:
     notes = [
         "efficiency = macs_ratio / time_ratio; saved = (1 - time_ratio) / "
         "(1 - macs_ratio); break_even = density above which gating costs more than it "
-        "saves; memory_ratio = peak bytes of compact over dense execution.",
+        "saves; memory_ratio = peak bytes of compact over dense execution; time_ratio: "
+        "median and quartiles of the turns; dense_again: the same of the dense network "
+        "beside itself.",
+        *_busy(results),
         *_verdicts(results),
     ]
     return Report(
         rows=results,
-        columns=FIELDS,
+        columns=[name for name in FIELDS if name not in _QUARTILES],
+        table=[dict(row) | dict(time_ratio=_with_quartiles(row)) for row in results],
         notes=notes,
         figure=lambda figure: _draw(figure, results),
     )
+
+
+def _with_quartiles(row: Row) -> str:
+    low, high = (row[name] for name in _QUARTILES)
+    return f"{row['time_ratio']:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _busy(results: Sequence[Row]) -> list[str]:
+    trial = lambda row: f"{row['granularity']}, batch {row['batch']}"
+    return busy_among({trial(row): row["dense_again"] for row in results})
 
 
 def _verdicts(results: Sequence[Row]) -> list[str]:
@@ -208,25 +232,44 @@ def _slower(rows: Sequence[Row]) -> str:
 
 
 def _draw(figure, results: Sequence[Row]):
+    """A panel per granularity, a line per batch size, with quartiles."""
+    names = [name for name in gated.NAMES if any(_of(results, granularity=name))]
     batches = sorted({row["batch"] for row in results}, reverse=True)
-    axes = figure.subplots(1, len(batches), sharex=True, sharey=True, squeeze=False)[0]
-    for ax, batch in zip(axes, batches, strict=True):
-        ax.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-        for index, name in enumerate(gated.NAMES):
-            chosen = [
-                r for r in results if (r["granularity"], r["batch"]) == (name, batch)
-            ]
+    looks = strokes([f"batch {batch}" for batch in batches], [])
+    down = -(-len(names) // _ACROSS)
+    figure.set_size_inches(PAGE, 0.8 + 2.1 * down)
+    panels = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(names) :]:
+        axes.set_visible(False)
+    highest = max(row["time_ratio_q3"] for row in results)
+    for axes, name in zip(panels.flat, names, strict=False):
+        axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
+        for batch, (label, look) in zip(batches, looks.items(), strict=True):
+            chosen = _of(results, granularity=name, batch=batch)
             if chosen:
-                x, y = zip(
-                    *((r["macs_ratio"], r["time_ratio"]) for r in chosen), strict=True
+                axes.errorbar(
+                    [row["macs_ratio"] for row in chosen],
+                    [row["time_ratio"] for row in chosen],
+                    yerr=[
+                        [row["time_ratio"] - row["time_ratio_q1"] for row in chosen],
+                        [row["time_ratio_q3"] - row["time_ratio"] for row in chosen],
+                    ],
+                    color=look.color,
+                    marker=look.marker,
+                    markersize=5,
+                    capsize=2.5,
+                    label=label,
                 )
-                marker, color = "o^sv"[index % 4], f"C{index % 10}"
-                line = "-" if index < 10 else "--"
-                ax.plot(x, y, line, marker=marker, color=color, label=name)
-        ax.set(title=f"batch {batch}", xlabel="MACs / dense MACs")
-        ax.set_ylim(bottom=0)
-    axes[0].set_ylabel("time / dense time")
-    axes[-1].legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
+        axes.set(title=name, xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * highest)))
+    figure.supxlabel("MACs / dense MACs")
+    figure.supylabel("time / dense time: median, quartiles")
+    if _busy(results):
+        figure.suptitle(BUSY)
+    panels[0, 0].legend(fontsize="small", loc="upper left")
+
+
+def _of(results: Sequence[Row], **place) -> list[Row]:
+    return [r for r in results if all(r[key] == place[key] for key in place)]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
 from dynsparse.costs.budget import budget_of, largest_density
 from dynsparse.costs.macs import count_macs
 from dynsparse.costs.measure import (
-    median_ratio,
     median_seconds,
     peak_bytes,
     ratio_quartiles,
@@ -24,7 +23,6 @@ __all__ = [
     "count_macs",
     "itemize",
     "largest_density",
-    "median_ratio",
     "median_seconds",
     "peak_bytes",
     "ratio_quartiles",

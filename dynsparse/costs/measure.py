@@ -79,19 +79,13 @@ def median_seconds(
     return {name: statistics.median(times) for name, times in turns.items()}
 
 
-def median_ratio(times: Sequence[float], others: Sequence[float]) -> float:
-    """Median over the turns of one call's seconds by another's.
-
-    Within a turn the machine is the same for both, so that minutes in which it is
-    slower do not count for the one and not for the other.
-    """
-    return statistics.median(a / b for a, b in zip(times, others, strict=True))
-
-
 def ratio_quartiles(
     times: Sequence[float], others: Sequence[float]
 ) -> tuple[float, float, float]:
-    """Quartiles over the turns of what `median_ratio` is the median of.
+    """Quartiles over the turns of one call's seconds by another's.
+
+    Within a turn the machine is the same for both, so that minutes in which it is
+    slower do not count for the one and not for the other.
 
     Returns:
         The first quartile, the median and the third one.

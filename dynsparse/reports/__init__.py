@@ -14,7 +14,14 @@ from dynsparse.reports.chance import (
 )
 from dynsparse.reports.compare import compare_runs
 from dynsparse.reports.comparison import BASELINES, compare_methods
-from dynsparse.reports.curve import BUSY, FIELDS, draw_curve, is_busy, read_curve
+from dynsparse.reports.curve import (
+    BUSY,
+    FIELDS,
+    busy_among,
+    draw_curve,
+    is_busy,
+    read_curve,
+)
 from dynsparse.reports.events import Events
 from dynsparse.reports.grouped import compare_in_groups
 from dynsparse.reports.kept import MOST_IMAGES, draw_kept
@@ -31,7 +38,9 @@ from dynsparse.reports.palette import strokes
 from dynsparse.reports.points import read_points
 from dynsparse.reports.records import PUT_BACK, read_result, read_run
 from dynsparse.reports.report import Report, write_report
+from dynsparse.reports.rows import draw_rows
 from dynsparse.reports.serving import draw_serving, read_serving, serving_table
+from dynsparse.reports.style import ORANGE, PAGE
 from dynsparse.reports.sweep_folder import read_sweep
 from dynsparse.reports.table import curve_table, run_summary
 from dynsparse.reports.telling import (
@@ -56,6 +65,7 @@ __all__ = [
     "area_differences",
     "areas",
     "areas_by_method",
+    "busy_among",
     "by_seed",
     "common_origin",
     "common_range",
@@ -66,6 +76,7 @@ __all__ = [
     "decide",
     "draw_curve",
     "draw_kept",
+    "draw_rows",
     "draw_serving",
     "flattened",
     "holm",
@@ -92,6 +103,8 @@ __all__ = [
     "write_board",
     "BUSY",
     "MOST_IMAGES",
+    "ORANGE",
+    "PAGE",
     "is_busy",
     "more_points",
     "other_settings",

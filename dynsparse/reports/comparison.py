@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports.chance import mean_interval, p_in_words
-from dynsparse.reports.comparison_figure import draw_comparison
+from dynsparse.reports.comparison_figure import draw_column, draw_comparison
 from dynsparse.reports.curve import FIELDS
 from dynsparse.reports.equal_macs import Verdict, judge
 from dynsparse.reports.findings import findings
@@ -70,6 +70,7 @@ def compare_methods(
         measured=[{name: row.get(name) for name in _MEASURED} for row in rows],
         notes=[*notes, *findings(points, verdicts, baselines)],
         figure=lambda figure: draw_comparison(figure, points, baselines),
+        column=lambda figure: draw_column(figure, points, baselines),
     )
 
 
@@ -91,6 +92,7 @@ def _numbers(point: Point, verdict: Verdict | None, on_front: bool) -> dict[str,
         p_holm=verdict and verdict.corrected_p,
         absent=verdict and " ".join(verdict.absent),
         pareto=on_front,
+        busy=bool(point.busy),
     )
 
 
@@ -102,7 +104,7 @@ def _words(row: Row) -> Row:
         row["setting"],
         f"{row['macs_mean']:.3f}",
         with_half(100 * row["accuracy_mean"], 100 * row["accuracy_half"], ".2f"),
-        with_half(row["time_mean"], row["time_half"], ".2f"),
+        with_half(row["time_mean"], row["time_half"], ".2f") + " (busy)" * row["busy"],
         row["baseline"],
         with_half(100 * row["difference_mean"], 100 * row["difference_half"], "+.2f")
         if judged

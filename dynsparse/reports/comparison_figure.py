@@ -4,14 +4,16 @@ Lines of many methods lie on each other, and bands hide what is behind them: the
 third panel has a row for each curve, with its interval, and lines have no bands.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from dynsparse.reports.areas import areas_by_method
 from dynsparse.reports.chance import Interval, mean_interval
+from dynsparse.reports.curve import BUSY
 from dynsparse.reports.palette import PALE, Stroke, strokes
 from dynsparse.reports.points import DENSE, BySeed, Point, by_method
+from dynsparse.reports.style import COLUMN
 
 _MANY = 8  # curves that can be told apart
 
@@ -26,41 +28,26 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
         points: Of all methods.
         baselines: Methods to draw in grey.
     """
-    methods = by_method(points)
-    ranking = areas_by_method(points)
-    if ranking is not None and len(ranking[1]) <= _MANY:
-        ranking = None
+    ranking, styles = _ranked(points, baselines)
     if isinstance(figure, Figure):  # and no part of one
         figure.set_size_inches(11, 5.4)
     left, right, *more = figure.subplots(
         1, 3 if ranking else 2, gridspec_kw=dict(wspace=0.06)
     )
     right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs")
-    best = ranking and sorted(ranking[1], key=lambda name: -ranking[1][name].mean)
-    styles = strokes(list(methods), list(baselines), best)
-    of_many = lambda name: styles[name].color == PALE
-    order = sorted(methods, key=lambda name: (not of_many(name), name not in baselines))
-    for method in order:
-        found, style = methods[method], styles[method]
-        percent = [_percent(point.accuracy) for point in found]
-        times = [point.time for point in found]
-        for axes, values in ((left, percent), (right, times)):
-            _draw_method(axes, found, values, style, method, bands=ranking is None)
+    _draw_accuracy(left, points, baselines, styles, bands=ranking is None)
+    times = lambda point: point.time
+    _draw_methods(right, points, times, baselines, styles, bands=ranking is None)
     if ranking is not None:
         figure.figure.set_figwidth(15)  # of the whole, where this is a part
         _draw_ranking(more[0], *ranking, styles)
-    left.set(xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
-    left.set_title("Accuracy against cost", fontsize=10)
     right.set(xlabel="MACs / dense MACs", ylabel="time / dense time")
-    right.set_title("Compact execution on the clock", fontsize=10)
-    _reach_over(left, [100 * a for point in points for a in point.accuracy.values()])
+    clock = BUSY if any(point.busy for point in points) else "compact execution"
+    right.set_title(f"Time against cost: {clock}", fontsize="medium")
     _reach_over(right, [0.0, *(t for point in points for t in point.time.values())])
     right.set_ylim(bottom=0)
-    for axes in (left, right):
-        axes.set_xlim(0, 1.05)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = _legend(right, of_many, styles)
+    right.set_xlim(0, 1.05)
+    handles, labels = _legend(right, styles)
     figure.legend(
         handles[1:] + handles[:1],
         labels[1:] + labels[:1],
@@ -71,8 +58,79 @@ def draw_comparison(figure, points: Sequence[Point], baselines: Collection[str])
     )
 
 
-def _legend(axes, of_many, styles: Mapping[str, Stroke]):
+def draw_column(figure, points: Sequence[Point], baselines: Collection[str]) -> float:
+    """Draws accuracy against cost, or the rows of many methods, in a paper's column.
+
+    Args:
+        figure: A new matplotlib figure with a constrained layout, or a part of one,
+            whose size is then left to the caller.
+        points: Of all methods.
+        baselines: Methods to draw in grey.
+
+    Returns:
+        The height that it needs, in inches.
+    """
+    ranking, styles = _ranked(points, baselines)
+    axes = figure.subplots()
+    if ranking is not None:
+        _draw_ranking(axes, *ranking, styles)
+        height = 0.8 + 0.14 * len(ranking[1])
+    else:
+        _draw_accuracy(axes, points, baselines, styles, bands=True)
+        found = _legend(axes, styles)
+        figure.legend(*found, loc="outside lower center", ncols=2, frameon=False)
+        height = 2.5 + 0.07 * len(found[1])
+    if isinstance(figure, Figure):
+        figure.set_size_inches(COLUMN, height)
+    return height
+
+
+def _ranked(points: Sequence[Point], baselines: Collection[str]):
+    """The areas of many methods, None for few, and how each method is drawn."""
+    ranking = areas_by_method(points)
+    if ranking is not None and len(ranking[1]) <= _MANY:
+        ranking = None
+    best = ranking and sorted(ranking[1], key=lambda name: -ranking[1][name].mean)
+    return ranking, strokes(list(by_method(points)), list(baselines), best)
+
+
+def _draw_accuracy(
+    axes,
+    points: Sequence[Point],
+    baselines: Collection[str],
+    styles: Mapping[str, Stroke],
+    *,
+    bands: bool,
+):
+    percent = lambda point: {s: 100 * a for s, a in point.accuracy.items()}
+    _draw_methods(axes, points, percent, baselines, styles, bands=bands)
+    axes.set(xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
+    axes.set_title("Accuracy against cost", fontsize="medium")
+    _reach_over(axes, [value for point in points for value in percent(point).values()])
+    axes.set_xlim(0, 1.05)
+
+
+def _draw_methods(
+    axes,
+    points: Sequence[Point],
+    values: Callable[[Point], BySeed],
+    baselines: Collection[str],
+    styles: Mapping[str, Stroke],
+    *,
+    bands: bool,
+):
+    """Every method, the pale ones first and the baselines behind the others."""
+    methods = by_method(points)
+    place = lambda name: (styles[name].color != PALE, name not in baselines)
+    for method in sorted(methods, key=place):
+        found = methods[method]
+        seen = [values(point) for point in found]
+        _draw_method(axes, found, seen, styles[method], method, bands=bands)
+
+
+def _legend(axes, styles: Mapping[str, Stroke]):
     """What is drawn, the many pale lines as one."""
+    of_many = lambda name: styles[name].color == PALE
     found = list(zip(*axes.get_legend_handles_labels(), strict=True))
     pale = [pair for pair in found if pair[1] in styles and of_many(pair[1])]
     shown = [pair for pair in found if pair not in pale]
@@ -106,11 +164,10 @@ def _draw_ranking(
             markeredgecolor="white",
             markeredgewidth=0.6,
         )
-    axes.set_yticks(range(len(ranked)), ranked, fontsize=8)
+    axes.set_yticks(range(len(ranked)), ranked, fontsize="small")
     axes.set_xlabel("test accuracy (%)")
-    axes.set_title("Mean from {:.2f} to {:.2f} of the MACs".format(*over), fontsize=10)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    title = "Mean from {:.2f} to {:.2f} of the MACs".format(*over)
+    axes.set_title(title, fontsize="medium")
 
 
 def _draw_method(
@@ -153,7 +210,3 @@ def _draw_method(
     # A band of one point is invisible.
     if known and (len(known) == 1 or name == DENSE):
         axes.vlines(*zip(*known, strict=True), color=style.color, linewidth=1.6)
-
-
-def _percent(values: BySeed) -> BySeed:
-    return {seed: 100 * value for seed, value in values.items()}

@@ -27,8 +27,8 @@ FIELDS: tuple[str, ...] = (
 )
 _REQUIRED = FIELDS[: FIELDS.index("time_ratio")]  # of a row; others may be empty
 _AGAIN = "remove result.json, and the command of the run writes both again"
-BUSY = "busy machine, do not quote"
-_OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
+BUSY = "busy machine, do not quote the times"
+OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
 
 
 def read_curve(run: pathlib.Path) -> list[dict[str, float]]:
@@ -71,7 +71,19 @@ def time_spread(row: Mapping[str, float]) -> tuple[float, float]:
 
 def is_busy(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the dense model took 10 % more or less time than beside itself."""
-    return any(abs(row.get("dense_again", 1.0) - 1) > _OFF for row in rows)
+    return bool(busy_among({str(i): r.get("dense_again") for i, r in enumerate(rows)}))
+
+
+def busy_among(again: Mapping[str, float | None]) -> list[str]:
+    """A paragraph on what was timed on a busy machine, or none.
+
+    Args:
+        again: By what was timed, the median of its reference's time by that of the
+            same once more, in the same turns.
+    """
+    found = {k: v for k, v in again.items() if v is not None and abs(v - 1) > OFF}
+    listed = "; ".join(f"{name} ({value:.2f})" for name, value in found.items())
+    return [f"{BUSY.capitalize()} of: {listed}."] if found else []
 
 
 def draw_curve(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dynsparse.reports.areas import areas
+from dynsparse.reports.curve import BUSY, OFF
 from dynsparse.reports.equal_macs import Verdict
 from dynsparse.reports.points import Point, by_method
 from dynsparse.reports.tradeoff import REACH
@@ -42,7 +43,19 @@ def findings(
     ]
     paragraphs = [_BEATS, "\n".join(claims)] if claims else []
     paragraphs += [" ".join(missing)] if missing else []
-    return [*paragraphs, *areas(points), *_reading(points)]
+    return [*_busy(points), *paragraphs, *areas(points), *_reading(points)]
+
+
+def _busy(points: Sequence[Point]) -> list[str]:
+    trials = {(p.method, p.setting, seed) for p in points for seed in p.accuracy}
+    busy = {(p.method, p.setting, seed) for p in points for seed in p.busy}
+    if not busy:
+        return []
+    return [
+        f"**{BUSY[:1].upper()}{BUSY[1:]}**: in {len(busy)} of {len(trials)} trials the "
+        f"dense network, timed twice in the same turns, differed from itself by more "
+        f"than {OFF:.0%} (busy in the table)."
+    ]
 
 
 def _claim(

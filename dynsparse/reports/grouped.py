@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.markup import Row
 from dynsparse.reports.report import Report
+from dynsparse.reports.style import COLUMN
 
 _HEIGHT = 5.2  # inches of a row of panels
+_TITLE = 0.3  # inches of a name in a column
 
 
 def compare_in_groups(
@@ -52,13 +54,30 @@ def compare_in_groups(
         ],
         notes=[*notes, *said],
         figure=lambda figure: _draw(figure, parts),
+        column=lambda figure: _draw_column(figure, parts),
     )
 
 
 def _draw(figure, parts: Mapping[str, Report]):
     figure.set_size_inches(11, _HEIGHT * len(parts))
+    for strip, part in _strips(figure, parts):
+        assert part.figure is not None
+        part.figure(strip)
+
+
+def _draw_column(figure, parts: Mapping[str, Report]) -> float:
+    heights = []
+    for strip, part in _strips(figure, parts):
+        assert part.column is not None
+        heights.append(part.column(strip))
+    height = len(parts) * (max(heights) + _TITLE)
+    figure.set_size_inches(COLUMN, height)
+    return height
+
+
+def _strips(figure, parts: Mapping[str, Report]):
+    """A part of the figure for each report, with its name."""
     strips = figure.subfigures(len(parts), 1, squeeze=False)[:, 0]
     for strip, (name, part) in zip(strips, parts.items(), strict=True):
-        assert part.figure is not None
-        strip.suptitle(name)
-        part.figure(strip)
+        strip.suptitle(name, fontsize="large")
+        yield strip, part

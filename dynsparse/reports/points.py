@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from dynsparse.reports.curve import time_ratio
+from dynsparse.reports.curve import is_busy, time_ratio
 from dynsparse.reports.tradeoff import Curve, curve_through
 
 DENSE = "dense"  # the method that runs the largest network of a sweep in full
@@ -26,6 +26,7 @@ class Point:
         accuracy: By seed, in [0, 1].
         time: By seed, as a fraction of the time of the dense network.
         smaller: Whether it is a smaller network than the dense one, run in full.
+        busy: Seeds in which the machine was too busy for `time` to be quoted.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Point:
     accuracy: BySeed
     time: BySeed
     smaller: bool
+    busy: frozenset[int] = frozenset()
 
     @property
     def mean_macs(self) -> float:
@@ -83,6 +85,7 @@ def read_points(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
                 row["macs_mean"] == row["macs_dense"] < dense_macs
                 for row in seeds.values()
             ),
+            busy=frozenset(seed for seed, row in seeds.items() if is_busy([row])),
         )
         for place, seeds in found.items()
     ]

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from dynsparse.reports.markup import Row, latex_table, markdown_table
@@ -26,6 +27,8 @@ class Report:
         columns: Those that the tables of report.md and report.tex show.
         notes: Paragraphs below the table.
         figure: Draws on a new matplotlib figure, or None.
+        column: Draws on another, as wide as a column of a paper, or None; returns the
+            height that it needs, in inches.
         table: Rows that those tables show in place of `rows`, in words; empty for none.
         measured: Rows of seeds.csv: what `rows` were computed from; empty for none.
     """
@@ -34,6 +37,7 @@ class Report:
     columns: Sequence[str]
     notes: Sequence[str] = ()
     figure: Callable[[Any], None] | None = None
+    column: Callable[[Any], float] | None = None
     table: Sequence[Row] = ()
     measured: Sequence[Row] = ()
 
@@ -51,8 +55,9 @@ def write_report(
     """Writes report.csv, report.tex, figure.png, .svg and .pdf and, last, report.md.
 
     That has the claim, what came out, the figure and the table; then what would refute
-    the claim, and how and where the numbers were made. Each file is there whole or as
-    it was before, whatever happens while it is written.
+    the claim, and how and where the numbers were made. A column is in figure-column,
+    with the same endings. Each file is there whole or as it was before, whatever
+    happens while it is written.
 
     Args:
         out: An existing folder.
@@ -73,8 +78,12 @@ def write_report(
     said, refuted, how = claim.partition(_REFUTED)
     lines = [f"# {name}", *([f"**{_SMALL}.**"] if small else [])]
     lines += [_capital(said.strip()), *report.notes]
+    warning = _SMALL if small else ""
+    if report.column is not None:
+        with matplotlib.rc_context({"font.size": 7}):
+            _draw(out / "figure-column", report.column, warning)
     if report.figure is not None:
-        _draw(out, report.figure, _SMALL if small else "")
+        _draw(out / "figure", report.figure, warning)
         lines.append(f"![{name}](figure.png)")
     lines += [markdown_table(table, report.columns)]
     lines += [refuted + how] if refuted else []
@@ -90,13 +99,14 @@ def _write_rows(path: pathlib.Path, rows: Sequence[Row]):
         table.writerows(rows)
 
 
-def _draw(out: pathlib.Path, draw: Callable[[Any], None], warning: str):
+def _draw(stem: pathlib.Path, draw: Callable[[Any], Any], warning: str):
     figure = Figure(figsize=(9, 5), layout="constrained")
     draw(figure)
     if warning:
         title = figure.get_suptitle()
-        figure.suptitle(f"{title} ({warning})" if title else warning, fontsize=10)
-    save(figure, out / "figure")
+        told = f"{title} ({warning})" if title else warning
+        figure.suptitle(told, fontsize="medium", wrap=True)
+    save(figure, stem)
 
 
 def _capital(text: str) -> str:

@@ -11,11 +11,22 @@ from rich import box
 from rich.table import Table
 
 from dynsparse.reports.markup import Row
+from dynsparse.reports.style import BLUE, ORANGE, PAGE, PALE_BLUE, save
+
+_COLUMNS = (
+    "policy",
+    "requests",
+    "in time %",
+    "refused %",
+    "acc %",
+    "right, in time %",
+    "of MACs",
+)
 
 
 def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:
     """Returns the rows of `run`/serving.csv; what a refused request lacks is None."""
-    numbers = ("arrival", "rung", "budget", "seconds", "right")
+    numbers = ("arrival", "rung", "budget", "seconds", "right", "right_in_time")
     rows = []
     with (run / "serving.csv").open(newline="") as file:
         for text in csv.DictReader(file):
@@ -27,113 +38,107 @@ def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def serving_table(rows: Sequence[Row], title: str) -> Table:
-    """Requests answered in time, by policy.
+    """Requests answered in time, rightly, and both, by policy.
 
     Args:
         rows: From `read_serving`, or as they were measured.
         title: Of the table.
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1))
-    for column in ("policy", "requests", "in time %", "refused %", "acc %", "of MACs"):
-        table.add_column(column, justify="left" if column == "policy" else "right")
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0))
+    for column in _COLUMNS:
+        side = "left" if column == "policy" else "right"
+        table.add_column(column, justify=side, no_wrap=True)
     for policy, chosen in _by_policy(rows).items():
         answered = [row for row in chosen if row["rung"] is not None]
-        mean = lambda key, of: statistics.mean(row[key] for row in of) if of else 0.0
         cells = (
-            100 * mean("in_time", chosen),
+            _percent("in_time", chosen),
             100 * (1 - len(answered) / len(chosen)),
-            100 * mean("right", answered),
+            _percent("right", answered),
+            _percent("right_in_time", chosen),
         )
+        budget = _percent("budget", answered) / 100
         table.add_row(
             policy,
             str(len(chosen)),
             *(f"{cell:.1f}" for cell in cells),
-            f"{mean('budget', answered):.3f}",
+            f"{budget:.3f}",
         )
     return table
 
 
 def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path:
-    """Draws `run`/serving.png: what the controller did, and every policy beside it.
+    """Draws what the controller did, and every policy beside it.
 
     Args:
-        run: Folder that holds serving.csv.
+        run: Folder that holds serving.csv; gets serving.png, SVG and PDF beside it.
         title: Of the figure.
         deadline: Seconds in which requests were to be answered.
 
     Returns:
-        The file.
+        The PNG.
     """
     policies = _by_policy(read_serving(run))
-    rows = policies["controller"]
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure = Figure(figsize=(PAGE, 5.5), layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(3, 2, width_ratios=(2, 1))
-    load, budget, time = (figure.add_subplot(grid[i, 0]) for i in range(3))
+    panels = [figure.add_subplot(grid[i, 0]) for i in range(3)]
+    _draw_controller(panels, policies["controller"], deadline)
+    _compare(figure.add_subplot(grid[:, 1]), policies)
+    return save(figure, run / "serving")
+
+
+def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float):
+    """Load, budget and time to the answer over the seconds of a replay."""
+    load, budget, time = panels
     end = max(row["arrival"] for row in rows)
     bins = [end * i / 60 for i in range(61)]
     width = bins[1] or 1.0
-    load.hist(
-        [row["arrival"] for row in rows],
-        bins,
-        weights=[1 / width] * len(rows),
-        color="0.7",
-    )
+    arrivals = [row["arrival"] for row in rows]
+    load.hist(arrivals, bins, weights=[1 / width] * len(rows), color="0.7")
     load.set(ylabel="requests/s", xticklabels=[])
     answered = [row for row in rows if row["rung"] is not None]
-    refused = [row for row in rows if row["rung"] is None]
+    refused = [row["arrival"] for row in rows if row["rung"] is None]
     arrival = [row["arrival"] for row in answered]
-    budget.step(
-        arrival, [row["budget"] for row in answered], where="post", color="#0072B2"
-    )
+    budgets = [row["budget"] for row in answered]
+    budget.step(arrival, budgets, where="post", color=BLUE)
     budget.set(ylabel="MACs / dense", ylim=(0, 1.05), xticklabels=[])
-    time.plot(
-        arrival,
-        [1e3 * row["seconds"] for row in answered],
-        ".",
-        markersize=3,
-        color="#0072B2",
-        label="answered",
-    )
-    time.axhline(1e3 * deadline, color="#D55E00", linestyle="--", label="deadline")
+    seconds = [1e3 * row["seconds"] for row in answered]
+    time.plot(arrival, seconds, ".", markersize=3, color=BLUE, label="answered")
+    time.axhline(1e3 * deadline, color=ORANGE, linestyle="--", label="deadline")
     if refused:
-        refusals = [row["arrival"] for row in refused]
-        time.plot(
-            refusals,
-            [1e3 * deadline] * len(refusals),
-            "x",
-            color="#D55E00",
-            label="refused",
-        )
+        places = [1e3 * deadline] * len(refused)
+        time.plot(refused, places, "x", color=ORANGE, label="refused")
     time.set(ylabel="ms to the answer", xlabel="seconds")
-    time.set_ylim(bottom=0)
+    time.set_ylim(0, 1.35 * max(1e3 * deadline, *seconds, 0.0))  # and the legend
     time.legend(fontsize=8, loc="upper left", ncols=3)
-    for axes in (load, budget, time):
+    for axes in panels:
         axes.set_xlim(0, end)
-    _compare(figure.add_subplot(grid[:, 1]), policies)
-    path = run / "serving.png"
-    figure.savefig(path, dpi=130)
-    return path
 
 
 def _compare(axes, policies: Mapping[str, Sequence[Row]]):
-    """In time, and right in time, by policy."""
+    """In time, and right in time, by policy: a rung by the budget that it spends."""
     names = list(policies)[::-1]
-    share = lambda name: 100 * statistics.mean(r["in_time"] for r in policies[name])
-    right = lambda name: (
-        100
-        * statistics.mean(r["right"] if r["in_time"] else 0.0 for r in policies[name])
-    )
-    axes.barh(names, [share(n) for n in names], color="#56B4E9", label="in time")
-    axes.barh(
-        names,
-        [right(n) for n in names],
-        height=0.35,
-        color="#0072B2",
-        label="right, in time",
-    )
+    labels = [_label(name, policies[name]) for name in names]
+    for key, height, color, label in (
+        ("in_time", 0.8, PALE_BLUE, "in time"),
+        ("right_in_time", 0.35, BLUE, "right, in time"),
+    ):
+        shares = [_percent(key, policies[name]) for name in names]
+        axes.barh(range(len(names)), shares, height, color=color, label=label)
+    axes.set_yticks(range(len(names)), labels)
     axes.set(xlabel="% of the requests", xlim=(0, 100))
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+
+def _label(policy: str, rows: Sequence[Row]) -> str:
+    budgets = {row["budget"] for row in rows if row["rung"] is not None}
+    if policy == "controller" or len(budgets) != 1:
+        return policy
+    return f"{policy}: {budgets.pop():.2f} of MACs"
+
+
+def _percent(key: str, rows: Sequence[Row]) -> float:
+    return 100 * statistics.mean(row[key] for row in rows) if rows else 0.0
 
 
 def _by_policy(rows: Sequence[Row]) -> dict[str, list[Row]]:

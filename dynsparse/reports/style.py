@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from dynsparse.whole import whole
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.55"
+PALE_BLUE = "#56B4E9"
 PAGE, COLUMN = 10.0, 3.4  # inches: the width of a page on its side, and of a column
 _FORMATS = ("png", "svg", "pdf")
 

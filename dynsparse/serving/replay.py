@@ -26,6 +26,7 @@ FIELDS: tuple[str, ...] = (
     "seconds",
     "in_time",
     "right",
+    "right_in_time",
     "reason",
 )
 Row = dict[str, Any]
@@ -105,6 +106,7 @@ def replay(
         A row of `FIELDS` per request, in the order of arrival. `seconds` is the time
         until the answer and `right` the share of right classes; with `rung` and
         `budget` they are None where a request was refused, with the reason.
+        `right_in_time` is `right` of an answer in time, and 0 of any other request.
 
     Raises:
         Exception: That of the first pass that failed.
@@ -148,15 +150,17 @@ def _outcome(
     error = future.exception()
     if isinstance(error, Refused):
         nothing = dict.fromkeys(("rung", "budget", "seconds", "right"))
-        return nothing | dict(in_time=False, reason=str(error))
+        return nothing | dict(in_time=False, right_in_time=0.0, reason=str(error))
     answer = future.result()
-    right = answer.output.argmax(-1) == requests.labels[chosen]
+    right = float((answer.output.argmax(-1) == requests.labels[chosen]).mean())
+    in_time = seconds <= requests.deadline
     return dict(
         rung=answer.rung,
         budget=ladder.rungs[answer.rung].budget,
         seconds=seconds,
-        in_time=seconds <= requests.deadline,
-        right=float(right.mean()),
+        in_time=in_time,
+        right=right,
+        right_in_time=right if in_time else 0.0,
         reason=answer.reason,
     )
 

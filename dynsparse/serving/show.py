@@ -28,7 +28,7 @@ from dynsparse.serving.trial import (
 from dynsparse.stop_signal import StopSignal
 
 _BAR = 20  # characters
-_COUNTED = ("requests", "in time", "answered", "right")
+_COUNTED = ("requests", "in time", "right in time", "answered", "right")
 
 
 def serve_run(
@@ -185,12 +185,14 @@ class _Watch:
             for what, by in (
                 ("requests", 1),
                 ("in time", row["in_time"]),
+                ("right in time", row["right_in_time"]),
                 ("answered", row["rung"] is not None),
                 ("right", row["right"] or 0.0),
             ):
                 self._seen[row["policy"], what] += by
             seen = {what: self._seen[row["policy"], what] for what in _COUNTED}
         in_time = seen["in time"] / seen["requests"]
+        right = seen["right in time"] / seen["requests"]
         accuracy = seen["right"] / max(seen["answered"], 1)
         if row["rung"] is None:
             state = f"refused: {row['reason']}"
@@ -201,6 +203,6 @@ class _Watch:
         self._live.update(
             Text(
                 f"{row['policy']:<10} {row['arrival']:5.1f} s  {state}  "
-                f"in time {in_time:.1%}  accuracy {accuracy:.1%}"
+                f"in time {in_time:.1%}  accuracy {accuracy:.1%}  both {right:.1%}"
             )
         )

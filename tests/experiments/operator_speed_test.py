@@ -25,6 +25,7 @@ def row(operator, milliseconds, **fields):
     n, batch = operator_speed.TARGETS[0]
     known = dict(operator=operator, n=n, batch=batch, package="dynsparse", miss=0.0)
     times = dict.fromkeys(operator_speed.TIMES, milliseconds)
+    times |= dict.fromkeys(operator_speed.SPREAD[:2], milliseconds)
     return dict.fromkeys(operator_speed.COLUMNS) | known | times | fields
 
 
@@ -112,17 +113,16 @@ def test_the_notes_name_the_peers_that_were_not_there():
     assert "Missing: jaxopt, entmax." in operator_speed.report(rows).notes[-1]
 
 
-def test_the_figure_has_the_references_in_both_panels():
-    ours = [row(name, 1.0) for name in ("logistic", "laplace")]
-    others = [row(name, 1.0, package="jax") for name in ("jax.lax.top_k", "jnp.sort")]
+def test_the_figure_has_a_row_per_operator_and_says_when_not_to_quote():
+    rows = [row("logistic", 2.0), row("jax.lax.top_k", 1.0, package="jax")]
+    rows += [transport("ott", None, None), row("laplace", 4.0, top_k_again=0.85)]
     figure = matplotlib.figure.Figure()
-    operator_speed._draw(figure, [*ours, *others, transport("ott", None, None)])
-    left, right = (
-        {text.get_text() for text in panel.get_legend().get_texts()}
-        for panel in figure.axes
-    )
-    assert left == {"jax.lax.top_k", "logistic", "laplace"}
-    assert right == {"jax.lax.top_k", "logistic", "jnp.sort"}
+    operator_speed.report(rows).figure(figure)
+    (panel,) = figure.axes
+    ticks = [label.get_text() for label in panel.get_yticklabels()]
+    assert ticks == ["laplace", "logistic", "jax.lax.top_k"]  # the fastest on top
+    assert "do not quote" in figure.get_supxlabel()
+    assert "batch 32 (0.85)" in operator_speed.report(rows).notes[0]
 
 
 def test_the_families_are_all_of_the_library():

@@ -1,6 +1,7 @@
 """The wall-clock experiment, on networks that are small enough to test."""
 
 import jax
+import matplotlib.figure
 import numpy as np
 import pytest
 from flax import nnx
@@ -52,7 +53,7 @@ def test_break_even_is_where_the_time_crosses_the_dense_one(points, density):
 
 
 def test_the_report_names_every_granularity_and_batch_that_fails():
-    base = dict.fromkeys(wall_clock.FIELDS)
+    base = dict.fromkeys(wall_clock.FIELDS, 1.0)
     rows = [
         base
         | dict(granularity=name, batch=batch, density=macs, macs_ratio=macs)
@@ -71,6 +72,23 @@ def test_the_report_names_every_granularity_and_batch_that_fails():
         "- batch 64: holds for tokens; fails for heads (0.76).",
         "- batch 1: holds for none; fails for heads (0.40; slower at 0.75).",
     ]
+
+
+@pytest.mark.parametrize("again", [0.85, 1.05])
+def test_the_report_and_its_figure_name_what_a_busy_machine_timed(again):
+    row = dict.fromkeys(wall_clock.FIELDS, 0.5) | dict(gate="soft_topk", batch=64)
+    row |= dict(granularity="tokens", dense_again=1.0)
+    busy = row | dict(granularity="heads", dense_again=again)
+    report = wall_clock.report([row, busy])
+    figure = matplotlib.figure.Figure(layout="constrained")
+    report.figure(figure)
+    told = again == 0.85
+    assert (
+        any("do not quote" in n and "heads, batch 64 (0.85)" in n for n in report.notes)
+        == told
+    )
+    assert ("do not quote" in figure.get_suptitle()) == told
+    assert report.table[0]["time_ratio"] == "0.500 (0.500-0.500)"
 
 
 def test_the_sweep_holds_every_granularity_and_batch():

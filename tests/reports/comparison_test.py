@@ -156,6 +156,27 @@ def test_a_narrower_network_is_billed_as_a_fraction_of_the_full_one(sweep):
     assert "smaller dense network" in "\n".join(found.notes)
 
 
+def test_times_of_a_busy_machine_are_not_to_be_quoted(sweep):
+    rows = reports.read_sweep(sweep)
+    calm = reports.compare_methods([row | dict(dense_again=1.05) for row in rows])
+    assert reports.BUSY not in str(calm.notes).lower()
+    assert not any(row["busy"] for row in calm.rows)
+    busy = [
+        row | dict(dense_again=0.85 if (row["method"], row["seed"]) == at else 1.0)
+        for at in [("soft_topk", 1)]
+        for row in rows
+    ]
+    found = reports.compare_methods(busy)
+    assert reports.BUSY in found.notes[0].lower()
+    assert "in 1 of 12 trials" in found.notes[0]
+    marked = {row["method"] for row in found.table if "(busy)" in row["time / dense"]}
+    assert marked == {"soft_topk"}
+    for report, told in ((calm, False), (found, True)):
+        figure = matplotlib.figure.Figure(layout="constrained")
+        report.figure(figure)
+        assert (reports.BUSY in figure.axes[1].get_title()) == told
+
+
 def test_two_trials_that_cannot_be_told_apart_are_named(sweep):
     rows = reports.read_sweep(sweep)
     again = [row | dict(trial="elsewhere") for row in rows[:1]]

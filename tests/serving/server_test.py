@@ -83,6 +83,8 @@ def test_every_request_has_its_row(source):
     assert all(set(row) == set(FIELDS) for row in rows)
     np.testing.assert_allclose([row["arrival"] for row in rows], times)
     assert all(row["right"] == 1.0 for row in rows if row["rung"] is not None)
+    for row in rows:
+        assert row["right_in_time"] == (row["right"] if row["in_time"] else 0.0)
 
 
 def test_a_pinned_replay_stays_on_its_rung():

@@ -1,0 +1,64 @@
+"""What a load did: one number in the file, the table and the figure."""
+
+import io
+import random
+import statistics
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dynsparse import reports
+from dynsparse.reports import style
+from dynsparse.serving.trial import write_rows
+
+DEADLINE = 0.03
+
+
+def outcome(draw, policy, budget, right):
+    """A request: refused, late or in time."""
+    row = dict(policy=policy, arrival=draw.uniform(0, 3), reason="as told")
+    if draw.random() < 0.1:
+        nothing = dict.fromkeys(("rung", "budget", "seconds", "right"))
+        return row | nothing | dict(in_time=False, right_in_time=0.0)
+    seconds = draw.uniform(0.2, 1.3) * DEADLINE
+    in_time = seconds <= DEADLINE
+    row |= dict(rung=int(10 * budget), budget=budget, seconds=seconds, right=right)
+    return row | dict(in_time=in_time, right_in_time=right if in_time else 0.0)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder, draw = tmp_path_factory.mktemp("served"), random.Random(0)
+    policies = {"controller": (0.5, 0.875), "rung 1": (0.9, 1.0), "rung 0": (0.1, 0.1)}
+    rows = [
+        outcome(draw, policy, *numbers)
+        for policy, numbers in policies.items()
+        for _ in range(60)
+    ]
+    write_rows(folder / "serving.csv", rows)
+    return folder
+
+
+def test_the_share_right_and_in_time_is_the_mean_of_its_column(served):
+    rows = reports.read_serving(served)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reports.serving_table(rows, "a run"))
+    text = console.export_text()
+    assert "right, in time %" in text
+    printed = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
+    for policy in ("controller", "rung 1", "rung 0"):
+        some = [row for row in rows if row["policy"] == policy]
+        share = statistics.mean(row["right_in_time"] for row in some)
+        expected = sum(row["right"] for row in some if row["in_time"]) / len(some)
+        np.testing.assert_allclose(share, expected)
+        assert printed[policy][-2] == f"{100 * share:.1f}"
+
+
+def test_the_figure_names_rungs_by_what_they_spend(served, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "polish", drawn.append)
+    path = reports.draw_serving(served, "a run", DEADLINE)
+    assert all(path.with_suffix(f".{end}").exists() for end in ("png", "svg", "pdf"))
+    ticks = [label.get_text() for label in drawn[0].axes[-1].get_yticklabels()]
+    assert ticks == ["rung 0: 0.10 of MACs", "rung 1: 0.90 of MACs", "controller"]
