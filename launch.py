@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
         return sweep.FULL_DISK if is_full(error) else 1
     if result is None:
         return 130
-    console.print(reports.run_summary(result, request.workdir))
+    console.print(reports.run_summary(result, request.workdir, request.more))
     return 0
 
 

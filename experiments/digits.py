@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from configs._named import named
 from dynsparse.reports import Row
 
 SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))
@@ -47,9 +48,13 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
     Returns:
         `run(method, argument, setting, seed, **changes)`: `argument` is that of
         configs/cluttered_digits.py, changes are by section and key, joined by `__`.
+        Methods whose gates have no density go without the points of `base`.
     """
 
     def run(method: str, argument: str, setting: str, seed: int, **changes: Any):
+        own = named("method", argument.partition(",")[0])
+        idle = [f"evaluation.{key}" for key in own.get("evaluation", ())]
+        common = {key: value for key, value in base.items() if key not in idle}
         quick = _QUICK if size == "small" else {}
         dotted = {key.replace("__", "."): value for key, value in changes.items()}
         add(
@@ -57,7 +62,7 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
             method=method,
             setting=setting,
             seed=seed,
-            overrides={**quick, **base, **dotted},
+            overrides={**quick, **common, **dotted},
         )
 
     return run

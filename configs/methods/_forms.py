@@ -86,9 +86,12 @@ def _method(
             weight_decay=gate_weight_decay,
         ),
     )
-    return ConfigDict(
+    config = ConfigDict(
         {
             name: None if section is None else ConfigDict(dict(section))
             for name, section in sections.items()
         }
     )
+    if density_sampling is None:  # no gate of these has a density to evaluate at
+        config.evaluation = ConfigDict(dict(densities=(), budgets=()))
+    return config

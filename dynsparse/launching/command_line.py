@@ -133,10 +133,19 @@ def go_on(
         named: Whether `argv` says so.
         without: Flags to leave out.
     """
+    words = [word for word in argv if flag_of(word) not in without]
+    return spoken([*words, *([] if named else [f"--workdir={workdir}"])])
+
+
+def spoken(words: Sequence[str]) -> str:
+    """Returns a command as one types it, in the Python that runs.
+
+    Args:
+        words: As in `sys.argv`.
+    """
     python = os.path.relpath(sys.executable)
     python = sys.executable if python.startswith("..") else python
-    words = [word for word in argv if flag_of(word) not in without]
-    return shlex.join([python, *words, *([] if named else [f"--workdir={workdir}"])])
+    return shlex.join([python, *words])
 
 
 _LONGEST = 60  # characters of a value in an error

@@ -16,12 +16,15 @@ from dynsparse.sections import OPTIONAL
 from dynsparse.suggest import did_you_mean
 
 
-def override(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
+def override(
+    config: ConfigDict, argv: Sequence[str], said: list[str] | None = None
+) -> ConfigDict:
     """Changes the values of `--config.KEY=VALUE` in place, one after the other.
 
     Args:
         config: To change.
         argv: As in `sys.argv`, with no other flags.
+        said: Gets each of them as --config.KEY=VALUE, where it is given.
 
     Returns:
         The config.
@@ -48,6 +51,8 @@ def override(config: ConfigDict, argv: Sequence[str]) -> ConfigDict:
                 raise UserError(f"{called} needs a value: {called}=VALUE")
             text = words.pop(0)
         _put(config, key, _parse(text, old, key, called))
+        if said is not None:
+            said.append(f"--config.{key}={text}")
     naming.rename(config, before)
     return config
 

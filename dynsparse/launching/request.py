@@ -16,6 +16,7 @@ from dynsparse.launching import naming
 from dynsparse.launching.command_line import Parser, asks, go_on
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.load_config import load_config
+from dynsparse.launching.more import more_points
 from dynsparse.launching.overrides import check_key, override
 from dynsparse.launching.usage import usage
 
@@ -30,6 +31,7 @@ class Request:
         command: Resumes the run.
         patience: Seconds to wait for another process that holds the folder.
         dry_run: Whether to say what would be run, and no more.
+        more: A line on the command that draws a curve, where the run is one point.
     """
 
     config: ConfigDict
@@ -37,6 +39,7 @@ class Request:
     command: str
     patience: float = 0.0
     dry_run: bool = False
+    more: str | None = None
 
     @property
     def title(self) -> str:
@@ -78,13 +81,15 @@ def parse(argv: Sequence[str]) -> Request | None:
     workdir = own.workdir
     if workdir == "":
         raise UserError("--workdir needs a value: --workdir=DIR")
-    config = override(config, ["", *others])
+    said: list[str] = []
+    config = override(config, ["", *others], said)
     for section in _NAMED:
         check_key(config, f"{section}.name", f"{section}.name")
     naming.check_names(config)
     folder = pathlib.Path(workdir or _fresh_workdir(config))
     command = go_on(argv, folder, named=bool(workdir), without={"dry_run"})
-    return Request(config, folder, command, dry_run=own.dry_run)
+    more = more_points(argv[0], own.config, config, said)
+    return Request(config, folder, command, dry_run=own.dry_run, more=more)
 
 
 _MODES = ("serve", "compare", "sweep", "help", "version")  # flags of other commands

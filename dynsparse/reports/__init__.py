@@ -45,7 +45,6 @@ from dynsparse.reports.sweep_folder import read_sweep
 from dynsparse.reports.table import curve_table, run_summary
 from dynsparse.reports.telling import (
     flattened,
-    more_points,
     other_settings,
     run_in_words,
     telling,
@@ -106,7 +105,6 @@ __all__ = [
     "ORANGE",
     "PAGE",
     "is_busy",
-    "more_points",
     "other_settings",
     "run_in_words",
     "telling",

@@ -138,7 +138,7 @@ def _draw_accuracy(
         percent.append(100 * dense_accuracy)
         axes.plot(dense, percent[-1], "*", color=GREY, markersize=13, zorder=3)
         axes.annotate(
-            f"everything open: {percent[-1]:.1f} %",
+            f"same network, all gates open: {percent[-1]:.1f} %",
             (dense, percent[-1]),
             textcoords="offset points",
             xytext=(-10, 0),

@@ -14,20 +14,21 @@ from rich.table import Table
 from dynsparse.reports.curve import BUSY, is_busy, time_ratio
 
 
-def run_summary(result: Mapping[str, Any], run: pathlib.Path) -> Group:
+def run_summary(
+    result: Mapping[str, Any], run: pathlib.Path, more: str | None = None
+) -> Group:
     """What a run ends with: its table, its figures, and how to see more.
 
     Args:
         result: The content of result.json.
         run: Folder of the run.
+        more: A line on how to get the other points of its curve, if any.
     """
     figures = [run / name for name in ("curve.png", "kept.png")]
     shown = " ".join(str(figure) for figure in figures if figure.exists())
     board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
     lines = [f"warning  {warning}" for warning in result["warnings"]]
-    if result.get("more_points"):
-        flag = f"{result['more_points']}=..."
-        lines.append(f"curve    this run is one point; another is a run with  {flag}")
+    lines += [f"curve    {more}"] if more else []
     lines += [f"figures  {shown}", f"explore  {board}"]
     return Group(curve_table(result), *lines)
 
@@ -43,7 +44,7 @@ def curve_table(result: Mapping[str, Any]) -> Table:
     table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 0))
     columns = ["density", "M MACs", "MACs", "acc %", "ms", "time"]
     if recovery:
-        columns += ["precision", "random", "recall", "random"]
+        columns += ["prec %", "rand", "rec %", "rand"]
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for point in points:
@@ -60,20 +61,27 @@ def curve_table(result: Mapping[str, Any]) -> Table:
             for name in ("precision", "recall"):
                 cells += [_share(found[name]), _share(found[f"random_{name}"])]
         table.add_row(*cells)
+    opened = result.get("everything_open")
+    if opened is not None:
+        cells = ["open*", f"{result['macs_dense'] / 1e6:.3f}", "1.000"]
+        table.add_row(*cells, f"{100 * opened:.2f}", "", "1.00")
     busy = f"{BUSY}. " if is_busy(points) else ""
+    same = "" if opened is None else "*the same network, all gates open; "
     table.caption = (
-        f"{busy}per image; ms per batch of {result['batch_size']}; MACs and time as "
-        f"fractions of the dense network's (time: median and quartiles of paired "
+        f"{busy}{same}per image; ms per batch of {result['batch_size']}; MACs and time "
+        f"as fractions of the dense network's (time: median and quartiles of paired "
         f"turns; {result['macs_dense'] / 1e6:.3f} M MACs); floor, which no gate can "
         f"close: {result['macs_floor'] / 1e6:.3f} M MACs "
         f"({result['macs_floor'] / result['macs_dense']:.1%})"
     )
+    if recovery:
+        table.caption += "; precision and recall of the true patches, beside random"
     return table
 
 
 def _share(value: float | None) -> str:
     """A share of what may be nothing, which JSON keeps as null."""
-    return "none" if value is None or math.isnan(value) else f"{value:.3f}"
+    return "none" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
 def _with_quartiles(point: Mapping[str, Any]) -> str:

@@ -47,21 +47,6 @@ def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
     }
 
 
-def more_points(config: Mapping[str, Any]) -> str | None:
-    """Returns the flag that trains another point of a method with one point a run.
-
-    Args:
-        config: Plain values of the whole config.
-    """
-    penalties = _section(config, "penalties")
-    keys = [f"penalties.{n}.target" for n in penalties if "target" in penalties[n]]
-    if _section(config, "budget_constraint"):
-        keys.append("budget_constraint.target")
-    if "density" in _section(config, "gate"):
-        keys.append("gate.density")
-    return f"--config.{keys[0]}" if keys else None
-
-
 def run_in_words(
     result: Mapping[str, Any], config: Mapping[str, Any], workdir: pathlib.Path
 ) -> str:

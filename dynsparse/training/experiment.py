@@ -84,7 +84,9 @@ def prepare(
     models.check(config["model"])
     check_sizes(config)
     # Before data are made: the ranges of a gate, and another run that must be there.
-    _check_gate(gates.from_config(config["gate"], rngs=nnx.Rngs(seed)), settings)
+    gate = gates.from_config(config["gate"], rngs=nnx.Rngs(seed))
+    _check_gate(gate, settings)
+    _check_points(gate, config["gate"]["name"], settings)
     source = None if resumed else settings.train.init_from
     if source and not has_checkpoint(pathlib.Path(source)):
         raise ValueError(f"train.init_from: {source[:_SHOWN]} has no checkpoint.")
@@ -200,6 +202,22 @@ def _check_gate(gate: Gate, settings: Settings):
             f"gate: density {density:g} changes nothing beside a density_sampling, "
             "which draws that of every step; accepted: 1.0 there, and for one density "
             "the budget one_density."
+        )
+
+
+def _check_points(gate: Gate, name: str, settings: Settings):
+    """Refuses points of a curve for a gate without a density, and a curve of none."""
+    wanted = settings.evaluation
+    found = dict(densities=tuple(wanted.densities), budgets=tuple(wanted.budgets))
+    if isinstance(gate, TopkGate):
+        if not any(found.values()):
+            raise ValueError("evaluation: needs at least one density or budget.")
+        return
+    idle = [f"{key} {values}" for key, values in found.items() if values]
+    if idle:
+        raise ValueError(
+            f"evaluation: {' and '.join(idle)} change nothing: {name} has no density, "
+            "and is evaluated as it is; accepted: () for both."
         )
 
 

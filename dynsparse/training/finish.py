@@ -67,7 +67,6 @@ def finish(
         macs_floor=experiment.prices.floor,
         curve=[point.report() for point in points],
         everything_open=everything,
-        more_points=reports.more_points(config) if everything is not None else None,
         warnings=[*complaints(_decided(experiment, points)), *_busy(points)],
     )
     if examine is not None:
@@ -81,7 +80,8 @@ def finish(
 
 def _everything_open(experiment: Experiment, state: State) -> float | None:
     """Test accuracy with all gates open, for gates whose curve is one point."""
-    if not experiment.trainer.gates or experiment.densities != (None,):
+    closing = [g for g in experiment.trainer.gates.values() if g.count != "full"]
+    if not closing or experiment.densities != (None,):
         return None
     forward = compile_forward(experiment.trainer, execution="dense")
     split, size = experiment.dataset.test, experiment.settings.evaluation.batch_size

@@ -110,9 +110,10 @@ class EvaluationSettings:
     """The points of the curve and how they are measured.
 
     Attributes:
-        densities: Fractions of units, in [0, 1], at which top-k gates are evaluated.
+        densities: Fractions of units, in [0, 1], at which top-k gates are evaluated;
+            none for gates of another kind.
         budgets: Fractions of the dense MACs, in (0, 1]: each adds the largest density
-            that it pays for.
+            that it pays for; likewise.
         batch_size: Of every pass, the timed ones included.
         latency_repeats: Passes of which the median time is reported.
         num_pictures: Test images in kept.png, at most 32.
@@ -129,8 +130,6 @@ class EvaluationSettings:
         check(self, "densities", within, "within [0, 1]")
         positive = all(0 < value <= 1 for value in self.budgets)
         check(self, "budgets", positive, "within (0, 1]")
-        if not self.densities and not self.budgets:
-            raise ValueError("evaluation: needs at least one density or budget.")
         for name in ("batch_size", "latency_repeats"):
             check(self, name, getattr(self, name) >= 1, ">= 1")
         drawn = 1 <= self.num_pictures <= MOST_IMAGES

@@ -56,6 +56,8 @@ def tiny_flags(config) -> list[str]:
     if config.model.name != "conv_vit":
         kept = {key: small[key] for key in small if not key.startswith("model.")}
         small = kept | SMALL[config.model.name]
+    if not config.evaluation.densities:  # of a gate that has none
+        small = {key: v for key, v in small.items() if key not in tiny.POINTS}
     if config.scorer.name != "mlp":
         del small["scorer.hidden"]
     return [f"--config.{key}={value}" for key, value in small.items()]

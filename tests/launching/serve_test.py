@@ -96,6 +96,7 @@ def test_the_least_density_is_that_of_the_training(trained, gate, sampling, expe
     config["gate"] |= gate or {}
     if gate is None:
         config["gate"] = dict(name="gumbel_sigmoid", temperature=1.0)
+        config["evaluation"] |= dict(densities=(), budgets=())
     elif gate.get("name") == "hard_topk":
         config["gate"] = gate
     assert training.least_density(training.prepare(config)) == expected

@@ -58,6 +58,21 @@ def test_a_busy_machine_is_said_in_the_table(again):
     assert (reports.BUSY in text) == (again != 0.95)
 
 
+def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
+    point = row(0.5, 0.9) | dict(recovery=None)
+    sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
+    result = dict(title="a run", curve=[point], everything_open=0.9375, **sizes)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(reports.curve_table(result))
+    (line,) = (one for one in console.export_text().splitlines() if "open*" in one)
+    assert line.split() == ["open*", "1.000", "1.000", "93.75", "1.00"]
+    drawn = []
+    monkeypatch.setattr(style, "polish", drawn.append)
+    reports.draw_curve(run, "title", dense_accuracy=0.9375)
+    texts = [text.get_text() for text in drawn[0].axes[0].texts]
+    assert "same network, all gates open: 93.8 %" in texts
+
+
 def test_the_y_axis_fits_what_is_drawn(run, monkeypatch):
     drawn = []
     monkeypatch.setattr(style, "polish", drawn.append)
@@ -99,6 +114,7 @@ def test_closed_patches_are_dark_and_open_ones_are_not(tmp_path):
 
 @pytest.mark.parametrize("recovery", [False, True])
 def test_table_shows_every_point_within_80_columns(recovery):
+    quartiles = dict(time_ratio=1.1, time_ratio_q1=1.03, time_ratio_q3=1.18)
     found = dict(precision=0.8, recall=0.7, random_precision=0.3, random_recall=0.2)
     result = dict(
         title="a run",
@@ -106,7 +122,9 @@ def test_table_shows_every_point_within_80_columns(recovery):
         macs_dense=1_000_000,
         macs_floor=200_000,
         curve=[
-            row(d, 0.9) | dict(recovery=found if recovery else None, layers={})
+            row(d, 0.9)
+            | quartiles
+            | dict(recovery=found if recovery else None, layers={})
             for d in (1.0, 0.25)
         ],
     )
@@ -116,4 +134,4 @@ def test_table_shows_every_point_within_80_columns(recovery):
     assert "…" not in text
     for word in ("1.000", "0.250", "90.00", "20.0%"):
         assert word in text
-    assert ("0.800" in text) == ("precision" in text) == recovery
+    assert ("80.0" in text) == ("precision" in text) == recovery

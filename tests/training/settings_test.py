@@ -141,6 +141,19 @@ def test_a_curve_needs_a_point():
         training.prepare(config)
 
 
+@pytest.mark.parametrize("method", ["gumbel_sigmoid", "dense", "ema_threshold"])
+def test_points_of_a_curve_are_refused_for_a_gate_without_a_density(method):
+    config = tiny.config(method)
+    assert tuple(config["evaluation"]["densities"]) == ()
+    config["evaluation"] |= dict(densities=(0.5, 0.25), budgets=(0.7,))
+    told = (
+        rf"^evaluation: densities \(0.5, 0.25\) and budgets \(0.7,\) change nothing: "
+        rf"{method} has no density, .*accepted: \(\) for both"
+    )
+    with pytest.raises(ValueError, match=told):
+        training.prepare(config)
+
+
 def test_a_target_of_a_penalty_lies_above_the_floor():
     penalty = dict(mac_target=dict(target=0.05, weight=1.0, bounds_until=0.3))
     with pytest.raises(ValueError, match="mac_target: target 0.05 is below the floor"):

@@ -24,6 +24,7 @@ SMALL = {
     "evaluation.latency_repeats": 2,
     "evaluation.num_pictures": 3,
 }
+POINTS = ("evaluation.densities", "evaluation.budgets")
 FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
 
 
@@ -33,6 +34,8 @@ def config(argument="soft_topk", **changes):
     small = dict(SMALL)
     if settings.model.name != "conv_vit":  # another model, small as it is
         small = {key: SMALL[key] for key in SMALL if not key.startswith("model.")}
+    if not settings.evaluation.densities:  # of a gate that has none
+        small = {key: v for key, v in small.items() if key not in POINTS}
     if settings.scorer.name != "mlp":
         del small["scorer.hidden"]
     settings.update_from_flattened_dict(small)

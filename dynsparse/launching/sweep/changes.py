@@ -17,7 +17,8 @@ class Changes:
 
     Attributes:
         words: Of the command line, by key: `--config=FILE.py`, whose task takes the
-            place of that of every trial, and `--config.KEY=VALUE`, as for a single run.
+            place of that of every trial, `--config=FILE.py:METHOD` for an experiment
+            that takes a method, and `--config.KEY=VALUE`, as for a single run.
     """
 
     words: tuple[str, ...] = ()
@@ -27,18 +28,13 @@ class Changes:
         """Returns the changes of a command line, and its other words.
 
         Raises:
-            UserError: If a change has no value, names a method, or is that of the seed.
+            UserError: If a change has no value, or is that of the seed.
         """
         given = [word for word in argv if _changes(word)]
         for word in given:
             key, equals, value = word.partition("=")
             if not (equals and value):
                 raise UserError(f"{key} needs a value: {key}=VALUE")
-            if flag_of(word) == "config" and ":" in value:
-                raise UserError(
-                    f"{word}: each trial of a sweep names its own method; accepted: "
-                    f"--config={value.partition(':')[0]}"
-                )
             if flag_of(word) == "config.seed":
                 raise UserError(f"{word}: each trial of a sweep has a seed of its own")
         plain = [f"--{word.lstrip('-')}" for word in given]
@@ -48,8 +44,17 @@ class Changes:
     @property
     def task(self) -> str | None:
         """The file of the task, if the command names one."""
-        tasks = [word for word in self.words if flag_of(word) == "config"]
-        return tasks[-1].partition("=")[2] if tasks else None
+        return self._config.partition(":")[0] or None
+
+    @property
+    def method(self) -> str | None:
+        """What follows it, "METHOD" or "METHOD,MODEL,BUDGET", if the command does."""
+        return self._config.partition(":")[2] or None
+
+    @property
+    def _config(self) -> str:
+        configs = [word for word in self.words if flag_of(word) == "config"]
+        return configs[-1].partition("=")[2] if configs else ""
 
     @property
     def other_pictures(self) -> str | None:

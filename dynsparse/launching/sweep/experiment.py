@@ -13,6 +13,9 @@ It imports no jax when it is imported and holds
   report needs: returns a list of rows, plain values, of what was trained
   (`training.Experiment`, its last state, and the points of its curve);
 - `report(rows)`: from the rows of all trials to a `reports.Report`;
+- `METHOD = "gumbel_sigmoid,,pi_controller"`, where a command may put another method in
+  the place of this one, by `--config=FILE.py:METHOD`: `sweep(add, size, method)` then
+  gets it;
 - `ALONE = True`, where trials are timed: they run one at a time;
 - `OWN_TASK = True`, where `examine` needs what no other pictures have recorded: a
   command cannot change the task.
@@ -81,19 +84,26 @@ class Experiment:
         return getattr(self.module, "OWN_TASK", False)
 
     @property
+    def takes_method(self) -> bool:
+        """Whether a command may name the method of its trials."""
+        return hasattr(self.module, "METHOD")
+
+    @property
     def claim(self) -> str:
         """What it set out to show, and what would refute it, on one line."""
         found = re.search(r"Claim: (.*?)\n\n", f"{self.module.__doc__}\n\n", re.S)
         return " ".join(found[1].split()) if found else ""
 
-    def asked(self, size: str) -> list[dict[str, Any]]:
+    def asked(self, size: str, method: str | None = None) -> list[dict[str, Any]]:
         """The calls of `add`, in their order.
 
         Args:
             size: One of `SIZES`.
+            method: That a command names, for an experiment that takes one.
         """
         calls: list[dict[str, Any]] = []
-        self.module.sweep(lambda **trial: calls.append(trial), size)
+        own = [method or self.module.METHOD] if self.takes_method else []
+        self.module.sweep(lambda **trial: calls.append(trial), size, *own)
         return calls
 
     def trials(self, size: str, changes: Changes = NO_CHANGES) -> list[Trial]:
@@ -109,7 +119,7 @@ class Experiment:
         """
         trials: dict[str, Trial] = {}
         places: dict[tuple[str, str, int], str] = {}
-        for asked in self.asked(size):
+        for asked in self.asked(size, changes.method):
             trial = make_trial(
                 self.path, asked, measured=self.measured, changes=changes
             )

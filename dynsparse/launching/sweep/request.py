@@ -126,6 +126,11 @@ def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int
             f"{changes.words[0]}: trials of {path} are measured, not trained, and "
             "have no config"
         )
+    if changes.method and not experiment.takes_method:
+        raise UserError(
+            f"--config={changes.task}:{changes.method}: each trial of {path} names its "
+            f"own method; accepted: --config={changes.task}"
+        )
     if experiment.own_task and changes.other_pictures:
         raise UserError(
             f"{changes.other_pictures}: {path} examines what only its own pictures "

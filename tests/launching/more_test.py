@@ -1,0 +1,63 @@
+"""A run that is one point names the command that draws its curve, and it runs."""
+
+import shlex
+
+import pytest
+
+from dynsparse import launching
+from dynsparse.launching import sweep
+from tests.launching.commands import CONFIG, ROOT
+
+
+def more(argument, *flags):
+    words = ["launch.py", f"{CONFIG}:{argument}", *flags, "--workdir=x"]
+    return launching.parse(words).more
+
+
+@pytest.mark.parametrize("method", ["soft_topk", "hard_topk", "dense", "sparsemax"])
+def test_nothing_is_said_where_no_other_point_can_be_asked_for(method):
+    assert more(method) is None
+
+
+@pytest.mark.parametrize(
+    "argument", ["hard_concrete", "reinmax,vit", "reinmax,,mac_target"]
+)
+def test_the_command_sweeps_this_method_and_this_model_over_targets(
+    argument, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    flags = ["--config.train.num_steps", "60", "--config.seed=3"]
+    if "mac_target" in argument:
+        flags += ["--config.penalties.mac_target.weight=2"]
+    said, _, command = more(argument, *flags).partition(":  ")
+    assert "a sweep over targets draws it" in said
+    request = sweep.parse_sweep(shlex.split(command)[1:])
+    trials = request.experiment.trials(request.size, request.changes)
+    method, model, *_ = [*argument.split(","), ""]
+    targets = set()
+    for trial in trials:
+        names = trial.config["names"]
+        assert trial.config["train"]["num_steps"] == 60
+        assert names["model"] == (model or "conv_vit")
+        if names["method"] != "dense":
+            assert (names["method"], names["budget"]) == (method, "pi_controller")
+            targets.add(trial.config["budget_constraint"]["target"])
+    assert len(targets) > 3
+
+
+def test_the_command_asks_a_gate_with_a_density_of_its_own_for_another(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said, _, command = more("random_bernoulli", "--config.seed=3").partition(":  ")
+    config = launching.parse(shlex.split(command)[1:]).config
+    assert (config.gate.density, config.seed) == (0.25, 3)
+    assert said == "one point of a curve; another"
+
+
+def test_an_experiment_that_takes_no_method_says_so(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = ["launch.py", "--sweep=experiments/targets.py"]
+    words += ["--config=configs/cluttered_digits.py:soft_topk"]
+    assert sweep.parse_sweep(words).changes.method == "soft_topk"
+    words[1] = "--sweep=experiments/any_budget.py"
+    with pytest.raises(launching.UserError, match="each trial of .* its own method"):
+        sweep.parse_sweep(words)
