@@ -6,10 +6,11 @@ import os
 import pathlib
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.meant import meant
 from dynsparse.suggest import did_you_mean
 
 
@@ -40,7 +41,12 @@ class Parser(argparse.ArgumentParser):
         self._known = known
 
     def read(
-        self, argv: Sequence[str], prefix: str | None = None, *, words: bool = False
+        self,
+        argv: Sequence[str],
+        prefix: str | None = None,
+        *,
+        words: bool = False,
+        keys: Callable[[argparse.Namespace], Collection[str]] = lambda values: (),
     ) -> tuple[argparse.Namespace, list[str]]:
         """Returns the values of the flags, and the other words.
 
@@ -48,6 +54,8 @@ class Parser(argparse.ArgumentParser):
             argv: As in `sys.argv`.
             prefix: Of the names of flags that another reads; None for no others.
             words: Whether there may be words that belong to no flag.
+            keys: Returns the dotted keys of a config, of which an unknown flag may be
+                one, from the values of the flags that are known.
 
         Raises:
             UserError: If a flag or a value is not accepted, or an argument is no flag.
@@ -62,9 +70,8 @@ class Parser(argparse.ArgumentParser):
                     continue
                 raise UserError(f"unexpected argument {word!r}; see --help.")
             if prefix is None or not name.removeprefix("no").startswith(prefix):
-                flags = [*vars(values), *self._known]
-                meant = did_you_mean(name.partition(".")[0], flags)
-                raise UserError(f"unknown flag {word!r}; see --help{meant}")
+                question = meant(name, [*vars(values), *self._known], keys(values))
+                raise UserError(f"unknown flag {word!r}; see --help{question}")
             if "=" not in word and left and flag_of(left[0]) is None:
                 left.pop(0)
         return values, rest

@@ -1,4 +1,4 @@
-"""A person's mistake: one line, exit status 2."""
+"""A person's mistake: one line, exit status 2. What code of theirs raises: status 1."""
 
 MISTAKE = 2
 
@@ -8,6 +8,14 @@ class UserError(Exception):
 
     def __init__(self, text: object):
         super().__init__(" ".join(str(text).split()))
+
+
+class ForeignError(Exception):
+    """Something that code outside this library raised; its text is one line."""
+
+    def __init__(self, what: str, error: Exception, traceback: object):
+        told = f"{what}: {type(error).__name__}: {error}"
+        super().__init__(" ".join(f"{told}; the traceback is in {traceback}".split()))
 
 
 def is_too_large(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """The command that draws a curve, for a method of which a run is one point."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -23,7 +24,8 @@ def more_points(
         config: Complete.
         given: What the command set otherwise, each as --config.KEY=VALUE.
     """
-    points, gate = config.evaluation, config.gate
+    points: Any = config.evaluation
+    gate: Any = config.gate
     if points.densities or points.budgets:
         return None
     file, _, argument = asked.partition(":")

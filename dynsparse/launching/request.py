@@ -16,6 +16,7 @@ from dynsparse.launching import naming
 from dynsparse.launching.command_line import Parser, asks, go_on
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.load_config import load_config
+from dynsparse.launching.meant import keys_of
 from dynsparse.launching.more import more_points
 from dynsparse.launching.overrides import check_key, override
 from dynsparse.launching.usage import usage
@@ -74,7 +75,7 @@ def parse(argv: Sequence[str]) -> Request | None:
     parser.add_argument("--config")
     parser.add_argument("--workdir")
     parser.add_argument("--dry_run", action="store_true")
-    own, others = parser.read(argv, "config.")
+    own, others = parser.read(argv, "config.", keys=lambda own: keys_of(own.config))
     if own.config is None:
         raise UserError("--config is missing, such as configs/cluttered_digits.py")
     config = load_config(own.config)

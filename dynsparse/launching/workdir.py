@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TextIO
 
 from dynsparse.launching.errors import UserError
@@ -15,18 +15,37 @@ from dynsparse.reports.records import PUT_BACK
 from dynsparse.whole import read_json, write_json
 
 CONFIG, SWEEP, TRIAL = "config.json", "sweep.json", "trial.json"
+RESULT, ERROR = "result.json", "error.txt"
+
+
+def _drawn(*names: str) -> list[str]:
+    return [f"{name}.{ending}" for name in names for ending in ("png", "svg", "pdf")]
+
+
+# What runs and sweeps write into their folders.
+RUN_FILES = ["metrics.jsonl", "clock.jsonl", "curve.csv", "kept.npz", CONFIG, RESULT]
+RUN_FILES += _drawn("curve", "curve-column", "kept")
+RUN_FOLDERS = ["checkpoints", "@kflops"]
+SWEEP_FILES = ["report.csv", "report.tex", "report.md", "seeds.csv", ERROR, SWEEP]
+SWEEP_FILES += _drawn("figure", "figure-column")
+SWEEP_FOLDERS = ["_summary"]
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
     """Refuses a folder that holds a sweep, a run of another config, or neither.
 
+    Where the run is not finished, what it will write is not to find a folder in the
+    place of a file, or a file in that of a folder.
+
     Raises:
         DamagedFileError: If its config.json is damaged.
-        UserError: With the first differences.
+        UserError: With the first differences, or what is in the way.
     """
     refuse_foreign(workdir)
     if (workdir / SWEEP).exists():
         raise UserError(f"--workdir: {workdir} holds a sweep, not a run.")
+    if not (workdir / RESULT).is_file():
+        refuse_blocked(workdir, RUN_FILES, RUN_FOLDERS)
     recorded = read_json(workdir / CONFIG, PUT_BACK)
     if recorded is None or recorded == config:
         return
@@ -116,6 +135,33 @@ def refuse_foreign(workdir: pathlib.Path):
             f"--workdir: {str(workdir)!r} is no folder of a run, and holds {shown}"
             f"{more}; choose an empty or a new one."
         )
+
+
+def refuse_blocked(
+    workdir: pathlib.Path, files: Collection[str], folders: Collection[str]
+):
+    """Refuses a folder in which something is in the way of what will be written.
+
+    Args:
+        workdir: Folder of a run or a sweep; it may not exist yet.
+        files: Names that no folder may have.
+        folders: Names that nothing but a folder may have.
+
+    Raises:
+        UserError: With the first that is in the way.
+    """
+    for name in files:
+        if (workdir / name).is_dir():
+            raise UserError(
+                f"--workdir: {workdir / name} is a folder, where a file will be "
+                "written; move it away."
+            )
+    for name in folders:
+        if os.path.lexists(workdir / name) and not (workdir / name).is_dir():
+            raise UserError(
+                f"--workdir: {workdir / name} is no folder, where one will be written "
+                "into; move it away."
+            )
 
 
 def _locks(file: TextIO) -> bool:

@@ -56,7 +56,7 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
                 color="black" if right else "#D55E00",
             )
         grid[1 + row, 0].set_ylabel(f"keeps {density:.0%}", fontsize=8)
-    return save(figure, run / "kept", ("png", "pdf"))
+    return save(figure, run / "kept")
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

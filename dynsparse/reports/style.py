@@ -1,7 +1,7 @@
 """The house style of every figure: sizes, axes, colours of parts, and its files."""
 
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -65,22 +65,21 @@ def fit(axes, values: Iterable[float], *, least: float = 0.0, top: float | None 
     )
 
 
-def save(figure, stem: pathlib.Path, formats: Sequence[str] = _FORMATS) -> pathlib.Path:
+def save(figure, stem: pathlib.Path) -> pathlib.Path:
     """Writes a figure as PNG, SVG and PDF, the same bytes each time.
 
     Args:
         figure: Drawn.
         stem: Path without its ending.
-        formats: Endings.
 
     Returns:
         The first file.
     """
     polish(figure)
     same = dict(svg=dict(Date=None), pdf=dict(CreationDate=None), png=None)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in formats]
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in _FORMATS]
     with matplotlib.rc_context({"svg.hashsalt": "dynsparse"}):
-        for ending, path in zip(formats, paths, strict=True):
+        for ending, path in zip(_FORMATS, paths, strict=True):
             with whole(path) as file:
                 figure.savefig(file, dpi=150, format=ending, metadata=same[ending])
     return paths[0]

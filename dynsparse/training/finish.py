@@ -1,6 +1,7 @@
 """What a run leaves: curve, pictures, TensorBoard summary and, last, result.json."""
 
 import csv
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Mapping
@@ -51,8 +52,9 @@ def finish(
     everything = _everything_open(experiment, state)
     _write_curve(workdir, points)
     with Phase("drawing"):
-        drawn = reports.draw_curve(workdir, title, dense_accuracy=everything)
-        figures = dict(curve=drawn)
+        draw = functools.partial(reports.draw_curve, workdir, title)
+        draw(dense_accuracy=everything, column=True)
+        figures = dict(curve=draw(dense_accuracy=everything))
         if _write_kept(workdir, experiment, points):
             figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(

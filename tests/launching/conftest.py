@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import launch
+from dynsparse.launching import sweep
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
@@ -35,6 +36,16 @@ def toys(tmp_path, monkeypatch):
                 stdout=subprocess.PIPE,
                 text=True,
             )
+
+        def finish(self, trial, **changes):
+            """Leaves the result of a trial that was never run."""
+            every = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
+            (made,) = (found for found in every if found.asked == trial)
+            (self.folder / made.name).mkdir(parents=True)
+            where = dict(commit="abc", device="cpu", processor="x", cores=2)
+            where |= dict(python="3", packages={}) | changes
+            content = dict(rows=[dict(trial)], **where)
+            (self.folder / made.name / "result.json").write_text(json.dumps(content))
 
         def calls(self):
             file = tmp_path / "calls"

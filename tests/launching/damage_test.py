@@ -235,6 +235,38 @@ def test_a_folder_of_others_is_refused_before_anything_is_written(
     assert content(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *(
+            (name, "is a folder, where a file will be written")
+            for name in ("curve.csv", "curve.png", "result.json", "metrics.jsonl")
+        ),
+        ("@kflops", "is no folder, where one will be written into"),
+    ],
+)
+def test_what_is_in_the_way_of_a_run_is_named_before_it_trains(
+    name, told, run, capsys, monkeypatch
+):
+    for file in run.glob("[!c]*"):
+        file.unlink()
+    (run / "curve.csv").unlink()
+    (run / name).touch() if name.startswith("@") else (run / name).mkdir()
+    monkeypatch.setattr(launch, "describe", lambda *_: pytest.fail("began"))
+    assert launch.main(command(run)) == 2
+    assert f"{run / name} {told}" in one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["report.csv", "figure.png", "_summary"])
+def test_what_is_in_the_way_of_a_report_is_named_before_the_trials(name, swept, capsys):
+    words, folder = swept
+    capsys.readouterr()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).touch() if name.startswith("_") else (folder / name).mkdir()
+    assert launch.main(words) == 2
+    assert f"{folder / name} is " in one_line(capsys)
+
+
 @pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".17.config.json"]])
 def test_what_a_killed_run_left_is_taken(left, tmp_path):
     for name in left:

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import launch
 from dynsparse import launching, reports, training
+from dynsparse.launching.workdir import RUN_FILES, RUN_FOLDERS
 from dynsparse.training.checkpoint import Checkpoints
 from tests.launching.commands import CONFIG, ROOT, command
 from tests.training import tiny
@@ -34,20 +35,13 @@ def finished(tmp_path_factory):
     return workdir
 
 
-def test_a_run_leaves_everything_in_its_folder(finished):
-    names = {path.name for path in finished.iterdir()}
-    assert {
-        "config.json",
-        "metrics.jsonl",
-        "curve.csv",
-        "curve.png",
-        "kept.npz",
-        "kept.png",
-        "result.json",
-        "checkpoints",
-        "@kflops",
-        "clock.jsonl",
-    } <= names
+def test_a_run_leaves_what_it_looks_for_before_and_nothing_else(finished):
+    paths = [path for path in finished.iterdir() if not path.name.startswith(".")]
+    files = {path.name for path in paths if path.is_file()}
+    files = {name for name in files if not name.startswith("events.out")}
+    assert files == {*RUN_FILES}
+    assert {p.name for p in paths if p.is_dir()} == {*RUN_FOLDERS}
+    assert {"result.json", "curve.pdf", "kept.svg", "clock.jsonl"} <= files
 
 
 def test_curve_has_the_promised_columns_and_adds_up(finished):
@@ -229,7 +223,7 @@ def test_the_printed_command_resumes(words):
     assert request.command.count("--workdir") == 1
 
 
-def test_ones_own_pictures_train_and_leave_a_curve(tmp_path):
+def test_ones_own_pictures_train_and_leave_a_curve(tmp_path, capsys):
     rng = np.random.default_rng(0)
     pictures = lambda n: rng.integers(0, 256, (n, 9, 14, 3), np.uint8)
     path = tmp_path / "pictures.npz"
@@ -249,6 +243,10 @@ def test_ones_own_pictures_train_and_leave_a_curve(tmp_path):
     with (workdir / "curve.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 1
     assert (workdir / "kept.png").exists()
+    said = capsys.readouterr().out
+    opened = json.loads((workdir / "result.json").read_text())["everything_open"]
+    assert f"{100 * opened:.2f}" in next(s for s in said.splitlines() if "open*" in s)
+    assert "--sweep=experiments/targets.py:full --config=" in said
 
 
 def final_state(workdir):

@@ -37,6 +37,13 @@ MISTAKES = [
     (["--config.optimizer.clip_norm=nan"], "clip_norm: must be a number below 1e30"),
     (["--config.gate={'name': 'soft_topk', 'density': '1'}"], "needs the key"),
     (["--workdri=x"], "unknown flag '--workdri=x'; see --help; did you mean workdir?"),
+    (["--seed=3"], "unknown flag '--seed=3'; see --help; did you mean --config.seed?"),
+    (["--densty=0.5"], "; did you mean --config.gate.density?"),
+    (["--model.width", "9"], "; did you mean --config.model.width?"),
+    (
+        ["--weight_decay=0"],
+        "mean --config.optimizer.weight_decay or --config.gate_optimizer.weight_decay?",
+    ),
     (["--config.gate.nmae=x"], "did you mean name?"),
     (["--config.model.width=1.5"], "1.5"),
     (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
@@ -109,6 +116,10 @@ def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
     [
         (["--swep=x"], "unknown flag '--swep=x'; see --help; did you mean sweep?"),
         (["--sweep=x", "--jbos=2"], "did you mean jobs?"),
+        (
+            ["--sweep=experiments/any_budget.py", "--num_steps=9"],
+            "did you mean --config.train.num_steps?",
+        ),
         (["--jobs=0", "--sweep=x"], "--jobs: must be an integer >= 1, got '0'"),
         (["--limit=nan", "--sweep=x"], "--limit: must be a number >= 1, got 'nan'"),
         (["--serve"], "--serve: expected one argument"),

@@ -163,27 +163,13 @@ def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
     assert not list(toys.folder.glob("*/result.json"))
 
 
-def result(toys, trial, **changes):
-    """Leaves the result of a trial that was never run."""
-    (made,) = (
-        found
-        for found in sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
-        if found.asked == trial
-    )
-    (toys.folder / made.name).mkdir(parents=True)
-    where = dict(commit="abc", device="cpu", processor="x", cores=2, python="3")
-    where |= dict(packages={}) | changes
-    content = dict(rows=[dict(trial)], **where)
-    (toys.folder / made.name / "result.json").write_text(json.dumps(content))
-
-
 def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypatch):
     def write(out, *_, **__):
         (out / "report.md").write_text("# to")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     toys.plan(dict(does="returns"))
-    result(toys, dict(does="returns"))
+    toys.finish(dict(does="returns"))
     assert toys.run("--report_only") == 0
     before = (toys.folder / "report.md").read_text()
     monkeypatch.setattr(conclude, "write_report", write)
@@ -196,8 +182,8 @@ def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypa
 
 def test_a_report_says_what_is_missing_and_what_differs(toys):
     toys.plan(dict(does="one"), dict(does="two"), dict(does="three"))
-    result(toys, dict(does="one"))
-    result(toys, dict(does="two"), commit="def", device="gpu")
+    toys.finish(dict(does="one"))
+    toys.finish(dict(does="two"), commit="def", device="gpu")
     assert toys.run("--report_only") == 0
     report = (toys.folder / "report.md").read_text()
     assert "differ in their commit: abc (1 trials), def (1 trials)." in report
@@ -216,7 +202,7 @@ def test_a_report_of_nothing_is_refused(toys, capsys):
 
 def test_a_dry_run_lists_the_trials_and_runs_none(toys, capsys):
     toys.plan(dict(does="one"), dict(does="two", number=3))
-    result(toys, dict(does="one"))
+    toys.finish(dict(does="one"))
     assert toys.run("--dry_run") == 0
     one, two, total = capsys.readouterr().out.splitlines()
     assert one.startswith("finished  does=one-")

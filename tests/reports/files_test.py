@@ -7,6 +7,7 @@ import xml.etree.ElementTree
 import pytest
 
 from dynsparse import reports
+from dynsparse.launching.workdir import SWEEP_FILES
 from dynsparse.reports.markup import escape
 from dynsparse.whole import whole
 from tests.reports import fake_sweep
@@ -56,6 +57,8 @@ def test_a_column_of_a_paper_is_three_files_more(tmp_path):
     write(tmp_path, dataclasses.replace(REPORT, column=REPORT.figure))
     names = {path.name for path in tmp_path.glob("figure-column.*")}
     assert names == {f"figure-column.{ending}" for ending in ("png", "svg", "pdf")}
+    every = {path.name for path in tmp_path.iterdir()}
+    assert every == {*SWEEP_FILES} - {"sweep.json", "error.txt"}
 
 
 def test_markdown_says_the_answer_before_the_table_and_the_refutation(tmp_path):

@@ -5,13 +5,16 @@ import dataclasses
 import os
 import pathlib
 import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.errors import ForeignError, UserError
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.workdir import ERROR
 from dynsparse.reports import common_origin, read_result, write_board, write_report
+from dynsparse.whole import write_bytes
 
 
 def conclude(
@@ -32,8 +35,9 @@ def conclude(
 
     Raises:
         DamagedFileError: If the result.json of a trial is damaged.
-        UserError: If no trial is finished, or the experiment cannot report on those
-            that are.
+        ForeignError: If the report of the experiment raises; error.txt has the
+            traceback.
+        UserError: If no trial is finished.
     """
     workdir, experiment = request.workdir, request.experiment
     results = {
@@ -48,9 +52,12 @@ def conclude(
     missing = [name for name in results if name not in done]
     notes = _differences(list(done.values()))
     notes += _missing(missing, results, complaints)
+    try:
+        report = experiment.module.report(rows)
+    except Exception as error:
+        raise _told(request, error, len(done), len(results)) from error
     with tempfile.TemporaryDirectory(dir=workdir, prefix=".report-") as folder:
         try:
-            report = experiment.module.report(rows)
             write_report(
                 pathlib.Path(folder),
                 dataclasses.replace(report, notes=[*report.notes, *notes]),
@@ -60,20 +67,28 @@ def conclude(
                 where=common_origin(list(done.values())),
                 small=request.size == "small",
             )
-        except Exception as error:
-            if not missing or isinstance(error, OSError):
-                raise
-            raise UserError(
-                f"no report: that of {experiment.path} needs more than the "
-                f"{len(done)} of {len(results)} trials that are finished "
-                f"({type(error).__name__}: {error})"
-            ) from error
+        except OSError:
+            raise
+        except Exception as error:  # the figure is code of the experiment, too
+            raise _told(request, error, len(done), len(results)) from error
         for file in pathlib.Path(folder).iterdir():
             os.replace(file, workdir / file.name)
+    (workdir / ERROR).unlink(missing_ok=True)  # of a report before
     if not experiment.measured:
         points = [p for trial in whole for p in trial.points(done[trial.name])]
         write_board(workdir, points)
     return workdir / "report.md"
+
+
+def _told(
+    request: SweepRequest, error: Exception, done: int, trials: int
+) -> ForeignError:
+    path = request.workdir / ERROR
+    write_bytes(path, "".join(traceback.format_exception(error)).encode())
+    what = f"no report: report() of {request.experiment.path} raised"
+    if done < trials:
+        what += f" on the {done} of {trials} trials that are finished"
+    return ForeignError(what, error, path)
 
 
 def _differences(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.errors import ForeignError, UserError
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import bundles
 from dynsparse.launching.sweep.conclude import conclude
@@ -44,6 +44,9 @@ def conduct(request: SweepRequest, console: Console) -> int:
         if request.report_only:
             return _report(request, trials, {}, console)
         return _run(request, trials, console)
+    except ForeignError as error:
+        sys.stderr.write(f"failed: {error}\n")
+        return 1
     except OSError as error:
         if not is_full(error):
             raise

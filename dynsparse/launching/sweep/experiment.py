@@ -100,10 +100,17 @@ class Experiment:
         Args:
             size: One of `SIZES`.
             method: That a command names, for an experiment that takes one.
+
+        Raises:
+            UserError: If the experiment does.
         """
         calls: list[dict[str, Any]] = []
         own = [method or self.module.METHOD] if self.takes_method else []
-        self.module.sweep(lambda **trial: calls.append(trial), size, *own)
+        try:
+            self.module.sweep(lambda **trial: calls.append(trial), size, *own)
+        except Exception as error:  # a file is code: anything may come out of it
+            told = f"{type(error).__name__}: {error}"
+            raise UserError(f"sweep() of {self.path} raised {told}") from error
         return calls
 
     def trials(self, size: str, changes: Changes = NO_CHANGES) -> list[Trial]:

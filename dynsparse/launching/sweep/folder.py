@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
-from dynsparse.launching.workdir import CONFIG, SWEEP, hold
+from dynsparse.launching.workdir import (
+    CONFIG,
+    SWEEP,
+    SWEEP_FILES,
+    SWEEP_FOLDERS,
+    hold,
+    refuse_blocked,
+)
 from dynsparse.reports import PUT_BACK
 from dynsparse.whole import read_json, reading, write_json
 
@@ -21,6 +28,7 @@ def check_sweep(request: SweepRequest):
     workdir, wanted = request.workdir, _record(request)
     if (workdir / CONFIG).exists():
         raise UserError(f"--workdir: {workdir} holds a run, not a sweep.")
+    refuse_blocked(workdir, SWEEP_FILES, SWEEP_FOLDERS)
     recorded = read_json(workdir / SWEEP, PUT_BACK)
     if recorded is None or recorded == wanted:
         return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dynsparse.launching.command_line import Parser, asks, go_on, in_range
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.meant import keys_of
 from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.experiment import SIZES, Experiment
 from dynsparse.launching.sweep.slots import devices
@@ -79,7 +80,7 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     parser.add_argument("--together", type=in_range(int, 1), default=1)
     parser.add_argument("--limit", type=in_range(float, 1))
     changes, others = Changes.split(argv)
-    values, _ = parser.read(others)
+    values, _ = parser.read(others, keys=lambda values: _keys(values.sweep, changes))
     path, _, size = (values.sweep or "").partition(":")
     size = size or "small"
     if size not in SIZES:
@@ -106,6 +107,17 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         values.report_only,
         values.slurm,
     )
+
+
+def _keys(asked: str | None, changes: Changes) -> list[str]:
+    """The keys of the config of the first trial, but for its seed."""
+    path, _, size = (asked or "").partition(":")
+    try:
+        trials = Experiment.load(path).asked(size or SIZES[0], changes.method)
+    except UserError:
+        return []
+    config = changes.task or trials[0].get("config")
+    return [key for key in keys_of(config) if key != "seed"]
 
 
 def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int):
