@@ -52,7 +52,7 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
     """
 
     def run(method: str, argument: str, setting: str, seed: int, **changes: Any):
-        own = named("method", argument.partition(",")[0])
+        own: Any = named("method", argument.partition(",")[0])
         idle = [f"evaluation.{key}" for key in own.get("evaluation", ())]
         common = {key: value for key, value in base.items() if key not in idle}
         quick = _QUICK if size == "small" else {}
