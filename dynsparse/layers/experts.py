@@ -110,10 +110,10 @@ class GatedExperts(GatedParts):
         )
         self.max_tokens = max_tokens
 
-    def opens_all(self, total: int | None = None) -> bool:
-        """As in `GatedLayer`; not where an expert that is full drops tokens."""
-        drops = self.max_tokens is not None and self.execution != "dense"
-        return super().opens_all(total) and not drops
+    @property
+    def decides_always(self) -> bool:
+        """As in `GatedLayer`, and where an expert that is full drops tokens."""
+        return super().decides_always or self.max_tokens is not None
 
     def decide(self, features, mask=None):
         """As in `GatedLayer`.

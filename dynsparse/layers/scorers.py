@@ -23,6 +23,8 @@ class RowScorer(nnx.Module):
         rngs: Initialises from the `params` stream.
     """
 
+    forbids = False
+
     def __init__(
         self,
         *,

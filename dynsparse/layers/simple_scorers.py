@@ -43,6 +43,7 @@ class EvenlySpacedScorer(nnx.Module):
     """
 
     reads_input = False
+    forbids = False
 
     def __init__(self, *, num_units: int | None, by_row: bool = False):
         self.num_units, self.by_row = num_units, by_row
@@ -65,6 +66,8 @@ def _for_all(
 
 class MagnitudeScorer(nnx.Module):
     """The Euclidean norm of each unit's features: learns nothing, costs no MACs."""
+
+    forbids = False
 
     def __call__(
         self, features: Float[Array, "*batch n width"]
@@ -106,6 +109,11 @@ class FirstOpen(nnx.Module):
 
     def __init__(self, scorer: nnx.Module):
         self.scorer: Any = scorer
+
+    @property
+    def forbids(self) -> bool:
+        """As of the scorer of the others."""
+        return getattr(self.scorer, "forbids", True)
 
     def __call__(self, features: Array) -> Float[Array, "*batch n"]:
         """The scores of `scorer`, infinite for the first unit."""
