@@ -263,8 +263,8 @@ class GatedLayer(nnx.Module):
             The mask.
         """
         shape = self.decision_shape(features)
-        dtype = features.dtype if jnp.isdtype(features.dtype, "real floating") else None
-        ones = jnp.ones(shape, dtype)
+        floating = jnp.issubdtype(features.dtype, jnp.floating)
+        ones = jnp.ones(shape, features.dtype if floating else jnp.float32)
         if mask is not None:
             ones = ones * mask[..., None].astype(ones.dtype)
         self.record(GateOutput(ones, ones))

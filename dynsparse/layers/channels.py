@@ -155,7 +155,8 @@ class GatedChannels(GatedParts):
         if count == 0:
             return start
         groups = ops.open_indices(parts, count)
-        channels = groups[..., None] * self.group + jnp.arange(self.group)[None, None]
+        within = jnp.arange(self.group, dtype=groups.dtype)
+        channels = groups[..., None] * self.group + within[None, None]
         channels = channels.reshape(len(start), -1)
         weights = jnp.take_along_axis(parts, groups, -1)  # 0 for what scores forbid
         weights = jnp.repeat(weights, self.group, -1)

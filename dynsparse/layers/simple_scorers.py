@@ -20,7 +20,7 @@ class StaticScorer(nnx.Module):
     reads_input = False
 
     def __init__(self, *, num_units: int, by_row: bool = False, rngs: nnx.Rngs):
-        noise = jax.random.normal(rngs.params(), (num_units,))
+        noise = jax.random.normal(rngs.params(), (num_units,), jnp.float32)
         self.scores = nnx.Param(0.01 * noise)
         self.by_row = by_row
 
@@ -51,7 +51,8 @@ class EvenlySpacedScorer(nnx.Module):
     def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example of [batch, ...]."""
         num_units = features.shape[1] if self.num_units is None else self.num_units
-        multiples = jnp.arange(1, num_units + 1) * ((1 + 5**0.5) / 2)
+        units = jnp.arange(1, num_units + 1, dtype=jnp.float32)
+        multiples = units * ((1 + 5**0.5) / 2)
         lead = features.shape[: -1 if self.by_row else 1]
         return _for_all(multiples % 1, features, lead)
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from dynsparse.ops.counts import Count, per_row, require_positive, widest
 from dynsparse.ops.infinite import levels, without_infinities
 from dynsparse.ops.plackett_luce import gumbel_perturb
+from dynsparse.ops.precision import widened
 
 
 def relaxed_subset_mask(
@@ -39,10 +40,9 @@ def relaxed_subset_mask(
     """
     require_positive("relaxed_subset_mask", temperature=temperature)
     rows = per_row("relaxed_subset_mask", k, scores)
-    dtype = jnp.promote_types(scores.dtype, jnp.float32)
-    left = scores.astype(dtype) if key is None else gumbel_perturb(key, scores)
+    left = widened(scores) if key is None else gumbel_perturb(key, scores)
     units, ranks = levels(left)
-    left, tiny = without_infinities(left), jnp.finfo(dtype).tiny
+    left, tiny = without_infinities(left), jnp.finfo(left.dtype).tiny
 
     def take(carry, step):
         left, mask = carry
@@ -53,6 +53,9 @@ def relaxed_subset_mask(
         return (left, mask + jnp.where(j < rows, taken, 0)), None
 
     num_steps = widest(k, scores.shape[-1])
-    steps = (jnp.arange(num_steps), jnp.moveaxis(ranks, -1, 0)[:num_steps])
+    steps = (
+        jnp.arange(num_steps, dtype=rows.dtype),
+        jnp.moveaxis(ranks, -1, 0)[:num_steps],
+    )
     (_, mask), _ = jax.lax.scan(take, (left, jnp.zeros_like(left)), steps)
     return mask.astype(scores.dtype)

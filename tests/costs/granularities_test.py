@@ -64,32 +64,6 @@ def test_bill_is_the_count_of_compact_execution_at_a_fixed_count(layer, density)
     assert (bill.used == costs.count_macs(compact, example(layer))).all()
 
 
-class MayForbid(nnx.Module):
-    """A scorer of which nobody knows that its scores are finite."""
-
-    def __init__(self, scorer):
-        self.scorer = scorer
-
-    def __call__(self, features):
-        return self.scorer(features)
-
-
-@pytest.mark.parametrize("layer", sampled([*STATIC[:-1], "neurons"], ["tokens"]))
-def test_deciding_at_full_density_is_billed_where_scores_may_forbid(layer):
-    module, x = build(layer, "soft_topk"), inputs(layer, 2)
-    sure = costs.bill(evaluating(module, density=1.0), x)
-    assert (sure.used == sure.dense).all()
-    module.scorer = MayForbid(module.scorer)
-    view = evaluating(module, execution="compact", density=1.0)
-    bill = costs.bill(view, x)
-    (share,) = bill.layers.values()
-    assert (share.gate > 0).all()
-    if layer != "neurons":  # whose capacities are counted at their largest, each
-        assert (bill.used == costs.count_macs(view, example(layer))).all()
-    if layer != "positions":  # where tiles overlap in what they read
-        assert (bill.used == bill.dense + share.gate).all()
-
-
 @pytest.mark.parametrize("layer", SUMS)
 @pytest.mark.parametrize("gate", ["soft_topk", "gumbel_sigmoid"])
 def test_sums_of_parts_run_at_most_a_capacity_step_more_than_is_billed(layer, gate):
