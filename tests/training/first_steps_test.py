@@ -12,7 +12,6 @@ from dynsparse.training.first_steps import CHECKED, WrongGradientError
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config
 
-
 if jax.version.__version_info__ < (0, 12):  # what tests/conftest.py turns off
 
     @pytest.fixture(autouse=True, scope="module")

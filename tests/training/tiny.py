@@ -9,6 +9,7 @@ SMALL = {
     "model.width": 8,
     "model.depth": 1,
     "model.num_heads": 2,
+    "model.token_width": 8,
     "model.mlp_width": 8,
     "scorer.hidden": 4,
     "optimizer.warmup_steps": 2,
@@ -24,17 +25,26 @@ SMALL = {
     "evaluation.latency_repeats": 2,
     "evaluation.num_pictures": 3,
 }
-FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
+FLAGS = [
+    f"--config.{key}={value}"
+    for key, value in SMALL.items()
+    if key != "model.token_width"  # of a mixer
+]
 
 
 def config(argument="soft_topk", **changes):
     """Plain values of a tiny run; `changes` have __ for the dots of a key."""
     settings = cluttered_digits.get_config(argument)
-    small = dict(SMALL)
-    if settings.model.name != "conv_vit":  # another model, small as it is
-        small = {key: SMALL[key] for key in SMALL if not key.startswith("model.")}
-    if settings.scorer.name != "mlp":
-        del small["scorer.hidden"]
+    keys = settings.to_dict()
+    small = {
+        key: value
+        for key, value in SMALL.items()
+        if key.rpartition(".")[2] in keys[key.partition(".")[0]]
+    }
+    if settings.model.name == "resnet":
+        small["model.depth"] = 8  # the least
+    elif settings.model.name == "mixer":  # whose gates would have little to spare
+        del small["model.width"], small["model.mlp_width"]
     settings.update_from_flattened_dict(small)
     settings.update_from_flattened_dict(
         {key.replace("__", "."): value for key, value in changes.items()}
