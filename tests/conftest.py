@@ -19,12 +19,24 @@ import jaxtyping
 import psutil
 import pytest
 
+# Most programs here run once: what counts is how long they take to compile. Up to
+# jaxlib 0.11 kernels can do without the emitters that set up MLIR anew for each.
 jax.config.update("jax_num_cpu_devices", 2)
-# Most programs here run once: what counts is how long they take to compile.
 jax.config.update("jax_disable_most_optimizations", True)
+users_flags = os.environ.get("XLA_FLAGS")
+if jax.version.__version_info__ < (0, 12):
+    os.environ["XLA_FLAGS"] = f"{users_flags or ''} --xla_cpu_use_fusion_emitters=false"
+jax.devices()  # reads the flags; processes that tests start compile as users do
+if users_flags is None:
+    os.environ.pop("XLA_FLAGS", None)
+else:
+    os.environ["XLA_FLAGS"] = users_flags
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 jaxtyping.install_import_hook("dynsparse", "beartype.beartype")
+gc.set_threshold(
+    50_000, 50, 1_000
+)  # tracing makes many objects, and few of them cycles
 
 ENOUGH_MEMORY = 1.5e9  # bytes that a worker keeps of the files it has tested
 

@@ -71,7 +71,7 @@ class BudgetShares(nnx.Module):
         mean = sum(costs.values()) / len(costs)
         self.costs = tuple((name, float(c) / mean) for name, c in costs.items())
         self.temperature = temperature
-        self.preferences = nnx.Param(jnp.zeros(len(costs)))
+        self.preferences = nnx.Param(jnp.zeros(len(costs), jnp.float32))
 
     def __call__(self, level: Float[Array, ""] | float) -> dict[str, Float[Array, ""]]:
         """Returns the density of each layer.
@@ -79,7 +79,7 @@ class BudgetShares(nnx.Module):
         Args:
             level: In [0, 1], of what all units cost.
         """
-        costs = jnp.array([cost for _, cost in self.costs])
+        costs = jnp.array([cost for _, cost in self.costs], jnp.float32)
         densities = ops.soft_topk_mask(
             self.preferences[...],
             level * costs.sum(),

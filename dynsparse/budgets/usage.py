@@ -96,5 +96,5 @@ class Usage:
     def weights(self, ndim: int) -> Float[Array, "..."]:
         """`examples` along the second of `ndim` axes."""
         if self.examples is None:
-            return jnp.ones([1] * ndim)
+            return jnp.ones([1] * ndim, jnp.float32)
         return self.examples.astype(jnp.float32).reshape(1, -1, *[1] * (ndim - 2))

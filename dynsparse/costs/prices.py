@@ -25,6 +25,7 @@ class GatedPart:
         num_units: Units per example, over all the rows that decide.
         num_rows: Decisions per example: 1, or the tokens where each has its own.
         kind: `Gate.count` of its gate.
+        decides_always: Whether it decides even where the count is that of all units.
         count: Units that open at every density, as with the one of n of
             `gumbel_softmax`; None where a density or the input decides.
         closed: Host MACs that closing every unit saves.
@@ -35,6 +36,7 @@ class GatedPart:
     num_units: int
     num_rows: int
     kind: str
+    decides_always: bool
     count: int | None
     closed: int
     gate: int
@@ -45,8 +47,8 @@ class GatedPart:
         return path_name(self.path)
 
     def gate_macs(self, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-        """MACs of deciding; a fixed count of all units needs no decision."""
-        free = (self.kind == "fixed") & (counts == self.num_units)
+        """MACs of deciding; a fixed count of all units may need no decision."""
+        free = (counts == self.num_units) & (not self.decides_always)
         return np.where(free, 0, self.gate)
 
 
@@ -117,6 +119,7 @@ class Prices:
                 num_units=math.prod(masks[index]),
                 num_rows=math.prod(rows),
                 kind=gate.count,
+                decides_always=gated[path].decides_always,
                 count=_certain_count(gate, units, math.prod(rows)),
                 closed=self.dense - closed.host,
                 gate=0 if gate.count == "full" else closed.gates,
@@ -140,11 +143,11 @@ class Prices:
         parts = list(self.parts.values())
         for index in order:
             # The dense price, without a decision, is that of a count that is fixed.
-            units, varies = parts[index].num_units, parts[index].kind == "varying"
+            units, decides = parts[index].num_units, parts[index].decides_always
             points = np.unique(np.linspace(0, units, 9).round().astype(int))
             spent = []
             for point in points.tolist():
-                counts[index] = point if point < units or varies else None
+                counts[index] = point if point < units or decides else None
                 spent.append(self._macs(tuple(counts)).host)
             costs = (np.array(spent) - spent[0]) / self.dense
             curves[index] = PriceCurve(points / units, costs)

@@ -29,5 +29,5 @@ class ReluRouting(Gate):
         """Decides over the last axis, each unit by itself."""
         mask = ops.relu_mask(scores)
         slope = jax.nn.relu(ops.finite(scores, 1.0))
-        opened = ops.straight_through(positive(mask), slope)
+        opened = ops.straight_through(positive(mask).astype(slope.dtype), slope)
         return GateOutput(mask, opened.astype(scores.dtype))

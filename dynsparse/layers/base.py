@@ -12,8 +12,7 @@ from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
-from dynsparse.layers.calls import told_in_words
-from dynsparse.paths import path_name
+from dynsparse.layers.calls import check_norms, told_in_words
 
 _EXECUTIONS = ("masked", "compact", "dense")
 
@@ -45,7 +44,8 @@ class GatedLayer(nnx.Module):
     Args:
         host: The module that is skipped where the gate is closed.
         scorer: Maps the layer's input to scores, [batch, num_units], or one axis more
-            where rows decide.
+            where rows decide. `-inf` closes a unit at every density; one that gives
+            none may say `forbids = False`, and is not asked where all units open.
         gate: Maps scores to a decision.
         num_units: Units per example, or per row.
 
@@ -139,7 +139,10 @@ class GatedLayer(nnx.Module):
             return total
         if self.forced_count is not None:
             return self.forced_count
-        return self.gate.static_count(total)
+        gate = self.gate
+        if gate.count == "fixed" and not (gate.deterministic or gate.random):
+            return None  # in training some gates open a little of more units
+        return gate.static_count(total)
 
     def opens_all(self, total: int | None = None) -> bool:
         """Whether every unit runs and the gate need not be asked.
@@ -149,23 +152,38 @@ class GatedLayer(nnx.Module):
         """
         if self.execution == "dense":
             return True
+        if self.decides_always:
+            return False
         total = self.num_units if total is None else total
-        return self.gate.count != "varying" and self.static_count(total) == total
+        return self.static_count(total) == total
+
+    @property
+    def decides_always(self) -> bool:
+        """Whether the gate is asked even where the count is that of all units."""
+        return self.gate.count == "varying" or self.forbids
+
+    @property
+    def forbids(self) -> bool:
+        """Whether scores may be `-inf`, which closes a unit at every density."""
+        return self.gate.count != "full" and getattr(self.scorer, "forbids", True)
 
     @property
     def reads_later(self) -> str | None:
         """How what it decides about a token depends on later ones, or None."""
         blind = self.gate.random or not getattr(self.scorer, "reads_input", True)
         every = self.gate.static_count(self.num_units) == self.num_units
-        if self.execution == "dense" or every or blind:
+        if self.execution == "dense" or blind:
             return None
         if self.score_axis == "example":
+            if every and not self.forbids:
+                return None
             return (
                 f"{type(self).__name__} (unit: {self.unit}) decides on all tokens of "
                 f"an example at once; let each decide: granularity neurons, experts or "
                 f"bypass"
             )
-        return self._compares_tokens() if self.score_axis == "units" else None
+        compares = self.score_axis == "units" and not every
+        return self._compares_tokens() if compares else None
 
     def _compares_tokens(self) -> str | None:
         if self.gate.causal:
@@ -218,7 +236,7 @@ class GatedLayer(nnx.Module):
         if self.gate.deterministic:
             check_later_tokens(self)
         if self.execution == "compact":
-            _check_norms(self.host)
+            check_norms(self.host)
         with jax.named_scope(GATE_SCOPE):  # how bills tell the gate's own cost
             decision = self.choose(features)
         wanted = self.decision_shape(features)
@@ -245,8 +263,8 @@ class GatedLayer(nnx.Module):
             The mask.
         """
         shape = self.decision_shape(features)
-        dtype = features.dtype if jnp.isdtype(features.dtype, "real floating") else None
-        ones = jnp.ones(shape, dtype)
+        floating = jnp.issubdtype(features.dtype, jnp.floating)
+        ones = jnp.ones(shape, features.dtype if floating else jnp.float32)
         if mask is not None:
             ones = ones * mask[..., None].astype(ones.dtype)
         self.record(GateOutput(ones, ones))
@@ -279,14 +297,3 @@ class GatedLayer(nnx.Module):
             ledger.append((self, decision))
         else:
             self.sow(GateRecord, "record", decision)
-
-
-def _check_norms(host: nnx.Module):
-    """Raises a ValueError where a norm would look at who else is in the batch."""
-    for path, module in nnx.iter_modules(host):
-        if isinstance(module, nnx.BatchNorm) and not module.use_running_average:
-            raise ValueError(
-                f"compact execution skips what the mean of a batch is taken over: "
-                f"{path_name(path)} needs its running average; view the model "
-                f"with use_running_average=True (gates.evaluating does)."
-            )

@@ -5,7 +5,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from flax import nnx
 from flax.errors import TraceContextError
+
+from dynsparse.paths import path_name
 
 
 def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,6 +50,17 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
             ) from error
 
     return checked
+
+
+def check_norms(host: nnx.Module):
+    """Raises a ValueError where a norm would look at who else is in the batch."""
+    for path, module in nnx.iter_modules(host):
+        if isinstance(module, nnx.BatchNorm) and not module.use_running_average:
+            raise ValueError(
+                f"compact execution skips what the mean of a batch is taken over: "
+                f"{path_name(path)} needs its running average; view the model "
+                f"with use_running_average=True (gates.evaluating does)."
+            )
 
 
 def _check_open_tokens(layer: Any, x: Any, mask: Any):

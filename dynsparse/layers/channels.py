@@ -60,24 +60,33 @@ class ConvPair(nnx.Module):
         between: Float[Array, "batch between"] | None = None,
     ) -> Float[Array, "batch *out features"]:
         """Runs both; `between` weighs the channels between them."""
-        hidden, weights = self.first(x), None
-        if between is not None:
-            weights = between.reshape(len(x), *[1] * (x.ndim - 2), -1)
+        return self.second(self._between(self.first(x), self.norm, between))
+
+    def _between(self, hidden, norm, weights):
+        if weights is not None:
+            weights = weights.reshape(len(hidden), *[1] * (hidden.ndim - 2), -1)
             hidden = ops.drop_closed(hidden, weights)
-        if self.norm is not None:
-            hidden = self.norm(hidden).astype(hidden.dtype)
+        if norm is not None:
+            hidden = norm(hidden).astype(hidden.dtype)
         hidden = self.activation(hidden)
-        return self.second(hidden if weights is None else ops.weigh(hidden, weights))
+        return hidden if weights is None else ops.weigh(hidden, weights)
 
     def some(
-        self, channels: Some, x: Float[Array, "batch *space channels"]
+        self,
+        channels: Some,
+        x: Float[Array, "batch *space channels"],
+        between: Float[Array, "batch some"] | None = None,
     ) -> Float[Array, "batch *out features"]:
-        """What some of the channels between add, without the bias of the output."""
-        hidden = sliced(self.first, outputs=channels)(x)
-        if self.norm is not None:
-            norm = sliced_norm(self.norm, channels)
-            hidden = norm(hidden).astype(hidden.dtype)
-        return sliced(self.second, inputs=channels)(self.activation(hidden))
+        """What some of the channels between add, without the bias of the output.
+
+        Args:
+            channels: Those.
+            x: As in a call.
+            between: Weighs them; None stands for ones.
+        """
+        norm = None if self.norm is None else sliced_norm(self.norm, channels)
+        hidden = self._between(sliced(self.first, outputs=channels)(x), norm, between)
+        return sliced(self.second, inputs=channels)(hidden)
 
 
 class GatedChannels(GatedParts):
@@ -140,19 +149,23 @@ class GatedChannels(GatedParts):
         A convolution to few channels wastes a CPU, and one over examples with kernels
         of their own has no fast form but one call each.
         """
-        count = self.gate.static_count(self.num_units)
+        count = self.static_count()
         if count is None or len(start) > _MAX_CALLS:
             return super().sum_open(rows, parts, start, sizes)
         if count == 0:
             return start
         groups = ops.open_indices(parts, count)
-        channels = groups[..., None] * self.group + jnp.arange(self.group)[None, None]
+        within = jnp.arange(self.group, dtype=groups.dtype)
+        channels = groups[..., None] * self.group + within[None, None]
         channels = channels.reshape(len(start), -1)
+        weights = jnp.take_along_axis(parts, groups, -1)  # 0 for what scores forbid
+        weights = jnp.repeat(weights, self.group, -1)
         # Written one after the other: a concatenation is fused with what follows, and
         # each element then looks for its piece.
         added = jnp.zeros_like(start)
         for i in range(len(start)):
-            some = self.host.some(channels[i], rows[0][i : i + 1])
+            one = slice(i, i + 1)
+            some = self.host.some(channels[i], rows[0][one], weights[one])
             added = jax.lax.dynamic_update_slice_in_dim(added, some, i, 0)
         return start + added
 

@@ -25,10 +25,14 @@ class Experts(nnx.Module):
     def __init__(self, *, width: int, hidden: int, num_experts: int, rngs: nnx.Rngs):
         up = nnx.initializers.lecun_normal(in_axis=0, out_axis=-1, batch_axis=1)
         down = nnx.initializers.lecun_normal(batch_axis=0)
-        self.up = nnx.Param(up(rngs.params(), (width, num_experts, hidden)))
-        self.up_bias = nnx.Param(jnp.zeros((num_experts, hidden)))
-        self.down = nnx.Param(down(rngs.params(), (num_experts, hidden, width)))
-        self.down_bias = nnx.Param(jnp.zeros((num_experts, width)))
+        self.up = nnx.Param(
+            up(rngs.params(), (width, num_experts, hidden), jnp.float32)
+        )
+        self.up_bias = nnx.Param(jnp.zeros((num_experts, hidden), jnp.float32))
+        self.down = nnx.Param(
+            down(rngs.params(), (num_experts, hidden, width), jnp.float32)
+        )
+        self.down_bias = nnx.Param(jnp.zeros((num_experts, width), jnp.float32))
 
     @property
     def width(self) -> int:
@@ -110,10 +114,10 @@ class GatedExperts(GatedParts):
         )
         self.max_tokens = max_tokens
 
-    def opens_all(self, total: int | None = None) -> bool:
-        """As in `GatedLayer`; not where an expert that is full drops tokens."""
-        drops = self.max_tokens is not None and self.execution != "dense"
-        return super().opens_all(total) and not drops
+    @property
+    def decides_always(self) -> bool:
+        """As in `GatedLayer`, and where an expert that is full drops tokens."""
+        return super().decides_always or self.max_tokens is not None
 
     def decide(self, features, mask=None):
         """As in `GatedLayer`.

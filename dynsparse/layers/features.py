@@ -32,7 +32,9 @@ class FieldEmbedding(nnx.Module):
                 f"fewer than 2**31 codes in all, got sizes={self.sizes}."
             )
         normal = nnx.initializers.normal(width**-0.5)
-        self.table = nnx.Param(normal(rngs.params(), (sum(self.sizes), width)))
+        self.table = nnx.Param(
+            normal(rngs.params(), (sum(self.sizes), width), jnp.float32)
+        )
 
     def codes(
         self,

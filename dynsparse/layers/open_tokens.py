@@ -17,9 +17,10 @@ class OpenTokens(GatedLayer):
     """Runs its host on the tokens that the gate opens.
 
     The score axis is the tokens of one example, so no example depends on its
-    neighbours in the batch. Compact execution gathers the open tokens: exactly k where
-    the count is fixed; where it varies, the largest count in the batch rounded up to a
-    capacity, with the surplus masked.
+    neighbours in the batch. Compact execution gathers the open tokens: k where the
+    count is fixed; where it varies, the largest count in the batch rounded up to a
+    capacity. The surplus is masked, as is what scores forbid where fewer than k are
+    left.
 
     Args:
         host: `host(tokens, mask)` maps [batch, size, width] to the same shape; where
@@ -58,10 +59,11 @@ class OpenTokens(GatedLayer):
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._blend(tokens, closed, mask), mask
+        exact = count is not None and not self.forbids  # open ones, whose masks are 1
         compute = functools.partial(
-            self._gathered, tokens, closed, mask, surplus=count is None
+            self._gathered, tokens, closed, mask, surplus=not exact
         )
-        if count is not None:  # exactly the open ones, whose masks are 1
+        if count is not None:
             return branches.fixed(count, n, compute, _spread(mask)), mask
         largest = (mask > 0).sum(-1).max()
         sizes = ops.capacities(n, self.capacity_steps)

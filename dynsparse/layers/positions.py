@@ -138,7 +138,7 @@ class GatedPositions(GatedLayer):
         cut: Any = jax.vmap(
             lambda e, r, c: jax.lax.dynamic_slice(
                 padded,
-                (e, r * self.tile, c * self.tile, 0),
+                (e, r * self.tile, c * self.tile, jnp.zeros_like(e)),
                 (1, side, side, x.shape[-1]),
             )[0]
         )

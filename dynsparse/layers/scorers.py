@@ -23,6 +23,8 @@ class RowScorer(nnx.Module):
         rngs: Initialises from the `params` stream.
     """
 
+    forbids = False
+
     def __init__(
         self,
         *,
@@ -61,7 +63,7 @@ class _DensityBias(nnx.Module):
     def __init__(self, hidden: int):
         self.density = Density(jnp.float32(1))
         self.static_density: float | None = None
-        self.slope = nnx.Param(jnp.zeros(hidden))
+        self.slope = nnx.Param(jnp.zeros(hidden, jnp.float32))
 
     def set_view(self, density: float | None = None):
         """Lets `nnx.view(model, density=0.5)` fix the density.

@@ -20,7 +20,7 @@ class StaticScorer(nnx.Module):
     reads_input = False
 
     def __init__(self, *, num_units: int, by_row: bool = False, rngs: nnx.Rngs):
-        noise = jax.random.normal(rngs.params(), (num_units,))
+        noise = jax.random.normal(rngs.params(), (num_units,), jnp.float32)
         self.scores = nnx.Param(0.01 * noise)
         self.by_row = by_row
 
@@ -43,6 +43,7 @@ class EvenlySpacedScorer(nnx.Module):
     """
 
     reads_input = False
+    forbids = False
 
     def __init__(self, *, num_units: int | None, by_row: bool = False):
         self.num_units, self.by_row = num_units, by_row
@@ -50,7 +51,8 @@ class EvenlySpacedScorer(nnx.Module):
     def __call__(self, features: Array) -> Float[Array, "batch *rows n"]:
         """Returns the same scores for every example of [batch, ...]."""
         num_units = features.shape[1] if self.num_units is None else self.num_units
-        multiples = jnp.arange(1, num_units + 1) * ((1 + 5**0.5) / 2)
+        units = jnp.arange(1, num_units + 1, dtype=jnp.float32)
+        multiples = units * ((1 + 5**0.5) / 2)
         lead = features.shape[: -1 if self.by_row else 1]
         return _for_all(multiples % 1, features, lead)
 
@@ -65,6 +67,8 @@ def _for_all(
 
 class MagnitudeScorer(nnx.Module):
     """The Euclidean norm of each unit's features: learns nothing, costs no MACs."""
+
+    forbids = False
 
     def __call__(
         self, features: Float[Array, "*batch n width"]
@@ -106,6 +110,11 @@ class FirstOpen(nnx.Module):
 
     def __init__(self, scorer: nnx.Module):
         self.scorer: Any = scorer
+
+    @property
+    def forbids(self) -> bool:
+        """As of the scorer of the others."""
+        return getattr(self.scorer, "forbids", True)
 
     def __call__(self, features: Array) -> Float[Array, "*batch n"]:
         """The scores of `scorer`, infinite for the first unit."""

@@ -18,6 +18,7 @@ class NestedScorer(nnx.Module):
     """
 
     reads_input = False
+    forbids = False
 
     def __init__(self, *, num_units: int):
         self.num_units = num_units

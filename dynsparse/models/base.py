@@ -143,7 +143,7 @@ def check_images(images: Array):
 
 def learned_positions(n: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
     """Learned position embeddings, [n, width], small at first."""
-    return nnx.Param(0.02 * jax.random.normal(rngs.params(), (n, width)))
+    return nnx.Param(0.02 * jax.random.normal(rngs.params(), (n, width), jnp.float32))
 
 
 def narrower_transformers(config: Config) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
+from dynsparse.ops.precision import widened
 
 
 def logistic_perturb(
@@ -22,7 +23,7 @@ def logistic_perturb(
         key: One draw per logit.
         logits: Of opening.
     """
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widened(logits)
     return wide + jax.random.logistic(key, wide.shape, wide.dtype)
 
 
@@ -126,7 +127,7 @@ def semantic_hash(
         The mask, in [0, 1], in the shape and dtype of `scores`.
     """
     noise_key, choice_key = jax.random.split(key)
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     v = wide + jax.random.normal(noise_key, wide.shape, wide.dtype)
     soft = jnp.clip(1.2 * jax.nn.sigmoid(v) - 0.1, 0, 1)
     hard = straight_through((v > 0).astype(v.dtype), soft)

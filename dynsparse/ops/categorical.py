@@ -101,4 +101,5 @@ def _softmax(logits, can):
 
 def _one_hot(scores, can):
     largest = jnp.where(can, scores, -jnp.inf).argmax(-1)
-    return jnp.where(can, jax.nn.one_hot(largest, scores.shape[-1]), 0)
+    hot = jax.nn.one_hot(largest, scores.shape[-1], dtype=scores.dtype)
+    return jnp.where(can, hot, 0)

@@ -83,5 +83,5 @@ def capacity_switch(
     """
     if not isinstance(count, jax.core.Tracer):
         return branch(sizes[int(np.searchsorted(sizes, int(count)))])
-    fits = jnp.asarray(np.asarray(sizes, np.int32)) < count
+    fits = jnp.asarray(np.asarray(sizes, np.int32)) < count.astype(jnp.int32)
     return jax.lax.switch(fits.sum(), [lambda s=size: branch(s) for size in sizes])

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import Count, per_row, require_positive
 from dynsparse.ops.infinite import allowed, num_allowed, without_infinities
+from dynsparse.ops.precision import widened
 
 
 def dftopk_mask(
@@ -37,7 +38,7 @@ def dftopk_mask(
     require_positive("dftopk_mask", temperature=temperature)
     n, most = scores.shape[-1], num_allowed(scores)[..., None]
     k = per_row("dftopk_mask", k, scores).astype(jnp.int32)
-    x = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    x = widened(scores)
     ordered = -jnp.sort(-x, -1)
     at = lambda index: jnp.take_along_axis(ordered, jnp.clip(index, 0, n - 1), -1)
     above, below = at(k - 1), at(k)

@@ -1,13 +1,9 @@
 """Sparse probabilities: sparsemax, and entmax with entries capped at 1."""
 
-import jax
-import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Num
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.families import power
-from dynsparse.ops.infinite import allowed, finite
 from dynsparse.ops.threshold import soft_topk_mask
 
 
@@ -17,9 +13,9 @@ def sparsemax(
 ) -> Float[Array, "*batch n"]:
     """Projection of scores / temperature onto the simplex: sums to 1, exact zeros.
 
-    Martins and Astudillo (2016, arXiv:1602.02068), through
-    `optax.projections.projection_simplex`. As a mask it opens a number of units that
-    varies with the input and shares a sum of 1 among them, whatever their number.
+    Martins and Astudillo (2016, arXiv:1602.02068): the capped projection whose sum
+    is 1, which caps nothing. As a mask it opens a number of units that varies with the
+    input and shares a sum of 1 among them, whatever their number.
 
     Args:
         scores: Higher is more likely to be open.
@@ -33,17 +29,7 @@ def sparsemax(
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("sparsemax", temperature=temperature)
-    wide = finite(scores, _FAR * temperature) / temperature
-    # A shift changes nothing; near zero, float32 resolves the scores best.
-    top = jax.lax.stop_gradient(wide.max(-1, keepdims=True))
-    rows = (wide - top).reshape(-1, scores.shape[-1])
-    rows = jnp.maximum(rows, -_FAR)  # what is further below the largest has 0 anyway
-    projected = jax.vmap(optax.projections.projection_simplex)(rows)
-    projected = jnp.where(allowed(scores), projected.reshape(scores.shape), 0)
-    return projected.astype(scores.dtype)
-
-
-_FAR = 2.0  # sparsemax is 0 at 1 below the largest
+    return soft_topk_mask(scores, 1, temperature, family="capped", solver="sort")
 
 
 def capped_entmax(

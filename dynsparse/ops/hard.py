@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import Count, per_row
+from dynsparse.ops.precision import widened
 
 
 def hard_topk_mask(
@@ -34,7 +35,7 @@ def hard_topk_mask(
     ranks = _ordered_bits(jax.lax.stop_gradient(scores))
 
     def count_from(level):
-        return (ranks >= level).sum(-1, keepdims=True)
+        return (ranks >= level).sum(-1, keepdims=True, dtype=jnp.int32)
 
     def halve(_, bracket):  # invariant: at least k ranks reach low, fewer reach high
         low, high = bracket
@@ -48,13 +49,14 @@ def hard_topk_mask(
     kth, _ = jax.lax.fori_loop(0, info.bits, halve, (lowest, highest))
     above = ranks > kth
     tied = ranks == kth
-    left = k - above.sum(-1, keepdims=True)
-    return (above | (tied & (jnp.cumsum(tied, -1) <= left))).astype(scores.dtype)
+    left = k - above.sum(-1, keepdims=True, dtype=jnp.int32)
+    first = jnp.cumsum(tied, -1, dtype=jnp.int32) <= left
+    return (above | (tied & first)).astype(scores.dtype)
 
 
 def _ordered_bits(scores):
     """Returns integers that are ordered as the scores are, `nan` with `-inf`."""
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     kind = jnp.int64 if wide.dtype == jnp.float64 else jnp.int32
     wide = jnp.where(jnp.isnan(wide), -jnp.inf, wide)
     wide = jnp.where(wide == 0, 0, wide)  # -0.0 ties with 0.0

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.bernoulli import binary_concrete
 from dynsparse.ops.counts import require_positive
+from dynsparse.ops.precision import widened
 
 LOW, HIGH = -0.1, 1.1  # gamma and zeta of the paper
 
@@ -42,11 +43,10 @@ def hard_concrete(
         ValueError: If a concrete value is out of range.
     """
     _check(temperature, low, high)
+    wide = widened(logits)
     if key is None:
-        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         sample = jax.nn.sigmoid(wide)
     else:
-        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         sample = binary_concrete(key, wide, temperature)
     stretched = sample * (high - low) + low
     return jnp.clip(stretched, 0, 1).astype(logits.dtype)
@@ -73,7 +73,7 @@ def hard_concrete_open_prob(
         ValueError: If a concrete value is out of range.
     """
     _check(temperature, low, high)
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widened(logits)
     offset = temperature * math.log(-low / high)
     return jax.nn.sigmoid(wide - offset).astype(logits.dtype)
 
@@ -98,7 +98,7 @@ def hard_concrete_expected_cost(
     Raises:
         ValueError: If a concrete value is out of range.
     """
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widened(logits)
     prob = hard_concrete_open_prob(wide, temperature, low=low, high=high)
     return (prob * jnp.broadcast_to(costs, prob.shape)).sum(-1)
 

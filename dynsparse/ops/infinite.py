@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsparse.ops.precision import widened
+
 
 def allowed(scores: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
     """Which units may open: those whose score is neither `-inf` nor `nan`."""
@@ -31,7 +33,7 @@ def finite(
         scores: Any may be infinite.
         beyond: The distance, > 0: where the operator decides as surely as it can.
     """
-    x = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    x = widened(scores)
     known = jnp.isfinite(x)
     frozen = jax.lax.stop_gradient(x)
     high = jnp.where(known, frozen, -jnp.inf).max(-1, keepdims=True)

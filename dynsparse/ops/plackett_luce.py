@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from dynsparse.ops.counts import Count
 from dynsparse.ops.hard import hard_topk_mask
 from dynsparse.ops.infinite import finite
+from dynsparse.ops.precision import widened
 
 _SURE = 200.0  # further apart, one of two scores is always drawn first
 
@@ -22,7 +23,7 @@ def gumbel_perturb(
         key: One draw per score.
         scores: Logits.
     """
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     return wide + jax.random.gumbel(key, wide.shape, wide.dtype)
 
 
@@ -68,7 +69,8 @@ def plackett_luce_log_prob(
     scores = finite(scores, _SURE)
 
     def one_row(scores, order):
-        drawn = order[:, None] == jnp.arange(len(scores))[None]
+        units = jnp.arange(len(scores), dtype=order.dtype)
+        drawn = (order[:, None] == units[None]).astype(jnp.int32)
         gone = jnp.cumsum(drawn, 0) - drawn > 0  # [draw, unit]
         rows = jnp.broadcast_to(scores[None], gone.shape)
         left = jax.nn.logsumexp(rows, axis=-1, where=~gone)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from dynsparse.ops.counts import Count, per_row, require_positive, widest
 from dynsparse.ops.infinite import levels, without_infinities
 from dynsparse.ops.plackett_luce import gumbel_perturb
+from dynsparse.ops.precision import widened
 
 
 def relaxed_subset_mask(
@@ -24,6 +25,10 @@ def relaxed_subset_mask(
     gradient: O(k n) memory; a traced `k` costs as much as k = n. Scores of `inf` share
     the first softmaxes; `-inf` forbids a unit.
 
+    Misuse: each softmax multiplies what tells two like units apart by up to 1 / T. Far
+    below T = 1, rounding decides among tied or widely spread scores after a few of
+    them, and the gradient of many ties overflows; the mask still sums to `k`.
+
     Args:
         key: Of the noise; None for the mask of the scores as they are.
         scores: Logits.
@@ -39,10 +44,10 @@ def relaxed_subset_mask(
     """
     require_positive("relaxed_subset_mask", temperature=temperature)
     rows = per_row("relaxed_subset_mask", k, scores)
-    dtype = jnp.promote_types(scores.dtype, jnp.float32)
-    left = scores.astype(dtype) if key is None else gumbel_perturb(key, scores)
+    left = _centred(widened(scores))
+    left = left if key is None else gumbel_perturb(key, left)
     units, ranks = levels(left)
-    left, tiny = without_infinities(left), jnp.finfo(dtype).tiny
+    left, tiny = without_infinities(left), jnp.finfo(left.dtype).tiny
 
     def take(carry, step):
         left, mask = carry
@@ -53,6 +58,16 @@ def relaxed_subset_mask(
         return (left, mask + jnp.where(j < rows, taken, 0)), None
 
     num_steps = widest(k, scores.shape[-1])
-    steps = (jnp.arange(num_steps), jnp.moveaxis(ranks, -1, 0)[:num_steps])
+    steps = (
+        jnp.arange(num_steps, dtype=rows.dtype),
+        jnp.moveaxis(ranks, -1, 0)[:num_steps],
+    )
     (_, mask), _ = jax.lax.scan(take, (left, jnp.zeros_like(left)), steps)
     return mask.astype(scores.dtype)
+
+
+def _centred(scores):
+    """The scores less the largest finite one: a shift of all changes not a bit."""
+    finite = jnp.where(jnp.isfinite(scores), scores, -jnp.inf)
+    top = jax.lax.stop_gradient(finite.max(-1, keepdims=True))
+    return scores - jnp.where(jnp.isfinite(top), top, 0)

@@ -41,16 +41,19 @@ def systematic_round(
     certain = wide == 1
     step = _fraction_bits(jnp.where(certain, 0, wide))
     reached = jnp.cumsum(step, -1, dtype=jnp.uint32)  # modulo 1: a carry is an integer
-    whole = (certain | (reached < step)).sum(-1)
+    whole = (certain | (reached < step)).sum(-1, dtype=jnp.int32)
     start = jax.random.bits(start_key, (*mask.shape[:-1], 1), jnp.uint32)
     drawn = certain | (reached + start < step)
 
     part = reached[..., -1].astype(jnp.float32) / 2.0**32
-    rounding = 4 * jnp.finfo(jnp.float32).eps * wide.shape[-1] ** 0.5 * (whole + 1)
+    rounding = 4 * jnp.finfo(jnp.float32).eps * wide.shape[-1] ** 0.5
+    rounding = rounding * (whole + 1).astype(jnp.float32)
     slack = jnp.minimum(rounding, 0.25)
-    count = jnp.where(part < slack, whole, drawn.sum(-1))
+    count = jnp.where(part < slack, whole, drawn.sum(-1, dtype=jnp.int32))
     count = jnp.where(part > 1 - slack, whole + 1, count)
-    exact = hard_topk_mask(2 * drawn + wide, count)  # drawn, but for a lost carry
+    exact = hard_topk_mask(
+        2 * drawn.astype(wide.dtype) + wide, count
+    )  # drawn, but for a lost carry
     return at(exact, jnp.argsort(order, -1)).astype(mask.dtype)
 
 

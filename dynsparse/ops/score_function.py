@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse.ops.infinite import without_infinities
+from dynsparse.ops.precision import widened
 
 
 def bernoulli_log_prob(
@@ -23,7 +24,7 @@ def bernoulli_log_prob(
     Returns:
         In float32 at least.
     """
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widened(logits)
     sign = 2 * jax.lax.stop_gradient(mask).astype(wide.dtype) - 1
     return jax.nn.log_sigmoid(sign * wide).sum(-1)
 
@@ -73,7 +74,7 @@ def disarm_surrogate(
         masks: b and its antithetic partner.
         losses: What each mask led to; gets no gradient.
     """
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widened(logits)
     first, second = jax.lax.stop_gradient(masks).astype(wide.dtype)
     losses = jax.lax.stop_gradient(losses).astype(wide.dtype)
     difference = (losses[0] - losses[1])[..., None]

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import RealCount, per_row, require_positive, widest
 from dynsparse.ops.infinite import levels, without_infinities
+from dynsparse.ops.precision import widened
 
 
 def neural_sort_mask(
@@ -89,12 +90,13 @@ def _first_rows(operator, logits, scores, k):
     counts = per_row(operator, k, scores)[..., 0]
 
     def mask(x, k):
-        share = jnp.clip(k - jnp.arange(num_rows), 0, 1)[:, None]
+        before = jnp.arange(num_rows, dtype=x.dtype)
+        share = jnp.clip(k.astype(x.dtype) - before, 0, 1)[:, None]
         units, ranks = levels(x)
         allowed = ranks[:num_rows, None] == units[None, :]
         rows = jnp.where(allowed, logits(x, num_rows), -jnp.inf)
         return (share * jax.nn.softmax(rows, -1)).sum(0)
 
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     rows = jnp.vectorize(mask, signature="(n),()->(n)")(wide, counts)
     return rows.astype(scores.dtype)

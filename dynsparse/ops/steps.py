@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
+from dynsparse.ops.precision import widened
 
 
 def sigmoid_straight_through(
@@ -28,7 +29,7 @@ def sigmoid_straight_through(
         ValueError: If a concrete `temperature` is not positive.
     """
     require_positive("sigmoid_straight_through", temperature=temperature)
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     soft = jax.nn.sigmoid(wide / temperature)
     hard = (wide > 0).astype(wide.dtype)
     return straight_through(hard, soft).astype(scores.dtype)
@@ -56,7 +57,7 @@ def smooth_step(
         ValueError: If a concrete `width` is not positive.
     """
     require_positive("smooth_step", width=width)
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     u = jnp.clip(wide / width + 0.5, 0, 1)
     return (jnp.square(u) * (3 - 2 * u)).astype(scores.dtype)
 

@@ -98,10 +98,11 @@ def k_subset_sample(
         logit, noise, before, num_before = unit
         odds = logit + at(before, jnp.maximum(left - 1, 0)) - at(before, left)
         opened = (left > 0) & ((left > num_before) | (odds + noise > 0))
-        return left - opened, opened[..., 0]
+        return left - opened.astype(left.dtype), opened[..., 0]
 
     first = lambda units: jnp.moveaxis(units, -1, 0)[..., None]
-    units = (first(logits), first(noise), before, jnp.arange(logits.shape[-1]))
+    places = jnp.arange(logits.shape[-1], dtype=left.dtype)
+    units = (first(logits), first(noise), before, places)
     _, opened = jax.lax.scan(visit, left, units, reverse=True)
     opened = jnp.moveaxis(opened, 0, -1) & allowed(scores)
     return opened.astype(scores.dtype)
@@ -173,6 +174,7 @@ def _recursion(logits, width: int):
         one, [n, *batch, width + 1].
     """
     orders = jnp.where(jnp.arange(width + 1) == 0, 0.0, _IMPOSSIBLE)
+    orders = orders.astype(logits.dtype)
     start = jnp.broadcast_to(orders, (*logits.shape[:-1], width + 1))
     start = start + 0 * logits[..., :1]  # varies over devices as the logits do
 

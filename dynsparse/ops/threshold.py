@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from dynsparse.ops.families import Family, find_family
+from dynsparse.ops.precision import widened
 from dynsparse.ops.solvers import CLOSED_FORMS, Problem, bisect
 
 
@@ -128,8 +129,8 @@ def soft_topk_threshold(
 def _solve(scores, k, temperature, family, costs, where, solver):
     """Returns the mask and the threshold."""
     rule = _rule(family, costs, solver)
-    dtype = jnp.promote_types(scores.dtype, jnp.float32)
-    x = scores.astype(dtype)
+    x = widened(scores)
+    dtype = x.dtype
     if where is not None:
         x = jnp.where(where, x, -jnp.inf)
     if costs is not None:

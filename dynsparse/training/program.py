@@ -103,11 +103,8 @@ def _stepped(trainer: Trainer, several: bool, state: State, images, labels):
 
 # Compiled once for all runs whose trainers are equal.
 _step = jax.jit(_stepped, static_argnums=(0, 1), donate_argnums=2)
-_unfused = jax.jit(
-    _stepped,
-    static_argnums=(0, 1),
-    compiler_options={
-        "xla_disable_hlo_passes": "fusion,priority-fusion,multi_output_fusion",
-        "xla_backend_optimization_level": 0,
-    },
-)
+UNFUSED = {
+    "xla_disable_hlo_passes": "fusion,priority-fusion,multi_output_fusion",
+    "xla_backend_optimization_level": 0,
+}
+_unfused = jax.jit(_stepped, static_argnums=(0, 1), compiler_options=UNFUSED)

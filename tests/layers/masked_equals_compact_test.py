@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from dynsparse.budgets import set_density
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.gates import GateRecord, TopkGate, certain, evaluating, records
 from tests.layers.rows import (
     LAYERS,
     PAIRS,
@@ -188,6 +188,58 @@ def test_static_densities_agree_with_the_density_variable(layer, density):
     masked, _ = run(evaluating(module), x)
     view = evaluating(module, execution="compact", density=density)
     np.testing.assert_allclose(run(view, x)[0], masked, atol=1e-5)
+
+
+class Forbidding(nnx.Module):
+    """Forbids most units, each example others."""
+
+    def __init__(self, scorer):
+        self.scorer = scorer
+
+    def __call__(self, features):
+        scores = self.scorer(features)
+        allowed = jax.random.bernoulli(jax.random.key(3), 0.3, scores.shape)
+        return jnp.where(allowed, scores, -jnp.inf)
+
+
+# Where compact execution runs a count that is known when it is compiled.
+GATHERED = ("bypass", "channels", "features", "positions", "tokens")
+FORBIDDEN = [
+    pytest.param(layer, density, marks=unless(density == 1 or layer in GATHERED))
+    for layer, gate in PAIRS
+    for density in (0.5, 1.0)
+    if gate == "soft_topk" and layer != "width"  # whose scorer forbids nothing
+]
+
+
+@pytest.mark.parametrize(("layer", "density"), FORBIDDEN)
+def test_what_scores_forbid_is_closed_at_every_density(layer, density):
+    module, x = build(layer, "soft_topk"), inputs(layer, 7)
+    module.scorer = Forbidding(module.scorer)
+    module.gate.density[...] = jnp.float32(density)
+    masked, decisions = run(evaluating(module), x)
+    view = evaluating(module, execution="compact", density=density)
+    compact, same = run(view, x)
+    np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
+    np.testing.assert_array_equal(*decisions, *same)
+    assert 0 < decisions[0].mean() < 0.6 * density
+
+
+class Halves(TopkGate):
+    """Opens all units by half, as some gates do in training."""
+
+    def __call__(self, scores):
+        return certain(jnp.full_like(scores, 0.5))
+
+
+@pytest.mark.parametrize("layer", ["channels", "positions"])
+def test_soft_masks_of_training_agree_where_the_density_is_static(layer):
+    module, x = build(layer, "soft_topk"), inputs(layer, 7)
+    module.gate = Halves(density=0.5)
+    view = nnx.view(evaluating(module, density=0.5), deterministic=False)
+    masked, _ = run(view, x)
+    compact, _ = run(nnx.view(view, execution="compact"), x)
+    np.testing.assert_allclose(compact, masked, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["tokens", "heads"])

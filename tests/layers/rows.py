@@ -171,7 +171,7 @@ def features(gate, rngs):
 def channels(gate, rngs):
     conv = lambda: nnx.Conv(WIDTH, WIDTH, (3, 3), rngs=rngs)
     norm = nnx.BatchNorm(WIDTH, rngs=rngs)
-    norm.mean[...] = jnp.linspace(-0.2, 0.3, WIDTH)
+    norm.mean[...] = jnp.linspace(-0.2, 0.3, WIDTH, dtype=jnp.float32)
     return layers.GatedChannels(
         host=layers.ConvPair(first=conv(), norm=norm, second=conv()),
         scorer=scorer(layers.GatedChannels, rngs, 4),

@@ -12,6 +12,19 @@ from dynsparse.training.first_steps import CHECKED, WrongGradientError
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config
 
+if jax.version.__version_info__ < (0, 12):  # what tests/conftest.py turns off
+
+    @pytest.fixture(autouse=True, scope="module")
+    def emitters():
+        """The kernels of one operation each are right by these emitters alone."""
+        options = program.UNFUSED | dict(xla_cpu_use_fusion_emitters=True)
+        step = jax.jit(
+            program._stepped, static_argnums=(0, 1), compiler_options=options
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(program, "_unfused", step)
+            yield
+
 
 @pytest.fixture(scope="module")
 def experiment():

@@ -49,7 +49,23 @@ def test_every_gate_has_a_method():
     assert set(gates.available()) == TRAINED
 
 
-@pytest.mark.parametrize("method", METHODS)
+# Of each form of training one; that all of them are prepared is tested with their keys.
+FORMS = (
+    "dense",
+    "disarm",
+    "ema_threshold",
+    "gumbel_softmax",
+    "hard_concrete",
+    "imle",
+    "learned_threshold",
+    "magnitude",
+    "random_topk",
+    "reinforce",
+    "static",
+)
+
+
+@pytest.mark.parametrize("method", sampled(METHODS, FORMS))
 def test_every_method_has_a_step_on_the_task(method):
     experiment = training.prepare(tiny.config(method))
     state, images = experiment.initial_state, experiment.batches[0]

@@ -20,24 +20,25 @@ from tests.training import tiny
 MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_step_on_the_task(model):
-    experiment = training.prepare(tiny.config(f"soft_topk,{model}"))
-    state, images = experiment.initial_state, experiment.batches[0]
-    after, metrics = jax.eval_shape(experiment.trainer.step, state, *images)
+@pytest.fixture(scope="module", params=MODELS)
+def prepared(request):
+    return training.prepare(tiny.config(f"soft_topk,{request.param}"))
+
+
+def test_every_model_has_a_step_on_the_task(prepared):
+    state, images = prepared.initial_state, prepared.batches[0]
+    after, metrics = jax.eval_shape(prepared.trainer.step, state, *images)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert metrics["density"].shape == ()
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_leaves_what_its_head_reads(model):
-    experiment = training.prepare(tiny.config(f"soft_topk,{model}"))
-    trainer, state = experiment.trainer, experiment.initial_state
+def test_every_model_leaves_what_its_head_reads(prepared):
+    trainer, state = prepared.trainer, prepared.initial_state
 
     def read(images):
         return records(nnx.capture(trainer.model(state), Features)(images)[1], Features)
 
-    images = jnp.zeros((3, *experiment.dataset.image_shape))
+    images = jnp.zeros((3, *prepared.dataset.image_shape))
     ((name, features),) = jax.eval_shape(read, images).items()
     assert name in ("", "head")
     assert features.shape[0] == 3

@@ -9,8 +9,6 @@ from dynsparse.training.flat_state import flatten
 from dynsparse.training.start import has_checkpoint
 from tests.training import tiny
 
-pytestmark = pytest.mark.usefixtures("optimized")
-
 
 def trained(method, workdir, **changes):
     """The arrays after two steps of a tiny run."""
@@ -19,7 +17,7 @@ def trained(method, workdir, **changes):
 
 
 @pytest.fixture(scope="module")
-def dense(tmp_path_factory, optimized):
+def dense(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("dense")
     return workdir, trained("dense", workdir)
 

@@ -31,13 +31,19 @@ FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
 def config(argument="soft_topk", **changes):
     """Plain values of a tiny run; `changes` have __ for the dots of a key."""
     settings = cluttered_digits.get_config(argument)
-    small = dict(SMALL)
-    if settings.model.name != "conv_vit":  # another model, small as it is
-        small = {key: SMALL[key] for key in SMALL if not key.startswith("model.")}
+    keys = settings.to_dict()
+    small = {
+        key: value
+        for key, value in SMALL.items()
+        if key.rpartition(".")[2] in keys[key.partition(".")[0]]
+    }
+    if settings.model.name == "resnet":
+        small["model.depth"] = 8  # the least
+    elif settings.model.name == "mixer":  # whose gates would have little to spare
+        del small["model.width"], small["model.mlp_width"]
+        small["model.token_width"] = 8
     if not settings.evaluation.densities:  # of a gate that has none
         small = {key: v for key, v in small.items() if key not in POINTS}
-    if settings.scorer.name != "mlp":
-        del small["scorer.hidden"]
     settings.update_from_flattened_dict(small)
     settings.update_from_flattened_dict(
         {key.replace("__", "."): value for key, value in changes.items()}

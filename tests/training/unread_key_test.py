@@ -4,16 +4,23 @@ import ast
 import pathlib
 
 import pytest
+from flax import nnx
 from ml_collections import ConfigDict
 
 from configs import cluttered_digits, npz_images
-from dynsparse import training
+from dynsparse import gates, training
 from dynsparse.training.step import Trainer
+from tests.sampled import sampled
 from tests.training import tiny
+from tests.training.methods_test import FORMS
 
 METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
-PENALISED = ("mac_target", "pi_controller")
-DRAWN = ("soft_topk,,one_density", "soft_topk,,sandwich")
+OTHERS = (
+    "gumbel_sigmoid,,mac_target",
+    "gumbel_sigmoid,,pi_controller",
+    "soft_topk,,one_density",
+    "soft_topk,,sandwich",
+)
 
 
 class Recording(dict):
@@ -56,9 +63,7 @@ def test_the_record_tells_read_from_unread():
     assert sorted(record.unread()) == ["a", "b.d", "e"]
 
 
-@pytest.mark.parametrize(
-    "argument", [*METHODS, *(f"gumbel_sigmoid,,{b}" for b in PENALISED), *DRAWN]
-)
+@pytest.mark.parametrize("argument", sampled([*METHODS, *OTHERS], [*FORMS, *OTHERS]))
 def test_no_key_of_a_run_is_unread(argument):
     config = Recording(tiny.config(argument))
     training.prepare(config)
@@ -91,6 +96,7 @@ def test_every_task_takes_every_method_and_is_locked(module, method):
     assert isinstance(config, ConfigDict)
     assert config.is_locked
     assert method in (config.gate.name, config.scorer.name)
+    gates.from_config(config.gate, rngs=nnx.Rngs(0, gate=1))  # refuses other keys
 
 
 @pytest.mark.parametrize(

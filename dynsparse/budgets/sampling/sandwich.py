@@ -40,7 +40,7 @@ class Sandwich(DensitySampling):
     def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
         """Returns the highest density, the draws, and the lowest, in float32."""
         between = jax.random.uniform(
-            key, (self.draws,), minval=self.low, maxval=self.high
+            key, (self.draws,), jnp.float32, minval=self.low, maxval=self.high
         )
         ends = jnp.float32(self.high)[None], jnp.float32(self.low)[None]
         return jnp.concatenate([ends[0], between, ends[1]])

@@ -37,7 +37,7 @@ class Uniform(DensitySampling):
     def __call__(self, key: PRNGKeyArray) -> Float[Array, "passes"]:
         """Returns one density, in float32."""
         choice, draw = jax.random.split(key)
-        density = self.between(jax.random.uniform(draw, (1,)))
+        density = self.between(jax.random.uniform(draw, (1,), jnp.float32))
         return jnp.where(jax.random.bernoulli(choice, self.full), 1.0, density)
 
     def between(self, share: Float[Array, "passes"]) -> Float[Array, "passes"]:

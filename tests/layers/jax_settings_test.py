@@ -1,0 +1,45 @@
+"""Every gate and layer under the settings of JAX that change types."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from dynsparse import costs, gates
+from tests.gates.rows import GATES, N, by_name
+from tests.layers.rows import LAYERS, build, compact_view, inputs, output
+
+
+@pytest.fixture
+def strict():
+    """Wide defaults and no promotion: what mixes types is an error."""
+    with jax.numpy_dtype_promotion("strict"), jax.enable_x64(True):
+        yield
+
+
+def traced(module, *arguments):
+    """Shapes and types of what a module returns."""
+    graphdef, state = nnx.split(module)
+    run = lambda state, *x: nnx.merge(graphdef, state, copy=True)(*x)
+    return jax.eval_shape(run, state, *arguments)
+
+
+@pytest.mark.parametrize("evaluation", [False, True], ids="TE".__getitem__)
+@pytest.mark.parametrize("row", GATES, ids=by_name)
+def test_gates_keep_the_type_of_their_scores(row, evaluation, strict):
+    gate = gates.from_config(row.spec, rngs=nnx.Rngs(0, gate=1))
+    gate = nnx.view(gate, deterministic=evaluation, raise_if_not_found=False)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        decision = traced(gate, jax.ShapeDtypeStruct((3, N), dtype))
+        assert {part.dtype for part in decision} == {jnp.dtype(dtype)}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_of_float32_stay_so(layer, strict):
+    gate = "soft_topk" if "soft_topk" in LAYERS[layer].gates else "gumbel_sigmoid"
+    module, x = build(layer, gate), inputs(layer, 4)
+    compact = gates.evaluating(module, execution="compact")
+    for view in (module, compact, compact_view(module, gate)):
+        assert output(traced(view, x)).dtype == jnp.float32
+    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+    assert costs.Prices(module, one).dense > 0
