@@ -118,7 +118,8 @@ def bill(
         while_bound: Iterations to assume of each `while` loop that multiplies.
 
     Raises:
-        ValueError: If a `while` loop multiplies and there is no `while_bound`.
+        ValueError: If a `while` loop multiplies and there is no `while_bound`, or the
+            batch is empty.
     """
     example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
     masks = run_gates(model, batch)
@@ -137,8 +138,10 @@ def itemize(
         num_examples: n, which a model without gates does not tell.
 
     Raises:
-        ValueError: If the masks of a layer are missing.
+        ValueError: If the masks of a layer are missing, or there are no examples.
     """
+    if not num_examples:
+        raise ValueError("a bill needs one example at least, got a batch of none.")
     opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
     counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
     used = np.broadcast_to(prices.used(counts), (num_examples,))

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
+from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse.paths import path_name
 
@@ -81,8 +82,7 @@ def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
 
 def find_gates(model: nnx.Module) -> dict[str, "Gate"]:
     """The gates of `model` by the path of their layer, as their records are named."""
-    modules = gated_modules(model).items()
-    return {path_name(path): module.gate for path, module in modules}
+    return {path_name(path): x.gate for path, x in gated_modules(model).items()}
 
 
 def evaluating(
@@ -127,7 +127,7 @@ def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
     return GateOutput(mask, mask)
 
 
-class Gate(nnx.Module, abc.ABC):
+class Gate(KnownAnswers, nnx.Module, abc.ABC):
     """Turns scores into a decision. Subclass it in a file of its own.
 
     A gate learns through the gradient of its mask, or, if it has a `surrogate`, from
@@ -245,8 +245,8 @@ class TopkGate(Gate):
 
     def counts(self, scores: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
         """Units of each row to open: a density of those that are not forbidden."""
-        static, density = self.static_density, self.density[...]
-        density = density if static is None else jnp.float32(static)
+        static = self.static_density
+        density = self.density[...] if static is None else jnp.float32(static)
         return ops.traced_num_open(density, ops.num_allowed(scores))
 
     def sloped_counts(self, scores: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:

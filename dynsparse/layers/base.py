@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
+from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
@@ -17,7 +18,7 @@ from dynsparse.layers.calls import check_norms, told_in_words
 _EXECUTIONS = ("masked", "compact", "dense")
 
 
-class GatedLayer(nnx.Module):
+class GatedLayer(KnownAnswers, nnx.Module):
     """A host module whose units run only where a gate opens them.
 
     Masked execution computes every unit and multiplies by the mask: differentiable, for
@@ -62,9 +63,8 @@ class GatedLayer(nnx.Module):
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
-        own: Any = vars(cls).get("__call__")
-        if own is not None:
-            cls.__call__ = told_in_words(own)
+        for name in vars(cls).keys() & {"__call__", "step"}:
+            setattr(cls, name, told_in_words(vars(cls)[name]))
 
     def __init__(
         self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_units: int

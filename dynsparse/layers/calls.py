@@ -17,7 +17,8 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
     A host that stood in its place may have taken more: flags, streams, caches, other
     arrays than the mask of the tokens that are open further out. So is a host that
     changes its own state (counters, streams, sown values) in a branch of compact
-    execution, of which nothing but its output comes out.
+    execution, of which nothing but its output comes out, and a batch of a symbolic
+    size where compact execution compiles for sizes that are known.
     """
     signature = inspect.signature(call)
     takes_mask = list(signature.parameters)[2:3] == ["mask"]
@@ -28,25 +29,13 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
             _check_open_tokens(self, args[0], kwargs.get("mask", (*args, None)[1]))
         try:
             return call(self, *args, **kwargs)
-        except TypeError as error:
-            try:
-                signature.bind(self, *args, **kwargs)
-            except TypeError as misfit:
-                names = ", ".join(list(signature.parameters)[1:])
-                raise ValueError(
-                    f"{type(self).__name__} (unit: {self.unit}) around "
-                    f"{type(self.host).__name__} is called with ({names}): {misfit}."
-                ) from error
-            raise
-        except TraceContextError as error:
-            if self.execution != "compact":
+        except Exception as error:
+            told = _in_words(error, self, signature, args, kwargs)
+            if told is None:
                 raise
-            reason = str(error).partition(" (")[0]
             raise ValueError(
                 f"{type(self).__name__} (unit: {self.unit}) around "
-                f"{type(self.host).__name__}: compact execution runs the host in a "
-                f"branch, where it changes no state of its own ({reason}); run "
-                f"execution='masked'."
+                f"{type(self.host).__name__}{told}."
             ) from error
 
     return checked
@@ -61,6 +50,33 @@ def check_norms(host: nnx.Module):
                 f"{path_name(path)} needs its running average; view the model "
                 f"with use_running_average=True (gates.evaluating does)."
             )
+
+
+def _in_words(
+    error: Exception, layer: Any, signature: inspect.Signature, args: Any, kwargs: Any
+) -> str | None:
+    """What a layer says instead of an error, or None where that says enough."""
+    if isinstance(error, TypeError):
+        try:
+            signature.bind(layer, *args, **kwargs)
+        except TypeError as misfit:
+            names = ", ".join(list(signature.parameters)[1:])
+            return f" is called with ({names}): {misfit}"
+    if layer.execution != "compact" or isinstance(error, ValueError):
+        return None
+    if isinstance(error, TraceContextError):
+        reason = str(error).partition(" (")[0]
+        return (
+            f": compact execution runs the host in a branch, where it changes no state "
+            f"of its own ({reason}); run execution='masked'"
+        )
+    sizes = getattr(args[0], "shape", ()) if args else ()
+    if all(isinstance(size, int) for size in sizes):
+        return None
+    return (
+        f": this compact execution is compiled for sizes that are known, got {sizes}; "
+        f"export a program for each, or execution='masked'"
+    )
 
 
 def _check_open_tokens(layer: Any, x: Any, mask: Any):

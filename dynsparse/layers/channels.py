@@ -64,7 +64,8 @@ class ConvPair(nnx.Module):
 
     def _between(self, hidden, norm, weights):
         if weights is not None:
-            weights = weights.reshape(len(hidden), *[1] * (hidden.ndim - 2), -1)
+            lead, channels = weights.shape
+            weights = weights.reshape(lead, *[1] * (hidden.ndim - 2), channels)
             hidden = ops.drop_closed(hidden, weights)
         if norm is not None:
             hidden = norm(hidden).astype(hidden.dtype)
@@ -157,7 +158,7 @@ class GatedChannels(GatedParts):
         groups = ops.open_indices(parts, count)
         within = jnp.arange(self.group, dtype=groups.dtype)
         channels = groups[..., None] * self.group + within[None, None]
-        channels = channels.reshape(len(start), -1)
+        channels = channels.reshape(len(start), count * self.group)
         weights = jnp.take_along_axis(parts, groups, -1)  # 0 for what scores forbid
         weights = jnp.repeat(weights, self.group, -1)
         # Written one after the other: a concatenation is fused with what follows, and

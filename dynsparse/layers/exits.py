@@ -110,7 +110,7 @@ class EarlyExits(nnx.Module):
         """Returns the logits with which each example left."""
         features = self.first(x)
         logits = self.answer(features)
-        alive = jnp.ones(len(logits), logits.dtype)
+        alive = jnp.ones(logits.shape[:1], logits.dtype)
         for stage in self.rest:
             features, logits, alive = stage(features, logits, alive)
         return logits

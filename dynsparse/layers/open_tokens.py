@@ -65,7 +65,7 @@ class OpenTokens(GatedLayer):
         )
         if count is not None:
             return branches.fixed(count, n, compute, _spread(mask)), mask
-        largest = (mask > 0).sum(-1).max()
+        largest = (mask > 0).sum(-1).max(initial=0)
         sizes = ops.capacities(n, self.capacity_steps)
         return branches.switch(largest, sizes, compute, _spread(mask)), mask
 

@@ -153,9 +153,9 @@ class GatedPositions(GatedLayer):
     def _tiles(self, x):
         """[batch, height, width, c] to [batch, num_tiles, tile, tile, c]."""
         rows, columns = self.grid
-        x = x.reshape(len(x), rows, self.tile, columns, self.tile, x.shape[-1])
+        x = x.reshape(x.shape[0], rows, self.tile, columns, self.tile, x.shape[-1])
         return jnp.moveaxis(x, 3, 2).reshape(
-            len(x), self.num_units, self.tile, self.tile, x.shape[-1]
+            x.shape[0], self.num_units, self.tile, self.tile, x.shape[-1]
         )
 
     def _picture(self, tiles):

@@ -145,4 +145,5 @@ class FieldScorer(RowScorer):
     def __call__(self, codes: Int[Array, "batch n"]) -> Float[Array, "batch n"]:
         """Scores each field, given all of them."""
         features = look_up(self.embed.embedding[...], codes)
-        return super().__call__(features.reshape(len(codes), -1))
+        batch, n = codes.shape
+        return super().__call__(features.reshape(batch, n * self.NARROW))

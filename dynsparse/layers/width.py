@@ -26,7 +26,7 @@ class NestedScorer(nnx.Module):
     def __call__(self, features: Float[Array, "batch *axes"]) -> Array:
         """Returns n, n - 1, ..., 1 for each example."""
         falling = jnp.arange(self.num_units, 0, -1, dtype=features.dtype)
-        return jnp.broadcast_to(falling, (len(features), self.num_units))
+        return jnp.broadcast_to(falling, (features.shape[0], self.num_units))
 
 
 class GatedWidth(GatedLayer):
@@ -80,7 +80,8 @@ class GatedWidth(GatedLayer):
         if count is not None:
             return self._first(x, count)
         weights = jnp.repeat(open_slices, self.slice, -1)
-        weights = weights.reshape(len(x), *[1] * (x.ndim - 2), -1)
+        lead, hidden = weights.shape
+        weights = weights.reshape(lead, *[1] * (x.ndim - 2), hidden)
         return self.host.weighed(x, weights)
 
     def _first(self, x, count: int):

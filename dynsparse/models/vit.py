@@ -164,7 +164,7 @@ class Embed(nnx.Module):
         """Returns the tokens, the class token first."""
         patches = self.patches(images)
         first = self.class_token[None].astype(patches.dtype)
-        first = jnp.broadcast_to(first, (len(patches), 1, patches.shape[-1]))
+        first = jnp.broadcast_to(first, (patches.shape[0], 1, patches.shape[-1]))
         return jnp.concatenate([first, patches], 1) + self.position[None]
 
 

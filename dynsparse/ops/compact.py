@@ -35,6 +35,8 @@ def open_indices(
         place = jnp.where(opened, before - 1, before[-1] + units - before)
         return jnp.zeros_like(units).at[place].set(units, unique_indices=True)
 
+    if 0 in mask.shape:
+        return jnp.zeros((*mask.shape[:-1], size), jnp.int32)
     return jnp.vectorize(row, signature="(n)->(n)")(mask > 0)[..., :size]
 
 

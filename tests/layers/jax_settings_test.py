@@ -1,4 +1,4 @@
-"""Every gate and layer under the settings of JAX that change types."""
+"""Gates and layers under settings of JAX that change types, and tabulated."""
 
 import jax
 import jax.numpy as jnp
@@ -43,3 +43,9 @@ def test_layers_of_float32_stay_so(layer, strict):
         assert output(traced(view, x)).dtype == jnp.float32
     one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
     assert costs.Prices(module, one).dense > 0
+
+
+@pytest.mark.parametrize("layer", ["neurons", "positions"])
+def test_layers_are_tabulated(layer, as_users_call):
+    module = compact_view(build(layer, "soft_topk"), "soft_topk")
+    assert "SoftTopk" in nnx.tabulate(module, inputs(layer, 2))

@@ -132,3 +132,23 @@ def test_compact_execution_refuses_hosts_that_change_their_state(host):
     module = gates.evaluating(module, execution="compact")
     with pytest.raises(ValueError, match=rf"residual block.* around {host.__name__}: "):
         jax.eval_shape(module, inputs("blocks", 2))
+
+
+class Decoding(nnx.Module):
+    """Counts its steps."""
+
+    def __init__(self):
+        self.steps = nnx.Variable(jnp.zeros(()))
+
+    def step(self, token, cache, place, mask):
+        self.steps[...] += 1
+        return token, cache
+
+
+def test_decoding_in_compact_execution_refuses_them_too(as_users_call):
+    module = build("bypass", "gumbel_sigmoid")
+    module.host = Decoding()
+    module = gates.evaluating(module, execution="compact")
+    step = nnx.jit(lambda module, token: module.step(token, (), 0))
+    with pytest.raises(ValueError, match="token.* around Decoding: "):
+        step(module, inputs("bypass", 2)[:, :1])

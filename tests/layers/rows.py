@@ -70,7 +70,7 @@ class Stages(nnx.Module):
         self.first, self.second = stage(gate), stage(nnx.clone(gate))
 
     def __call__(self, x):
-        logits, alive = self.answer(x), jnp.ones(len(x), x.dtype)
+        logits, alive = self.answer(x), jnp.ones(x.shape[:1], x.dtype)
         for stage in (self.first, self.second):
             x, logits, alive = stage(x, logits, alive)
         return logits
