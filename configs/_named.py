@@ -30,7 +30,7 @@ def choices(argument: str) -> ConfigDict:
     """Reads "METHOD", "METHOD,MODEL" or "METHOD,MODEL,BUDGET".
 
     Returns:
-        What these add to a task: the section `model`, that of conv_vit where none is
+        What these add to a task: the sections of the model, conv_vit where none is
         named, those of the method, or of the budget where that has them too, and
         `names`, the words themselves.
 
@@ -42,7 +42,7 @@ def choices(argument: str) -> ConfigDict:
         raise ValueError(f"expected METHOD,MODEL,BUDGET, got {argument!r}.")
     config = named("method", method)
     model = model or "conv_vit"
-    config.model = named("model", model)
+    config.update(named("model", model))
     words = dict(method=method, model=model, budget=budget or OWN)
     config.names = ConfigDict(words)
     if budget:

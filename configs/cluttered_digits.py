@@ -31,7 +31,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
         )
     )
     config.optimizer = ConfigDict(
-        dict(learning_rate=4e-3, warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
+        dict(warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
     )
     config.train = ConfigDict(
         dict(

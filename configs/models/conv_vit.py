@@ -4,8 +4,9 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The section `model` of a config."""
-    return ConfigDict(
+    """The sections that this model adds to a task."""
+    config = ConfigDict()
+    config.model = ConfigDict(
         dict(
             name="conv_vit",
             granularity="tokens",  # or bypass, blocks, heads, neurons, experts, width
@@ -15,3 +16,5 @@ def get_config() -> ConfigDict:
             mlp_width=144,
         )
     )
+    config.optimizer = ConfigDict(dict(learning_rate=4e-3))
+    return config

@@ -4,8 +4,9 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The section `model` of a config."""
-    return ConfigDict(
+    """The sections that this model adds to a task."""
+    config = ConfigDict()
+    config.model = ConfigDict(
         dict(
             name="resnet",
             granularity="positions",  # or blocks, channels, exits
@@ -15,3 +16,5 @@ def get_config() -> ConfigDict:
             tile=0,  # pixels per side of a tile of positions; 0 chooses
         )
     )
+    config.optimizer = ConfigDict(dict(learning_rate=4e-3))
+    return config

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
-from configs import cluttered_digits, npz_images
+from configs import cluttered_digits, fashion_mnist, npz_images
 from dynsparse import gates, training
 from dynsparse.training.step import Trainer
 from tests.sampled import sampled
@@ -89,7 +89,7 @@ def test_every_setting_that_is_read_is_used():
     assert unused == []
 
 
-@pytest.mark.parametrize("module", [cluttered_digits, npz_images])
+@pytest.mark.parametrize("module", [cluttered_digits, npz_images, fashion_mnist])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_task_takes_every_method_and_is_locked(module, method):
     config = module.get_config(method)

@@ -1,0 +1,22 @@
+r"""A residual network on Fashion-MNIST, gated by tiles of positions.
+
+    python launch.py --config=configs/fashion_mnist.py:<method>[,<model>[,<budget>]] \
+        --config.data.path=fashion_mnist.npz
+
+The file is as npz_images.py says: the official split of 60,000 and 10,000 pictures
+(Xiao, Rasul and Vollgraf, 2017, arXiv:1708.07747). Training moves and mirrors them.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import npz_images
+
+
+def get_config(argument: str = "soft_topk,resnet") -> ConfigDict:
+    """Returns the complete, locked configuration of one run."""
+    method, *rest = argument.split(",")
+    config = npz_images.get_config(",".join([method, *(rest or ["resnet"])]))
+    with config.unlocked():
+        config.data.update(shift=2, flip=True)
+        config.train.update(num_steps=2_000, eval_every=250)
+    return config
