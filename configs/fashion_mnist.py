@@ -17,6 +17,8 @@ def get_config(argument: str = "soft_topk,resnet") -> ConfigDict:
     method, *rest = argument.split(",")
     config = npz_images.get_config(",".join([method, *(rest or ["resnet"])]))
     with config.unlocked():
-        config.data.update(shift=2, flip=True)
-        config.train.update(num_steps=2_000, eval_every=250)
+        config.update(
+            data=dict(shift=2, flip=True),
+            train=dict(num_steps=2_000, eval_every=250),
+        )
     return config
