@@ -67,6 +67,7 @@ def test_committed_results_come_from_this_form(name):
             assert list(csv.DictReader(file))
 
 
+@pytest.mark.system
 def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
     assert alone.run_alone(experiment, ["--out", str(tmp_path)]) == 0
     report = (tmp_path / "report.md").read_text()
@@ -77,6 +78,7 @@ def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
         assert [row["square"] for row in csv.DictReader(file)] == ["1.0", "4.0", "9.0"]
 
 
+@pytest.mark.system
 def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
     fails = tmp_path / "asked.fails"
     fails.touch()
