@@ -138,7 +138,7 @@ def _label(policy: str, rows: Sequence[Row]) -> str:
 
 
 def _percent(key: str, rows: Sequence[Row]) -> float:
-    return 100 * statistics.mean(row[key] for row in rows) if rows else 0.0
+    return 100.0 * statistics.mean(row[key] for row in rows) if rows else 0.0
 
 
 def _by_policy(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -55,6 +55,16 @@ def test_the_share_right_and_in_time_is_the_mean_of_its_column(served):
         assert printed[policy][-2] == f"{100 * share:.1f}"
 
 
+@pytest.mark.parametrize("in_time", [False, True])
+def test_a_policy_whose_requests_are_all_alike_is_in_the_table(in_time):
+    row = dict(policy="rung 0", rung=0, budget=0.5, right=0.5, in_time=in_time)
+    row |= dict(right_in_time=0.5 if in_time else 0.0)
+    table = reports.serving_table([row, row], "a run")
+    shares = [next(iter(column.cells)) for column in table.columns]
+    assert shares[2] == ("100.0" if in_time else "0.0")
+    assert shares[5] == ("50.0" if in_time else "0.0")
+
+
 def test_the_figure_names_rungs_by_what_they_spend(served, monkeypatch):
     drawn = []
     monkeypatch.setattr(style, "polish", drawn.append)

@@ -28,7 +28,7 @@ if jax.version.__version_info__ < (0, 12):  # what tests/conftest.py turns off
 
 @pytest.fixture(scope="module")
 def experiment():
-    return training.prepare(config(train__check_first_step=True))
+    return training.prepare(config("dense", train__check_first_step=True))
 
 
 def losing(wrong):
@@ -89,7 +89,7 @@ def test_what_is_not_finite_is_left_to_the_loop(experiment, tmp_path, monkeypatc
         return state | dict(params=poisoned), metrics | dict(loss=loss)
 
     other = training.prepare(
-        config(train__check_first_step=True, optimizer__clip_norm=3.5)
+        config("dense", train__check_first_step=True, optimizer__clip_norm=3.5)
     )
     monkeypatch.setattr(Trainer, "step", step)
     with pytest.raises(FloatingPointError, match="the loss is nan at step 1"):
