@@ -19,11 +19,9 @@ from dynsparse.training.progress import ProgressReport
 from tests.sampled import sampled
 from tests.training import tiny
 
-pytestmark = pytest.mark.usefixtures("optimized")
-
 
 @pytest.fixture(scope="module")
-def experiment(optimized):
+def experiment():
     return training.prepare(tiny.config())
 
 
