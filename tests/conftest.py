@@ -34,9 +34,8 @@ else:
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 jaxtyping.install_import_hook("dynsparse", "beartype.beartype")
-gc.set_threshold(
-    50_000, 50, 1_000
-)  # tracing makes many objects, and few of them cycles
+# Tracing makes many objects, and few of them cycles.
+gc.set_threshold(50_000, 50, 1_000)
 
 ENOUGH_MEMORY = 1.5e9  # bytes that a worker keeps of the files it has tested
 
