@@ -164,6 +164,7 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
                 inputs=training.training_inputs(experiment),
                 load=request.load,
                 seconds=request.seconds,
+                rounds=request.rounds,
                 size=request.request_size,
                 rungs=request.rungs,
                 lowest=request.lowest,

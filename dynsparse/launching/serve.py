@@ -20,7 +20,8 @@ class ServeRequest:
     Attributes:
         run: Its folder.
         load: One of `LOADS`.
-        seconds: How long each policy is tried.
+        seconds: Of each replay of the load.
+        rounds: In which each policy is tried once.
         request_size: Examples per request.
         rungs: Of the ladder, at most: budgets that buy the same are one.
         lowest: Budget of its lowest, as a fraction of the dense MACs.
@@ -32,6 +33,7 @@ class ServeRequest:
     run: pathlib.Path
     load: str
     seconds: float
+    rounds: int
     request_size: int
     rungs: int
     lowest: float
@@ -59,7 +61,8 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
     parser.add_argument("--serve", default="")
     parser.add_argument("--trust", action="store_true")
     parser.add_argument("--load", type=one_of(LOADS), default="spike")
-    parser.add_argument("--seconds", type=in_range(float, 3, 86_400), default=30.0)
+    parser.add_argument("--seconds", type=in_range(float, 3, 86_400), default=9.0)
+    parser.add_argument("--rounds", type=in_range(int, 1, 1_000), default=3)
     parser.add_argument("--request_size", type=in_range(int, 1, 65_536), default=64)
     parser.add_argument("--rungs", type=in_range(int, 2, 100), default=6)
     parser.add_argument("--lowest", type=in_range(float, 0.01, 0.9), default=0.15)
@@ -72,6 +75,7 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         run,
         values.load,
         values.seconds,
+        values.rounds,
         values.request_size,
         values.rungs,
         values.lowest,

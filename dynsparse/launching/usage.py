@@ -15,7 +15,8 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
                   command with the same folder goes on from the last checkpoint.
   --dry_run       says what would be run, and writes nothing
 
-  python launch.py --serve=RUN_DIR [--load=spike] [--seconds=30] [--request_size=64]
+  python launch.py --serve=RUN_DIR [--load=spike] [--seconds=9] [--rounds=3]
+         [--request_size=64]
                    [--rungs=6] [--lowest=0.15] [--least_accuracy=0] [--seed=0]
                    [--trust]
 

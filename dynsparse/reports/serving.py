@@ -33,12 +33,16 @@ def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:
             row: dict[str, Any] = dict(text)
             row |= {k: float(text[k]) if text[k] else None for k in numbers}
             row["in_time"] = text["in_time"] == "True"
+            row["round"] = int(text["round"])
             rows.append(row)
     return rows
 
 
 def serving_table(rows: Sequence[Row], title: str) -> Table:
     """Requests answered in time, rightly, and both, by policy.
+
+    Shares are medians over the rounds; of those right and in time, the least and the
+    most are told beside it.
 
     Args:
         rows: From `read_serving`, or as they were measured.
@@ -48,26 +52,25 @@ def serving_table(rows: Sequence[Row], title: str) -> Table:
     for column in _COLUMNS:
         side = "left" if column == "policy" else "right"
         table.add_column(column, justify=side, no_wrap=True)
-    for policy, chosen in _by_policy(rows).items():
-        answered = [row for row in chosen if row["rung"] is not None]
-        cells = (
-            _percent("in_time", chosen),
-            100 * (1 - len(answered) / len(chosen)),
-            _percent("right", answered),
-            _percent("right_in_time", chosen),
-        )
-        budget = _percent("budget", answered) / 100
+    for policy, chosen in _by("policy", rows).items():
+        rounds = [_shares(some) for some in _by("round", chosen).values()]
+        middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+        both = [shares["right_in_time"] for shares in rounds]
+        spread = f" ({min(both):.1f}-{max(both):.1f})" if len(both) > 1 else ""
         table.add_row(
             policy,
             str(len(chosen)),
-            *(f"{cell:.1f}" for cell in cells),
-            f"{budget:.3f}",
+            f"{middle['in_time']:.1f}",
+            f"{middle['refused']:.1f}",
+            f"{middle['right']:.1f}",
+            f"{middle['right_in_time']:.1f}{spread}",
+            f"{middle['budget'] / 100:.3f}",
         )
     return table
 
 
 def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path:
-    """Draws what the controller did, and every policy beside it.
+    """Draws what the controller did in the first round, and every policy beside it.
 
     Args:
         run: Folder that holds serving.csv; gets serving.png, SVG and PDF beside it.
@@ -77,12 +80,13 @@ def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path
     Returns:
         The PNG.
     """
-    policies = _by_policy(read_serving(run))
+    policies = _by("policy", read_serving(run))
     figure = Figure(figsize=(PAGE, 5.5), layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(3, 2, width_ratios=(2, 1))
     panels = [figure.add_subplot(grid[i, 0]) for i in range(3)]
-    _draw_controller(panels, policies["controller"], deadline)
+    controlled = _by("round", policies["controller"])
+    _draw_controller(panels, controlled[min(controlled)], deadline)
     _compare(figure.add_subplot(grid[:, 1]), policies)
     return save(figure, run / "serving")
 
@@ -116,15 +120,23 @@ def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float
 
 
 def _compare(axes, policies: Mapping[str, Sequence[Row]]):
-    """In time, and right in time, by policy: a rung by the budget that it spends."""
+    """In time, and right in time, by policy: a rung by the budget that it spends.
+
+    Bars are medians over the rounds; a line reaches from the least to the most.
+    """
     names = list(policies)[::-1]
     labels = [_label(name, policies[name]) for name in names]
+    rounds = [[_shares(r) for r in _by("round", policies[n]).values()] for n in names]
     for key, height, color, label in (
         ("in_time", 0.8, PALE_BLUE, "in time"),
         ("right_in_time", 0.35, BLUE, "right, in time"),
     ):
-        shares = [_percent(key, policies[name]) for name in names]
-        axes.barh(range(len(names)), shares, height, color=color, label=label)
+        shares = [[shares[key] for shares in some] for some in rounds]
+        middle = [statistics.median(some) for some in shares]
+        axes.barh(range(len(names)), middle, height, color=color, label=label)
+    for place, some in enumerate(shares):  # right, in time
+        if len(some) > 1:
+            axes.plot((min(some), max(some)), (place, place), color="k", linewidth=1)
     axes.set_yticks(range(len(names)), labels)
     axes.set(xlabel="% of the requests", xlim=(0, 100))
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
@@ -141,8 +153,20 @@ def _percent(key: str, rows: Sequence[Row]) -> float:
     return 100.0 * statistics.mean(row[key] for row in rows) if rows else 0.0
 
 
-def _by_policy(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    policies: dict[str, list[Row]] = {}
+def _shares(rows: Sequence[Row]) -> dict[str, float]:
+    """What a round's requests add up to, in percent."""
+    answered = [row for row in rows if row["rung"] is not None]
+    return dict(
+        in_time=_percent("in_time", rows),
+        refused=100 - 100 * len(answered) / len(rows),
+        right=_percent("right", answered),
+        right_in_time=_percent("right_in_time", rows),
+        budget=_percent("budget", answered),
+    )
+
+
+def _by(key: str, rows: Sequence[Row]) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
     for row in rows:
-        policies.setdefault(row["policy"], []).append(row)
-    return policies
+        found.setdefault(row[key], []).append(row)
+    return found

@@ -1,10 +1,12 @@
 """The signal of requests that must be answered in time."""
 
 import collections
+import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
 
+from dynsparse.serving.impatience import Queue
 from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.signals import Allowance, Moment, Signal
 
@@ -12,20 +14,18 @@ _PASSES = 8  # that say how slow the machine is
 
 
 class Deadline(Signal):
-    r"""The rung at which most requests are answered right *and* in time.
+    """The rung at which most requests are answered right *and* in time.
 
-    Two choices, of which the first looks ahead and lasts, and the second looks at what
-    waits. The first asks what a rung is worth if it stays: its accuracy times the share
-    of requests in time when they come as fast as now. With the seconds $s$ of a pass,
-    the rate $\lambda$, the load $\rho = \lambda s$ and the variation $c^2$ of passes, a
-    request waits longer than $t$ with probability
-    $\rho \exp(-2 (1 - \rho) t / (s (1 + c^2)))$ (Kingman, 1962: exact in the mean, for
-    Poisson arrivals). The second asks which rung answers most of the waiting requests
-    right and in time, one after the other; it comes and goes with every burst, so that
-    it binds the request at hand alone.
+    With accuracies, a slow rung is worth what it gets right, less what others lose by
+    it. The rung is sought that would lose least if it served requests for ever as they
+    come now; the request at hand then gets the rung that is best if all that follow get
+    that one: one step of policy improvement (Howard, 1960), on the queue of
+    `serving.impatience`. A quiet moment is used for a dearer rung, and a burst is
+    answered by a cheaper one before it has become a queue.
 
-    Without accuracies, both take the highest rung that will do: one that is able to
-    serve requests as fast as they come, and one at which all that waits is in time.
+    Without accuracies, the rung that lasts is the highest that is able to serve
+    requests as fast as they come, and the request at hand gets the highest at which all
+    that waits is in time.
 
     The times of the ladder are those of an idle machine. Where others take a part of
     it, passes take longer; what the last eight took says by how much. Keeping up is a
@@ -41,7 +41,7 @@ class Deadline(Signal):
         ValueError: If a value is out of range.
     """
 
-    def __init__(self, margin: float = 0.9, busy: float = 1.0, window: float = 1.5):
+    def __init__(self, margin: float = 0.9, busy: float = 1.0, window: float = 0.5):
         for name, value in (("margin", margin), ("busy", busy)):
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {value}.")
@@ -71,37 +71,32 @@ class Deadline(Signal):
         return len(self._arrivals) / self.window
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The rungs of the first choice, and of both; the fastest where none will do.
+        """The rung for this request; without accuracies, the one that lasts too.
 
         Args:
             ladder: Whose seconds and accuracies count.
             moment: Its `rungs` are those to choose from.
         """
-        rungs, rate = moment.choices(ladder), self.rate(moment.now)
+        rungs = _worthwhile(ladder, moment.number, moment.choices(ladder))
+        rate = self.rate(moment.now)
         seconds = [ladder.seconds(rung, moment.number) for rung in rungs]
         found = [ladder.rungs[rung].accuracy for rung in rungs]
         accuracy = [share for share in found if share is not None]
-        steady = [self._steady(rate, one) for one in seconds]
-        now = [self._in_time(moment.slacks, one) for one in seconds]
         if len(accuracy) == len(rungs):
-            worth = lambda shares: [
-                a * p for a, p in zip(accuracy, shares, strict=True)
-            ]
-            chosen = [_best(worth(shares), seconds) for shares in (steady, now)]
+            lasting = len(rungs) - 1  # each request is a choice of its own
+            at_once = self._improved(rate, moment.slacks, seconds, accuracy)
         else:
-            mean = self._mean()
-            keeps_up = [rate * mean * one <= self.busy for one in seconds]
-            chosen = [
-                _highest(will, seconds)
-                for will in (keeps_up, [share == 1 for share in now])
-            ]
-        lasting, at_once = (rungs[index] for index in chosen)
+            taken = [self._mean() * one for one in seconds]
+            lasting = _highest([rate * one <= self.busy for one in taken], seconds)
+            at_once = _highest(
+                [self._all_in_time(moment.slacks, one) for one in seconds], seconds
+            )
         tightest = 1e3 * min(moment.slacks, default=math.inf)
         return Allowance(
-            lasting,
+            rungs[lasting],
             f"{len(moment.slacks)} waiting, {tightest:.0f} ms left; {rate:.0f} "
             f"requests/s, passes {self._mean():.2f} times as long",
-            at_once,
+            rungs[at_once],
         )
 
     @property
@@ -116,6 +111,7 @@ class Deadline(Signal):
 
     def least(self, ladder: Ladder, number: int, rungs: Sequence[int] = (0,)) -> float:
         """Seconds that the fastest rung takes now: who has less left is hopeless."""
+        rungs = _worthwhile(ladder, number, rungs)
         return self.slowdown * min(ladder.seconds(rung, number) for rung in rungs)
 
     def refused(self):
@@ -129,31 +125,69 @@ class Deadline(Signal):
         while self._arrivals and self._arrivals[0] < now - self.window:
             self._arrivals.popleft()
 
-    def _steady(self, rate: float, seconds: float) -> float:
-        """Share of the requests in time, if they come and are served like this."""
-        mean = self._mean()
-        taken = mean * seconds
-        load = rate * taken / self.busy
-        left = self.margin * self._patience - self.slowdown * seconds
-        if load >= 1 or left < 0:
-            return 0.0
+    def _improved(
+        self,
+        rate: float,
+        slacks: Sequence[float],
+        seconds: Sequence[float],
+        accuracy: Sequence[float],
+    ) -> int:
+        """The best choice for the first of the waiting, by what it costs the others."""
+        mean, indices = self._mean(), range(len(seconds))
         variation = statistics.pvariance(self._ratios) / mean**2
-        exponent = 2 * (1 - load) * left / max(taken * (1 + variation), 1e-12)
-        return 1 - load * math.exp(-exponent)
+        patience = self.margin * self._patience
+        queues = [
+            Queue(
+                load=rate * mean * one / self.busy,
+                seconds=mean * one,
+                patience=max(patience - self.slowdown * one, 0.0),
+                variation=variation,
+            )
+            for one in seconds
+        ]
+        steady = [
+            right * (1 - queue.lost())
+            for right, queue in zip(accuracy, queues, strict=True)
+        ]
+        base = max(indices, key=lambda i: (steady[i], -seconds[i]))
+        later = dataclasses.replace(
+            queues[base], patience=max(patience - self.slowdown * min(seconds), 0.0)
+        )
+        behind = max(len(slacks) - 1, 0) * later.seconds
+        slack = self.margin * min(slacks[:1], default=math.inf) + 1e-12
 
-    def _in_time(self, slacks: Sequence[float], seconds: float) -> float:
-        """Share of the waiting requests in time, one after the other."""
+        def worth(index: int) -> float:
+            in_time = self.slowdown * seconds[index] <= slack
+            added = later.to_be_lost(behind + mean * seconds[index])
+            return accuracy[index] * in_time - accuracy[base] * added
+
+        return max(indices, key=lambda i: (worth(i), -seconds[i]))
+
+    def _all_in_time(self, slacks: Sequence[float], seconds: float) -> bool:
+        """Whether all that waits is in time, one after the other."""
         one = self.slowdown * seconds
-        met = [
+        return all(
             (i + 1) * one <= self.margin * slack + 1e-12
             for i, slack in enumerate(slacks)
-        ]
-        return sum(met) / len(met) if met else 1.0
+        )
 
 
-def _best(worth: Sequence[float], seconds: Sequence[float]) -> int:
-    """Where the most is, the faster one of equals; the fastest where all is nothing."""
-    return max(range(len(worth)), key=lambda i: (worth[i], -seconds[i], -i))
+def _worthwhile(ladder: Ladder, number: int, rungs: Sequence[int]) -> Sequence[int]:
+    """Without those that get less right per second than a slower one.
+
+    In the time that such a rung takes for many, the slower one gets more right by
+    answering fewer.
+    """
+    found, best = [], 0.0
+    for rung in sorted(rungs, key=lambda r: -ladder.seconds(r, number)):
+        accuracy = ladder.rungs[rung].accuracy
+        if accuracy is None:
+            return rungs
+        pace = accuracy / ladder.seconds(rung, number)
+        if pace >= best:
+            best = pace
+            found.append(rung)
+    return found[::-1]
 
 
 def _highest(will: Sequence[bool], seconds: Sequence[float]) -> int:

@@ -40,6 +40,7 @@ def serve_run(
     inputs: Sequence[Inputs],
     load: str,
     seconds: float,
+    rounds: int,
     size: int,
     rungs: int,
     lowest: float,
@@ -50,7 +51,7 @@ def serve_run(
     console: Console,
     stop: StopSignal,
 ) -> bool:
-    """Replays a load against the ladder of a model, once per policy.
+    """Replays a load against the ladder of a model, once per round and policy.
 
     Writes ladder.json, serving.csv and serving.png. What was measured is written too
     when a signal stops it.
@@ -64,6 +65,7 @@ def serve_run(
         inputs: Batches of the training, as in `Ladder.compile`.
         load: One of `PROFILES`.
         seconds: Of each replay.
+        rounds: In which every policy is tried once.
         size: Examples per request.
         rungs: Of the ladder, at most.
         lowest: Budget of its lowest, where the least density does not spend more.
@@ -118,6 +120,7 @@ def serve_run(
             requests,
             load=load,
             seconds=seconds,
+            rounds=rounds,
             seed=seed,
             rungs=chosen,
             watch=watch,

@@ -87,50 +87,56 @@ def try_policies(
     load: str,
     seconds: float,
     seed: int,
+    rounds: int = 1,
     rungs: Sequence[int] | None = None,
     source: Callable = here,
     watch: Callable[[Row], None] = lambda row: None,
     stopped: Callable[[], bool] = lambda: False,
 ):
-    """Replays one load once per policy, the controller first.
+    """Replays one load once per round and policy.
+
+    In each round another policy comes first, so that what slows the machine for a while
+    is nobody's fault.
 
     Args:
         ladder: What answers.
         requests: What is asked.
         load: One of `PROFILES`, 1 being what the top rung can just serve.
         seconds: Of each replay.
-        seed: Of the arrivals, the same for all policies.
+        seed: Of the arrivals: those of a round are the same for all policies.
+        rounds: At least 1.
         rungs: That the controller chooses from, as in `Runtime`.
         source: `replay.here` or `replay.from_process`.
-        watch: Called with each row as soon as it is there.
+        watch: Called with each row, and its "round", as soon as it is there.
         stopped: Whether to end where it is.
     """
     size = len(requests.inputs[0])
     top = len(ladder.rungs) - 1
-    times = arrivals(
-        PROFILES[load],
-        capacity=1 / ladder.seconds(top, size),
-        seconds=seconds,
-        seed=seed,
-    )
-    for pinned in (None, *reversed(range(len(ladder.rungs)))):
-        if stopped():
-            return
-        replay(
-            ladder,
-            requests,
-            times,
-            pinned=pinned,
-            rungs=rungs,
-            source=source,
-            watch=watch,
-            stopped=stopped,
+    capacity = 1 / ladder.seconds(top, size)
+    policies = [None, *reversed(range(len(ladder.rungs)))]
+    for number in range(rounds):
+        times = arrivals(
+            PROFILES[load], capacity=capacity, seconds=seconds, seed=seed + number
         )
+        first = number % len(policies)
+        for pinned in policies[first:] + policies[:first]:
+            if stopped():
+                return
+            replay(
+                ladder,
+                requests,
+                times,
+                pinned=pinned,
+                rungs=rungs,
+                source=source,
+                watch=lambda row, number=number: watch(dict(row, round=number)),
+                stopped=stopped,
+            )
 
 
 def write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]):
     """Writes serving.csv."""
     with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, FIELDS)
+        table = csv.DictWriter(file, ("round", *FIELDS))
         table.writeheader()
         table.writerows(rows)

@@ -17,7 +17,7 @@ from dynsparse import launching, reports, training
 from dynsparse.serving.replay import FIELDS
 from tests.launching.commands import ROOT, command
 
-SERVE = ["--seconds=3", "--request_size=8", "--rungs=3"]
+SERVE = ["--seconds=3", "--rounds=1", "--request_size=8", "--rungs=3"]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_serving_leaves_ladder_rows_and_figure(served):
     with (served / "serving.csv").open() as file:
         table = csv.DictReader(file)
         policies = {row["policy"] for row in table}
-        assert tuple(table.fieldnames) == FIELDS
+        assert tuple(table.fieldnames) == ("round", *FIELDS)
     assert policies == {"controller", *(f"rung {i}" for i in range(len(ladder)))}
 
 

@@ -48,7 +48,7 @@ def compiled():
 class Pretended(Ladder):
     """Rungs that take the seconds they are said to take, times `slowdown`."""
 
-    def __init__(self, seconds, sleep=None):
+    def __init__(self, seconds, sleep=None, accuracy=None):
         super().__init__(
             rungs=[
                 Rung(
@@ -56,6 +56,7 @@ class Pretended(Ladder):
                     budget=(index + 1) / len(seconds),
                     seconds={1: value},
                     peak_bytes={1: 1_000_000 * (index + 1)},
+                    accuracy=accuracy[index] if accuracy else None,
                 )
                 for index, value in enumerate(seconds)
             ],

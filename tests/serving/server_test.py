@@ -29,6 +29,7 @@ from dynsparse.serving.replay import (
     summary,
 )
 from dynsparse.serving.signals import Moment
+from dynsparse.serving.trial import try_policies
 from tests.serving.ladders import Pretended, compiled, pictures
 
 SECONDS = (0.002, 0.004, 0.010)
@@ -102,6 +103,29 @@ def test_a_replay_that_is_stopped_leaves_the_rows_so_far():
         stopped=lambda: len(rows) >= 10,
     )
     assert 10 <= len(rows) < 60
+
+
+def test_in_each_round_another_policy_comes_first():
+    rows, ladder = [], Pretended((0.001, 0.002))
+    try_policies(
+        ladder,
+        requests(),
+        load="constant",
+        seconds=0.02,
+        seed=0,
+        rounds=3,
+        watch=rows.append,
+    )
+    order = list(dict.fromkeys((row["round"], row["policy"]) for row in rows))
+    names = ["controller", "rung 1", "rung 0"]
+    turned = [names[i:] + names[:i] for i in range(3)]
+    assert order == [(i, name) for i in range(3) for name in turned[i]]
+    for number in range(3):  # the same load for all
+        arrivals = {name: [] for name in names}
+        for row in rows:
+            if row["round"] == number:
+                arrivals[row["policy"]].append(row["arrival"])
+        assert arrivals["controller"] == arrivals["rung 1"] == arrivals["rung 0"]
 
 
 def test_what_cannot_be_met_is_refused_with_the_reason():
