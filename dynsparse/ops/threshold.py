@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from dynsparse.ops.families import Family, find_family
 from dynsparse.ops.precision import widened
-from dynsparse.ops.solvers import CLOSED_FORMS, Problem, bisect
+from dynsparse.ops.solvers import SOLVERS, Problem, bisect
 
 
 def soft_topk_mask(
@@ -26,7 +26,7 @@ def soft_topk_mask(
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
     where: Bool[Array, "*#batch n"] | None = None,
-    solver: str = "bisection",
+    solver: str | None = None,
 ) -> Float[Array, "*batch n"]:
     r"""Relaxed top-k mask: entries in [0, 1], each row spends exactly `k`.
 
@@ -79,8 +79,10 @@ def soft_topk_mask(
             units compete for one budget at different prices: scaling costs and `k`
             together changes nothing.
         where: False forbids a unit: its mask and gradient are 0.
-        solver: "bisection" takes any family and costs, O(n) memory; "sort" is the
-            closed form of `laplace` and `capped` without costs.
+        solver: "bisection" takes any family and costs, O(n) memory; "newton" takes
+            `capped` without costs and is faster there; "sort" is the closed form of
+            `laplace` and `capped` without costs. None for "newton" where it can be,
+            else "bisection".
 
     Returns:
         The mask, in the shape and dtype of `scores`.
@@ -100,7 +102,7 @@ def soft_topk_threshold(
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
     where: Bool[Array, "*#batch n"] | None = None,
-    solver: str = "bisection",
+    solver: str | None = None,
 ) -> Float[Array, "*batch"]:
     r"""The threshold $\theta$ of `soft_topk_mask`, one per row, in units of `scores`.
 
@@ -114,7 +116,7 @@ def soft_topk_threshold(
         family: Member of the threshold family.
         costs: What units spend.
         where: False forbids a unit.
-        solver: "bisection" or "sort".
+        solver: "bisection", "newton", "sort" or None.
 
     Returns:
         In the dtype of the computation, float32 at least. At the ends of `k` any number
@@ -169,16 +171,24 @@ def _solve(scores, k, temperature, family, costs, where, solver):
 
 def _rule(family, costs, solver):
     """Returns the family and the solver, checked; both static."""
-    if solver == "bisection":
-        return find_family(family), bisect
-    if solver != "sort":
-        raise ValueError(f"solver must be 'bisection' or 'sort', got {solver!r}.")
-    if costs is not None or family not in CLOSED_FORMS:
+    found = find_family(family)
+    if solver not in (None, "bisection", *SOLVERS):
         raise ValueError(
-            f"solver 'sort' takes the families {', '.join(CLOSED_FORMS)}, without "
-            f"costs; got {family!r}{'' if costs is None else ' with costs'}."
+            f"solver must be 'bisection', {', '.join(map(repr, SOLVERS))} or None, "
+            f"got {solver!r}."
         )
-    return find_family(family), CLOSED_FORMS[family]
+    if solver == "bisection":
+        return found, bisect
+    special = SOLVERS[solver or "newton"]
+    for name, solve in special.items():
+        if costs is None and find_family(name) == found:
+            return found, solve
+    if solver is None:
+        return found, bisect
+    raise ValueError(
+        f"solver {solver!r} takes the families {', '.join(special)}, without costs; "
+        f"got {family!r}{'' if costs is None else ' with costs'}."
+    )
 
 
 def _require(value, holds, accepted: str):

@@ -22,7 +22,7 @@ some_families = pytest.mark.parametrize(  # of what no family decides
 
 
 @functools.cache
-def compiled(family, solver="bisection"):
+def compiled(family, solver=None):
     return jax.jit(
         lambda scores, k, temperature, **more: ops.soft_topk_mask(
             scores, k, temperature, family=family, solver=solver, **more
@@ -171,9 +171,12 @@ def test_a_family_of_ones_own_takes_any_power():
     assert np.abs(mask - between[1]).max() > 0.01
 
 
+SPECIAL = [("laplace", "sort"), ("capped", "sort"), ("capped", "newton")]
+
+
 @pytest.mark.parametrize("n", sampled([1, 2, 17, 1000], [1, 1000]))
-@pytest.mark.parametrize("family", ["laplace", "capped"])
-def test_the_two_solvers_are_each_others_oracle(family, n):
+@pytest.mark.parametrize(("family", "solver"), SPECIAL)
+def test_solvers_are_each_others_oracle(family, solver, n):
     """Masks and, where the sum is flat, thresholds: in the middle of the gap."""
     scores = jnp.asarray(draw_scores("normal", n, 5))
     k = jnp.asarray(sorted({0.0, 0.5, n / 4, float(n // 2), n - 0.25, float(n)}))
@@ -184,7 +187,7 @@ def test_the_two_solvers_are_each_others_oracle(family, n):
         mask, threshold = (
             [
                 operator(rows, k, temperature, family=family, solver=solver)
-                for solver in ("bisection", "sort")
+                for solver in ("bisection", solver)
             ]
             for operator in (ops.soft_topk_mask, ops.soft_topk_threshold)
         )
@@ -197,20 +200,21 @@ def test_the_two_solvers_are_each_others_oracle(family, n):
         np.testing.assert_allclose(*threshold, atol=near)
 
 
-@pytest.mark.parametrize("family", ["laplace", "capped"])
-def test_both_solvers_have_the_same_gradient(family):
+@pytest.mark.parametrize(("family", "solver"), SPECIAL)
+def test_solvers_have_the_same_gradient(family, solver):
     total = lambda s, k, solver: (
         compiled(family, solver)(s, k, 0.7) @ np.arange(17, dtype=np.float32)
     )
     slopes = jax.jit(jax.grad(total, (0, 1)), static_argnums=2)
-    gradients = [slopes(SCORES, 4.5, solver) for solver in ("bisection", "sort")]
+    gradients = [slopes(SCORES, 4.5, solver) for solver in ("bisection", solver)]
     for one, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 MISTAKES = [
     (dict(family="tanh"), "unknown family 'tanh'; accepted: logistic, laplace"),
-    (dict(solver="newton"), "solver must be 'bisection' or 'sort', got 'newton'"),
+    (dict(solver="secant"), "'bisection', 'newton', 'sort' or None, got 'secant'"),
+    (dict(solver="newton"), "'newton' takes the families capped, .*got 'logistic'"),
     (dict(solver="sort"), "takes the families laplace, capped.*got 'logistic'"),
     (dict(solver="sort", family="capped", costs=jnp.ones(6)), "with costs"),
     (dict(costs=jnp.zeros(6)), "needs costs > 0"),

@@ -62,7 +62,7 @@ class Row:
     coldest: float = 0.0
 
 
-def family(name, solver="bisection"):
+def family(name, solver=None):
     return functools.partial(ops.soft_topk_mask, family=name, solver=solver)
 
 
