@@ -32,7 +32,7 @@ class Request:
         command: Resumes the run.
         patience: Seconds to wait for another process that holds the folder.
         dry_run: Whether to say what would be run, and no more.
-        more: A line on the command that draws a curve, where the run is one point.
+        words: What was asked: the script, what followed --config, and other flags.
     """
 
     config: ConfigDict
@@ -40,7 +40,18 @@ class Request:
     command: str
     patience: float = 0.0
     dry_run: bool = False
-    more: str | None = None
+    words: Sequence[str] = ()
+
+    @property
+    def more(self) -> str | None:
+        """The command that draws a curve, where the run is one point.
+
+        For a config whose values have been checked.
+        """
+        if not self.words:  # a trial of a sweep, which draws the curve
+            return None
+        script, asked, *given = self.words
+        return more_points(script, asked, self.config, given)
 
     @property
     def title(self) -> str:
@@ -89,8 +100,8 @@ def parse(argv: Sequence[str]) -> Request | None:
     naming.check_names(config)
     folder = pathlib.Path(workdir or _fresh_workdir(config))
     command = go_on(argv, folder, named=bool(workdir), without={"dry_run"})
-    more = more_points(argv[0], own.config, config, said)
-    return Request(config, folder, command, dry_run=own.dry_run, more=more)
+    words = argv[0], own.config, *said
+    return Request(config, folder, command, dry_run=own.dry_run, words=words)
 
 
 _MODES = ("serve", "compare", "sweep", "help", "version")  # flags of other commands

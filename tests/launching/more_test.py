@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+import launch
 from dynsparse import launching
 from dynsparse.launching import sweep
 from tests.launching.commands import CONFIG, ROOT
@@ -12,6 +13,19 @@ from tests.launching.commands import CONFIG, ROOT
 def more(argument, *flags):
     words = ["launch.py", f"{CONFIG}:{argument}", *flags, "--workdir=x"]
     return launching.parse(words).more
+
+
+@pytest.mark.parametrize(
+    "flag", ["evaluation={}", "evaluation=3", "gate={}", "gate.density=half"]
+)
+def test_values_that_are_wrong_are_told_before_anything_is_made_of_them(
+    flag, tmp_path, capsys
+):
+    words = [f"{CONFIG}:static,,pi_controller", f"--config.{flag}"]
+    assert launch.main(["launch.py", *words, f"--workdir={tmp_path / 'run'}"]) == 2
+    error = capsys.readouterr().err
+    assert flag.partition("=")[0].split(".")[-1] in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("method", ["soft_topk", "hard_topk", "dense", "sparsemax"])
