@@ -8,6 +8,7 @@ from typing import Any
 from flax import nnx
 from flax.errors import TraceContextError
 
+from dynsparse.gates.base import GateRecord
 from dynsparse.paths import path_name
 
 
@@ -16,9 +17,9 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
 
     A host that stood in its place may have taken more: flags, streams, caches, other
     arrays than the mask of the tokens that are open further out. So is a host that
-    changes its own state (counters, streams, sown values) in a branch of compact
-    execution, of which nothing but its output comes out, and a batch of a symbolic
-    size where compact execution compiles for sizes that are known.
+    changes its own state (counters, streams) or sows values for `nnx.capture` in a
+    branch of compact execution, of which nothing but its output comes out, and a batch
+    of a symbolic size where compact execution compiles for sizes that are known.
     """
     signature = inspect.signature(call)
     takes_mask = list(signature.parameters)[2:3] == ["mask"]
@@ -27,8 +28,9 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         if takes_mask and args:
             _check_open_tokens(self, args[0], kwargs.get("mask", (*args, None)[1]))
+        before = _captured(self)
         try:
-            return call(self, *args, **kwargs)
+            output = call(self, *args, **kwargs)
         except Exception as error:
             told = _in_words(error, self, signature, args, kwargs)
             if told is None:
@@ -37,8 +39,30 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
                 f"{type(self).__name__} (unit: {self.unit}) around "
                 f"{type(self.host).__name__}{told}."
             ) from error
+        for name, value in _captured(self).items():
+            if before.get(name) is not value:
+                raise ValueError(
+                    f"{type(self).__name__} (unit: {self.unit}) around "
+                    f"{type(self.host).__name__} has captured {name!r} in compact "
+                    f"execution, which runs the host on a part of its input and keeps "
+                    f"nothing but its output; capture it in execution='masked'."
+                )
+        return output
 
     return checked
+
+
+def _captured(layer: Any) -> dict[str, Any]:
+    """What hosts have sown for `nnx.capture` in compact execution, by path and name."""
+    if layer.execution != "compact" or not hasattr(layer, "__captures__"):
+        return {}
+    found = {}
+    for path, module in nnx.iter_modules(layer.host):
+        for sown in getattr(module, "__captures__", ()):
+            if type(sown) is not GateRecord:  # which are spread over the whole input
+                values = sown.get_value().items()
+                found |= {path_name((*path, name)): value for name, value in values}
+    return found
 
 
 def check_norms(host: nnx.Module):

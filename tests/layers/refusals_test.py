@@ -134,6 +134,28 @@ def test_compact_execution_refuses_hosts_that_change_their_state(host):
         jax.eval_shape(module, inputs("blocks", 2))
 
 
+class Sowing(nnx.Module):
+    """Leaves what it sees for `nnx.capture`."""
+
+    def __call__(self, x, mask=None):
+        self.sow(nnx.Intermediate, "seen", x)
+        return x
+
+
+@pytest.mark.parametrize("unit", ["blocks", "bypass"])
+@pytest.mark.parametrize("jitted", [False, True])
+def test_compact_execution_refuses_to_capture_what_hosts_saw(unit, jitted):
+    module = build(unit, "gumbel_sigmoid")
+    module.host = Sowing()
+    x = inputs(unit, 2)
+    _, seen = nnx.capture(module, nnx.Intermediate)(x)
+    assert jax.tree.leaves(seen)[0].shape == x.shape
+    module = gates.evaluating(module, execution="compact")
+    forward = lambda module, x: nnx.capture(module, nnx.Intermediate)(x)
+    with pytest.raises(ValueError, match="has captured 'seen' in compact execution"):
+        (nnx.jit(forward) if jitted else forward)(module, x)
+
+
 class Decoding(nnx.Module):
     """Counts its steps."""
 
