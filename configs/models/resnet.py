@@ -16,5 +16,5 @@ def get_config() -> ConfigDict:
             tile=0,  # pixels per side of a tile of positions; 0 chooses
         )
     )
-    config.optimizer = ConfigDict(dict(learning_rate=4e-3))
+    config.optimizer = ConfigDict(dict(learning_rate=1e-2))
     return config
