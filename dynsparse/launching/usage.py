@@ -16,15 +16,16 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
   --dry_run       says what would be run, and writes nothing
 
   python launch.py --serve=RUN_DIR [--load=spike] [--seconds=9] [--rounds=3]
-         [--request_size=64]
-                   [--rungs=6] [--lowest=0.15] [--least_accuracy=0] [--seed=0]
-                   [--trust]
+                   [--request_size=64] [--rungs=6] [--lowest=0.15]
+                   [--least_accuracy=0] [--seed=0] [--trust]
 
   --serve         folder of a run: replays a load against its ladder of budgets, with
                   the controller and on each rung alone, and writes ladder.json,
                   serving.csv and serving.png into a new folder of its own,
                   RUN_DIR/serve/LOAD-NUMBER
   --load          constant, ramp, sine or spike; 1 is what the full model can serve
+  --seconds       of each replay of the load
+  --rounds        in which each policy is tried once, another one first; medians count
   --rungs         budgets, from --lowest to all of the dense MACs; none below the
                   densities that the run was trained at
   --least_accuracy

@@ -187,7 +187,7 @@ def _worthwhile(ladder: Ladder, number: int, rungs: Sequence[int]) -> Sequence[i
         if pace >= best:
             best = pace
             found.append(rung)
-    return found[::-1]
+    return sorted(found)
 
 
 def _highest(will: Sequence[bool], seconds: Sequence[float]) -> int:

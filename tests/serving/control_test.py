@@ -26,12 +26,15 @@ def simulate(
     slowdown=lambda now: 1.0,
     hold=0.25,
     pinned=None,
+    rungs=(0,),
     jitter=0.05,
 ):
-    """Serves requests as `Server` does, by a clock of its own."""
+    """Serves requests as `Server` does, by a clock of its own.
+
+    Hopeless is what not even the fastest of `rungs` answers in time.
+    """
     ladder, deadline = Pretended(seconds, accuracy=accuracy), 3 * seconds[-1]
     signal, controller = Deadline(), Hysteresis(hold)
-    rungs = range(len(seconds)) if pinned is None else (pinned,)
     rng, waiting, rows = np.random.default_rng(0), collections.deque(), []
     now, coming = 0.0, collections.deque(map(float, times))
     while coming or waiting:
@@ -78,7 +81,7 @@ def test_a_spike_of_twice_the_capacity_is_answered_in_time(seed):
     assert len(rows) == len(times)
     assert in_time(rows, 10, 20) >= 0.95
     assert in_time(rows, 22) >= 0.99
-    assert in_time(simulate(times, pinned=2), 10, 20) < 0.55  # half of them, at best
+    assert in_time(simulate(times, pinned=2), 10, 20) < 0.3
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -145,6 +148,7 @@ def test_no_single_rung_gets_more_right_in_time(
             seconds=seconds,
             accuracy=accuracy,
             pinned=pinned,
+            rungs=range(len(seconds)) if pinned is None else (pinned,),
             slowdown=lambda now: slowdown if 0.2 < now / end < 0.5 else 1.0,
             jitter=0.3,
         )
@@ -152,6 +156,13 @@ def test_no_single_rung_gets_more_right_in_time(
 
     rungs = [right_in_time(rung) for rung in range(len(seconds))]
     assert right_in_time(None) >= max(rungs) - 0.005
+
+
+def test_a_rung_may_be_slower_than_the_next_one():
+    """As two that are alike may be measured: the request decides, by itself."""
+    ladder = Pretended((0.004, 0.002), accuracy=(0.9, 0.8))
+    allowed = Deadline().allows(ladder, Moment(0.0, 1, (9.0,)))
+    assert (allowed.rung, allowed.at_once) == (1, 0)
 
 
 def test_up_only_when_it_was_allowed_all_along():
