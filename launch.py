@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from dynsparse import launching, reports
+from dynsparse._internal.atomic_write import DamagedFileError, is_full
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching import sweep
-from dynsparse.stop_signal import StopSignal
-from dynsparse.whole import DamagedFileError, is_full
 
 
 def main(argv: list[str]) -> int:

@@ -27,7 +27,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             max_fragments=4,
             fragment_size=5,
             min_contrast=0.6,
-            seed=0,  # of the pictures, so that all runs see the same
+            seed=0,  # of the images, so that all runs see the same
         )
     )
     config.optimizer = ConfigDict(
@@ -51,7 +51,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             budgets=(0.5,),  # fractions of the dense MACs; the bill chooses the density
             batch_size=64,  # of every pass, the timed ones included
             latency_repeats=20,
-            num_pictures=12,  # in kept.png
+            num_images=12,  # in kept.png
         )
     )
     config.update(choices(argument))

@@ -1,4 +1,4 @@
-r"""The model of cluttered_digits.py on pictures of one's own.
+r"""The model of cluttered_digits.py on images of one's own.
 
     python launch.py --config=configs/npz_images.py:<method>[,<model>[,<budget>]] \
         --config.data.path=FILE.npz

@@ -10,7 +10,7 @@ which the paired difference over seeds is below that.
 
 Top-k gates over the tokens of a small transformer and over the positions of a ResNet,
 on cluttered digits; the same steps for every model, which are three passes each for
-that of any budget; the accuracy is that of compact execution over the test pictures.
+that of any budget; the accuracy is that of compact execution over the test images.
 """
 
 import functools

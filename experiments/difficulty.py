@@ -2,16 +2,16 @@
 
     python launch.py --sweep=experiments/difficulty.py:full --workdir=DIR
 
-Claim: gates of a varying count spend more MACs on pictures with more clutter, and on
-pictures with less contrast, and go on doing so with more clutter than in any picture of
+Claim: gates of a varying count spend more MACs on images with more clutter, and on
+images with less contrast, and go on doing so with more clutter than in any image of
 training (input-dependent compute is the promise of Figurnov et al., 2017,
 arXiv:1612.02297, and of all after it). What would refute it: a rank correlation of MACs
 with clutter, or with the lack of contrast, that is not above that of random gates, over
-seeds, on either kind of picture.
+seeds, on either kind of image.
 
 Tokens of `conv_vit` on cluttered digits, held at half of the dense MACs while training.
 `random_bernoulli` opens as many at random: its correlation is chance. Clutter is the
-easier half: it is more patches that are not empty. A faint picture has no more of them.
+easier half: it is more patches that are not empty. A faint image has no more of them.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from dynsparse.reports import (
 from experiments.alone import run_alone
 from experiments.digits import SEEDS, caution, digits, pi_controller
 
-OWN_TASK = True  # the difficulty of a picture
+OWN_TASK = True  # the difficulty of an image
 TARGET = 0.5
 GATES = dict(
     small=("gumbel_sigmoid", "hard_concrete"),
@@ -62,7 +62,7 @@ def sweep(add, size):
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
-    """How what each test picture costs goes with what makes it hard."""
+    """How what each test image costs goes with what makes it hard."""
     from scipy.stats import spearmanr
 
     from dynsparse.training.audit import audit
@@ -74,7 +74,7 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     for name, split in zip(PICTURES, (same, harder), strict=True):
         answers, bill = audit(experiment, state, split)
         varies = bill.used.min() < bill.used.max()
-        row = dict(pictures=name, budget=bill.budget, accuracy=answers.accuracy)
+        row = dict(images=name, budget=bill.budget, accuracy=answers.accuracy)
         for factor in FACTORS:
             found = spearmanr(bill.used, split.factors[factor]) if varies else None
             row[factor] = float(found.statistic) if found else 0.0
@@ -83,25 +83,25 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
 
 def _beyond(task: Mapping[str, Any], number: int):
-    """Those of so many pictures that have more fragments than any of training."""
+    """Those of so many images that have more fragments than any of training."""
     from dynsparse import data
 
     config = dict(task) | dict(num_train=1, num_validation=1, num_test=number)
     config["max_fragments"] *= MORE
-    pictures = data.from_config(config).test
-    return pictures.take(pictures.factors["clutter"] > 1 / MORE)
+    images = data.from_config(config).test
+    return images.take(images.factors["clutter"] > 1 / MORE)
 
 
 def report(rows: Sequence[Row]) -> Report:
-    """The correlations, by gate and kind of picture."""
-    by, notes = ("method", "pictures"), [*caution(rows), *_verdicts(rows)]
+    """The correlations, by gate and kind of image."""
+    by, notes = ("method", "images"), [*caution(rows), *_verdicts(rows)]
     return report_means(rows, by, OF, notes=notes, draw=_draw)
 
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:
     """Each gate beside the random one, by seed."""
-    values = lambda method, pictures, factor: by_seed(
-        rows, factor, method=method, pictures=pictures
+    values = lambda method, images, factor: by_seed(
+        rows, factor, method=method, images=images
     )
     lines = []
     for method in dict.fromkeys(row["method"] for row in rows):
@@ -112,9 +112,9 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
             for place in itertools.product(PICTURES, FACTORS)
         }
         words = [
-            f"{WORDS[decide(gap.mean, p)]} {factor}, {pictures} "
+            f"{WORDS[decide(gap.mean, p)]} {factor}, {images} "
             f"({gap.mean:+.3f}, p {p_in_words(p)})"
-            for (pictures, factor), (gap, p) in paired_differences(pairs).items()
+            for (images, factor), (gap, p) in paired_differences(pairs).items()
         ]
         lines.append(f"- {method}: {'; '.join(words)}")
     said = (
@@ -129,23 +129,23 @@ def _draw(figure, means: Sequence[Row]):
     figure.set_size_inches(11, 4.8)
     panels = figure.subplots(1, len(FACTORS), sharex=True, sharey=True)
     for axes, factor in zip(panels, FACTORS, strict=True):
-        for index, pictures in enumerate(PICTURES):
-            some = [row for row in means if row["pictures"] == pictures]
+        for index, images in enumerate(PICTURES):
+            some = [row for row in means if row["images"] == images]
             axes.barh(
                 [methods.index(row["method"]) + 0.38 * (index - 0.5) for row in some],
                 [row[f"{factor}_mean"] for row in some],
                 xerr=[row[f"{factor}_half"] for row in some],
                 height=0.36,
-                color=looks[pictures].color,
+                color=looks[images].color,
                 capsize=3,
-                label=pictures,
+                label=images,
             )
         axes.axvline(0, color="0.3", linewidth=1)
         axes.set_xlabel(f"rank correlation of MACs and {factor}")
         axes.grid(axis="x", alpha=0.25)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
-    panels[0].legend(title="test pictures")
+    panels[0].legend(title="test images")
 
 
 if __name__ == "__main__":

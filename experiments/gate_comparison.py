@@ -8,7 +8,7 @@ channels), whichever estimator trains them. What would refute it: a learned gate
 paired difference from the best of these, over seeds, is not above 0.
 
 Every learned gate that can be held at a budget, over the tokens of cluttered digits or,
-by `--config`, of other pictures. A gate with a density trains once for all budgets; a
+by `--config`, of other images. A gate with a density trains once for all budgets; a
 gate of a varying count anew for each, held there by the PI controller. They are two
 parts of the report, each with random gates and static pruning that train as its gates
 do: between the parts, what differs is the training too. Beside the first stand two ways

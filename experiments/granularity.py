@@ -2,7 +2,7 @@
 
     python launch.py --sweep=experiments/granularity.py:full --workdir=DIR
 
-Claim: where the object fills a part of the picture, leaving out tokens is worth more
+Claim: where the object fills a part of the image, leaving out tokens is worth more
 accuracy than leaving out blocks, heads or neurons, at equal MACs and at equal
 milliseconds (Rao et al., 2021, arXiv:2106.02034, report it for tokens against narrower
 networks). What would refute it: another unit with a higher area under either curve,

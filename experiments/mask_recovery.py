@@ -3,15 +3,15 @@
     python launch.py --sweep=experiments/mask_recovery.py:full --workdir=DIR
 
 Claim: the tokens that a gate learns to keep are those of the object, though it learns
-from classes alone (Rao et al., 2021, arXiv:2106.02034, show pictures of it). What would
+from classes alone (Rao et al., 2021, arXiv:2106.02034, show images of it). What would
 refute it: a recall of the true tokens that is not above that of as many random ones, or
-of the best choice that is the same for all pictures, over seeds.
+of the best choice that is the same for all images, over seeds.
 
 Tokens of `conv_vit` on cluttered digits; the true ones are the 4x4 patches of which at
 least half lies in the square of the digit, about a third of them. Recall is the share
 of the attainable: with fewer open tokens than true ones, that every open one is true.
-A digit is more than half as high as the picture and always covers its middle: the best
-choice without looking, known from where the digits of the training pictures are, finds
+A digit is more than half as high as the image and always covers its middle: the best
+choice without looking, known from where the digits of the training images are, finds
 far more than chance.
 """
 
@@ -38,7 +38,7 @@ METHODS = dict(
 DENSITIES = dict(small=(0.2, 0.4), full=(0.1, 0.2, 0.35, 0.5, 0.75))
 LEAST = 0.01  # of recall, that counts
 CHANCE = dict(
-    random_recall="random tokens", fixed_recall="the best same ones for all pictures"
+    random_recall="random tokens", fixed_recall="the best same ones for all images"
 )
 OF = dict(
     recall=".3f",
@@ -59,7 +59,7 @@ def sweep(add, size):
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
-    """The open tokens of the test pictures beside the true ones, by density."""
+    """The open tokens of the test images beside the true ones, by density."""
     del state
     return [
         dict(density=round(point.density, 3), accuracy=point.answers.accuracy)
@@ -70,7 +70,7 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
 
 def _fixed_recall(experiment, density: float) -> float:
-    """Recall of the tokens that find most on training pictures, the same for all."""
+    """Recall of the tokens that find most on training images, the same for all."""
     import numpy as np
 
     from dynsparse.training.recovery import score_recovery, true_patches

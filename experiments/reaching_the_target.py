@@ -10,10 +10,10 @@ construction. What would refute it: a target and a first price at which it does 
 a fixed weight that does as well at every target.
 
 At the end of a training by the controller, scores move by one number until validation
-pictures spend the target. What would have been spent without that is reported too, and
+images spend the target. What would have been spent without that is reported too, and
 what fixed weights spend with it: then the accuracy is what tells them apart.
 Gumbel-sigmoid gates over the tokens of cluttered digits, soft top-k for the exact
-budget; what is spent is the bill of compact execution over the test pictures, as a
+budget; what is spent is the bill of compact execution over the test images, as a
 fraction of the dense MACs.
 """
 

@@ -39,7 +39,7 @@ def block(docs: pathlib.Path) -> str:
     where = (
         f"Commit {result['commit'][:12]}, seed {result['seed']}, {result['device']} "
         f"({result['cores']} cores), Python {result['python']}, jax {packages['jax']}, "
-        f"flax {packages['flax']}; {config['data']['num_test']:,} test pictures; "
+        f"flax {packages['flax']}; {config['data']['num_test']:,} test images; "
         f"times are medians of batches of {result['batch_size']} beside the dense "
         f"network. No gate can close {result['macs_floor'] / result['macs_dense']:.1%} "
         f"of the dense MACs (the floor). Random tokens: commit "

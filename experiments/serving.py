@@ -10,7 +10,7 @@ refute it: any of these figures missed, or a single rung that does as well.
 
 Cluttered digits, `conv_vit` of twelve blocks, tokens gated at any budget, trained once
 (in runs/serving) by the sandwich rule, down to the lowest rungs: those that a spike
-needs are those that drawn densities seldom train. A request is 64 test pictures, to be
+needs are those that drawn densities seldom train. A request is 64 test images, to be
 answered within three times the median of the top rung on the idle machine. Requests
 come from another process, Poisson. Processor seconds are those of this process, over
 passes at one rung after the other.
@@ -124,8 +124,8 @@ def _ladder(small: bool):
 
     from configs import cluttered_digits
     from dynsparse import training
+    from dynsparse._internal.provenance import provenance
     from dynsparse.launching.workdir import claim
-    from dynsparse.provenance import provenance
     from dynsparse.serving import trial
 
     config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")

@@ -12,8 +12,8 @@ over seeds.
 
 Tokens of `conv_vit` on cluttered digits, held at half of the dense MACs. The gap is the
 accuracy with the noise and the soft masks of training less that without, both of the
-network as it was trained, on the test pictures. Accuracy and budget are those of the
-run: with its scores moved at the end until validation pictures spend the target, which
+network as it was trained, on the test images. Accuracy and budget are those of the
+run: with its scores moved at the end until validation images spend the target, which
 is another decision where the gap is one of the budget; `spent` is without that. Soft
 masks without noise (Soft-Mix) have no gate here; a falling temperature, the usual
 remedy, is beside the constant ones.

@@ -35,10 +35,10 @@ def test_answers_are_linked_where_an_experiment_has_them():
     assert sorted(links) == full
 
 
-def test_pictures_are_there():
-    pictures = re.findall(r"!\[.*?\]\((.*?)\)", TEXT)
-    assert len(pictures) == 3
-    assert all((readme.ROOT / picture).exists() for picture in pictures)
+def test_images_are_there():
+    images = re.findall(r"!\[.*?\]\((.*?)\)", TEXT)
+    assert len(images) == 3
+    assert all((readme.ROOT / image).exists() for image in images)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Networks, small enough for pictures of 28x28 pixels. One per file."""
+"""Networks, small enough for images of 28x28 pixels. One per file."""

@@ -2,7 +2,7 @@
 
 from flax import nnx
 
-from dynsparse.paths import path_name
+from dynsparse._internal.paths import path_name
 
 
 def check_later_tokens(model: nnx.Module):

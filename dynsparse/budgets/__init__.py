@@ -5,11 +5,11 @@ from dynsparse.budgets.averages import averages_at
 from dynsparse.budgets.constraint import BudgetConstraint, check_target
 from dynsparse.budgets.densities import (
     densities_at,
+    density_map,
     find_shares,
     fix_densities,
     has_density,
     set_density,
-    spread_of,
 )
 from dynsparse.budgets.distillation import Distillation
 from dynsparse.budgets.ramp import DensityRamp
@@ -33,5 +33,5 @@ __all__ = [
     "penalties",
     "sampling",
     "set_density",
-    "spread_of",
+    "density_map",
 ]

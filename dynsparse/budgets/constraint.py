@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.controllers import Controller
-from dynsparse.ranges import check
 
 State = dict[str, Any]
 

@@ -11,22 +11,22 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.budgets.sharing import BudgetShares
 from dynsparse.gates.base import Density, TopkGate, find_gates
-from dynsparse.paths import path_name, stands_inside
 
 
 def set_density(
     model: nnx.Module,
     level: Float[Array, ""],
-    nudges: Mapping[str, Float[Array, ""]] | None = None,
+    density_offsets: Mapping[str, Float[Array, ""]] | None = None,
 ):
     """Sets every `Density` of `model`, if it has any, in place.
 
     Args:
         model: In masked execution.
         level: In [0, 1].
-        nudges: Added to the density of a layer, by layer: to differentiate by it.
+        density_offsets: Added to the density of each layer, to differentiate by it.
     """
     shares, layers = find_shares(model), _gated(model)
     found = dict.fromkeys(layers, level) if shares is None else shares(level)
@@ -34,10 +34,10 @@ def set_density(
         if isinstance(node, Density):
             name = _layer_of(path_name(path), layers)
             density = found.get(name, level)
-            node[...] = density + nudges[name] if nudges else density
+            node[...] = density + density_offsets[name] if density_offsets else density
 
 
-def spread_of(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
+def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
     """What `costs.largest_density` asks for: None where layers share one density."""
     if find_shares(model) is None:
         return None

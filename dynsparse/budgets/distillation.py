@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.ranges import check
+from dynsparse._internal.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

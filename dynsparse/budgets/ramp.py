@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.ranges import check
+from dynsparse._internal.ranges import check
 
 _FORMS = {
     "linear": lambda t: t,

@@ -9,8 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
+from dynsparse._internal.ranges import check
 from dynsparse.gates.base import TopkGate, find_gates
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

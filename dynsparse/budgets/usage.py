@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dynsparse._internal.paths import stands_inside
 from dynsparse.gates.base import GateOutput, unit_logits
-from dynsparse.paths import stands_inside
 
 
 @jax.tree_util.register_dataclass

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dynsparse import ops
+from dynsparse._internal.paths import stands_inside
 from dynsparse.costs.prices import GatedPart, Prices
-from dynsparse.paths import stands_inside
 
 _LEVELS = 4096  # tried where layers have densities of their own
 

@@ -10,10 +10,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
+from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.costs.tables import Table
 from dynsparse.costs.traces import Split, Traced, macs_at
 from dynsparse.gates.base import Gate, TopkGate, gated_modules
-from dynsparse.paths import path_name, stands_inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Prices:
         self.floor = all_closed + sum(part.gate for part in self.parts.values())
         self._groups = self._independent(self.dense - all_closed)
 
-    def shares(self) -> dict[str, PriceCurve]:
+    def layer_cost_curves(self) -> dict[str, PriceCurve]:
         """What the open units of each layer cost, as a fraction of the dense MACs.
 
         Layers are opened one after the other, those that contain others first, so that

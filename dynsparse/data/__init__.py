@@ -1,6 +1,6 @@
-"""Tasks: where pictures come from; one source per file, found by the file's name."""
+"""Tasks: where images come from; one source per file, found by the file's name."""
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.data.base import Dataset, Inputs, Split
 
 __all__ = ["Dataset", "Inputs", "Split", "available", "from_config"]
@@ -8,10 +8,10 @@ __all__ = ["Dataset", "Inputs", "Split", "available", "from_config"]
 
 def available() -> list[str]:
     """Names of the tasks of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
-def from_config(config: lookup.Config) -> Dataset:
+def from_config(config: registry.Config) -> Dataset:
     """Builds the task that `config` names.
 
     Args:
@@ -21,4 +21,4 @@ def from_config(config: lookup.Config) -> Dataset:
     Raises:
         ValueError: If a name, key, value or file is not accepted.
     """
-    return lookup.build(__name__, config)
+    return registry.build(__name__, config)

@@ -1,4 +1,4 @@
-"""What a task is to the rest of the library: three splits of labelled pictures."""
+"""What a task is to the rest of the library: three splits of labelled images."""
 
 import abc
 import dataclasses
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Labelled pictures, in memory.
+    """Labelled images, in memory.
 
     Attributes:
         images: 0 to 255.
@@ -34,7 +34,7 @@ class Split:
         return len(self.labels)
 
     def take(self, chosen: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Split":
-        """The pictures at some places, with all that is known of them."""
+        """The images at some places, with all that is known of them."""
         part = lambda array: None if array is None else array[chosen]
         return Split(
             images=self.images[chosen],
@@ -166,6 +166,6 @@ class Dataset(abc.ABC):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every picture."""
+        """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels

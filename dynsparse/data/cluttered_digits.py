@@ -14,11 +14,11 @@ _TEST_SOURCES, _VALIDATION_SOURCES = 360, 240  # of 1,797
 
 
 class ClutteredDigits(Dataset):
-    """One digit per picture, at a random place, among clutter.
+    """One digit per image, at a random place, among clutter.
 
     Sources are scikit-learn's 1,797 digits of 8x8 pixels, split once and for all,
-    stratified by class, so that no digit or fragment of a test picture comes from a
-    digit of a training picture. The split does not depend on `seed`, which draws
+    stratified by class, so that no digit or fragment of a test image comes from a
+    digit of a training image. The split does not depend on `seed`, which draws
     places, contrasts and clutter.
 
     `best_mask` marks the square that holds the digit. `difficulty` is the mean of its
@@ -26,15 +26,15 @@ class ClutteredDigits(Dataset):
     of contrast.
 
     Args:
-        num_train: Training pictures.
-        num_validation: Validation pictures.
-        num_test: Test pictures.
-        canvas: Height and width of a picture, in pixels.
+        num_train: Training images.
+        num_validation: Validation images.
+        num_test: Test images.
+        canvas: Height and width of an image, in pixels.
         digit_size: Height and width of the enlarged digit; a multiple of 8.
-        max_fragments: Each picture has 0 to this many fragments.
+        max_fragments: Each image has 0 to this many fragments.
         fragment_size: Height and width of a fragment.
         min_contrast: Lowest contrast of the digit and of fragments, in (0, 1].
-        seed: Of the pictures; each split draws from a stream of its own.
+        seed: Of the images; each split draws from a stream of its own.
 
     Raises:
         ValueError: If a size does not fit or a value is out of range.
@@ -138,7 +138,7 @@ def _draw(
     fragment_size: int,
     min_contrast: float,
 ) -> Split:
-    pictures = np.zeros((number, canvas, canvas), np.float32)
+    images = np.zeros((number, canvas, canvas), np.float32)
     digit_size = digits.shape[-1]
     contrasts = lambda: rng.uniform(min_contrast, 1, number).astype(np.float32)
 
@@ -151,18 +151,18 @@ def _draw(
         place = rng.integers(0, canvas - fragment_size + 1, (2, number))
         strength = contrasts() * (index < fragments)
         patches = digits[_windows(donor, cut, fragment_size)]
-        _overlay(pictures, patches * strength[:, None, None], place)
+        _overlay(images, patches * strength[:, None, None], place)
     place = rng.integers(0, canvas - digit_size + 1, (2, number))
-    _overlay(pictures, digits[chosen] * contrast[:, None, None], place)
+    _overlay(images, digits[chosen] * contrast[:, None, None], place)
 
-    best_mask = np.zeros(pictures.shape, bool)
+    best_mask = np.zeros(images.shape, bool)
     best_mask[_windows(np.arange(number), place, digit_size)] = True
     factors = dict(
         clutter=(fragments / max(max_fragments, 1)).astype(np.float32),
         faintness=(1 - contrast) / np.float32(max(1 - min_contrast, 1e-6)),
     )
     return Split(
-        images=np.rint(pictures * 255).astype(np.uint8)[..., None],
+        images=np.rint(images * 255).astype(np.uint8)[..., None],
         labels=labels[chosen].astype(np.int32),
         best_mask=best_mask,
         difficulty=(factors["clutter"] + factors["faintness"]) / 2,
@@ -170,15 +170,15 @@ def _draw(
     )
 
 
-def _overlay(pictures: np.ndarray, patches: np.ndarray, place: np.ndarray):
-    """Draws one patch on each picture; where they overlap the brighter one shows."""
-    window = _windows(np.arange(len(pictures)), place, patches.shape[-1])
-    pictures[window] = np.maximum(pictures[window], patches)
+def _overlay(images: np.ndarray, patches: np.ndarray, place: np.ndarray):
+    """Draws one patch on each image; where they overlap the brighter one shows."""
+    window = _windows(np.arange(len(images)), place, patches.shape[-1])
+    images[window] = np.maximum(images[window], patches)
 
 
-def _windows(picture: np.ndarray, corner: np.ndarray, size: int):
-    """Index of a square of `size` pixels at `corner`, [2, n], of each `picture`."""
+def _windows(image: np.ndarray, corner: np.ndarray, size: int):
+    """Index of a square of `size` pixels at `corner`, [2, n], of each `image`."""
     offset = np.arange(size)
     rows = corner[0][:, None, None] + offset[:, None]
     columns = corner[1][:, None, None] + offset
-    return picture[:, None, None], rows, columns
+    return image[:, None, None], rows, columns

@@ -2,7 +2,7 @@
 
 from flax import nnx
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.gates.base import (
     Density,
     Gate,
@@ -10,7 +10,7 @@ from dynsparse.gates.base import (
     GateRecord,
     Temperature,
     TopkGate,
-    certain,
+    deterministic_output,
     evaluating,
     records,
 )
@@ -25,7 +25,7 @@ __all__ = [
     "TopkGate",
     "available",
     "calibrate",
-    "certain",
+    "deterministic_output",
     "evaluating",
     "find",
     "from_config",
@@ -35,7 +35,7 @@ __all__ = [
 
 def available() -> list[str]:
     """Names of the gates of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
 def find(name: str) -> type[Gate]:
@@ -44,10 +44,10 @@ def find(name: str) -> type[Gate]:
     Raises:
         ValueError: If there is no such gate.
     """
-    return lookup.find(__name__, name)
+    return registry.find(__name__, name)
 
 
-def from_config(config: lookup.Config, *, rngs: nnx.Rngs) -> Gate:
+def from_config(config: registry.Config, *, rngs: nnx.Rngs) -> Gate:
     """Builds the gate that `config` names.
 
     Args:
@@ -59,4 +59,4 @@ def from_config(config: lookup.Config, *, rngs: nnx.Rngs) -> Gate:
         ValueError: If the name or a key is unknown, a key is missing, or a value is
             outside the range that the gate accepts.
     """
-    return lookup.build(__name__, config, rngs=rngs)
+    return registry.build(__name__, config, rngs=rngs)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from dynsparse import ops
 from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
-from dynsparse.paths import path_name
+from dynsparse._internal.paths import path_name
 
 
 class GateOutput(NamedTuple):
@@ -119,7 +119,7 @@ def evaluating(
     return view
 
 
-def certain(mask: Float[Array, "*batch n"]) -> GateOutput:
+def deterministic_output(mask: Float[Array, "*batch n"]) -> GateOutput:
     """The decision of a gate that leaves nothing to chance: `open_prob` is `mask`.
 
     Also where inclusion probabilities have no closed form: what is drawn is unbiased.
@@ -261,9 +261,9 @@ class TopkGate(Gate):
             return None
         return ops.num_open(self.static_density, n)
 
-    def highest(self, scores: Float[Array, "*batch n"]) -> GateOutput:
+    def hard_output(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """The decision of evaluation: exactly the highest scores open."""
-        return certain(ops.hard_topk_mask(scores, self.counts(scores)))
+        return deterministic_output(ops.hard_topk_mask(scores, self.counts(scores)))
 
 
 def positive(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:

@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, positive
+from dynsparse.gates.base import Gate, GateOutput, deterministic_output, positive
 
 
 class BernoulliStraightThrough(Gate):
@@ -27,6 +27,6 @@ class BernoulliStraightThrough(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         mask = ops.bernoulli_straight_through(self.noise(), scores)
         return GateOutput(mask, jax.nn.sigmoid(scores))

@@ -9,7 +9,7 @@ from dynsparse import ops
 from dynsparse.gates.base import (
     Gate,
     GateOutput,
-    certain,
+    deterministic_output,
     initial_temperature,
     positive,
 )
@@ -39,7 +39,7 @@ class BinaryConcrete(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         mask = ops.binary_concrete(self.noise(), scores, self.temperature[...])
         mask = jnp.where(mask < ops.LEAST, 0, mask)
         return GateOutput(mask, jax.nn.sigmoid(scores))

@@ -31,9 +31,9 @@ class CappedEntmax(TopkGate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
-        highest = self.highest(scores)
+        hard = self.hard_output(scores)
         if self.deterministic:
-            return highest
+            return hard
         k = self.counts(scores)
         soft = ops.capped_entmax(scores, k, self.temperature[...], alpha=self.alpha)
-        return GateOutput(ops.straight_through(highest.mask, soft), soft)
+        return GateOutput(ops.straight_through(hard.mask, soft), soft)

@@ -6,7 +6,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, positive, unit_logits
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    deterministic_output,
+    positive,
+    unit_logits,
+)
 
 
 class Disarm(Gate):
@@ -34,7 +40,7 @@ class Disarm(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         noise = jax.random.logistic(self.noise(), scores.shape, jnp.float32)
         mirrored = noise if self.sample == 0 else -noise
         mask = positive(scores.astype(jnp.float32) + mirrored).astype(scores.dtype)

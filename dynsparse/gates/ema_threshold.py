@@ -12,7 +12,7 @@ from dynsparse.gates.base import (
     Gate,
     GateOutput,
     TopkGate,
-    certain,
+    deterministic_output,
     initial_temperature,
 )
 
@@ -64,7 +64,7 @@ class EmaThreshold(Gate):
         """Opens k units of the last axis; in evaluation those above the threshold."""
         if self.deterministic:
             above = scores.astype(jnp.float32) > self.threshold[...]
-            return certain(above.astype(scores.dtype))
+            return deterministic_output(above.astype(scores.dtype))
         k = ops.traced_num_open(jnp.float32(self.density), ops.num_allowed(scores))
         soft = ops.soft_topk_mask(scores, k, self.temperature[...])
         self.observe(scores)

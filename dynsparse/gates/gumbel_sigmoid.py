@@ -8,7 +8,7 @@ from dynsparse import ops
 from dynsparse.gates.base import (
     Gate,
     GateOutput,
-    certain,
+    deterministic_output,
     initial_temperature,
     positive,
 )
@@ -37,6 +37,6 @@ class GumbelSigmoid(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         mask = ops.gumbel_sigmoid(self.noise(), scores, self.temperature[...])
         return GateOutput(mask, jax.nn.sigmoid(scores))

@@ -4,7 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class GumbelSoftmax(Gate):
@@ -12,7 +17,7 @@ class GumbelSoftmax(Gate):
 
     The mask is `ops.gumbel_softmax`, hard (Jang, Gu and Poole, 2016, arXiv:1611.01144).
     For choices that exclude each other, such as a path, a width or an expert; for one
-    choice of open or closed per unit take `gumbel_sigmoid`. In evaluation the highest
+    choice of open or closed per unit take `gumbel_sigmoid`. In evaluation the hard
     score opens.
 
     Args:
@@ -30,7 +35,7 @@ class GumbelSoftmax(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens one unit of the last axis."""
         if self.deterministic:
-            return certain(
+            return deterministic_output(
                 ops.hard_topk_mask(scores, self.static_count(scores.shape[-1]))
             )
         mask = ops.gumbel_softmax(

@@ -4,7 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, certain, initial_temperature
+from dynsparse.gates.base import (
+    GateOutput,
+    TopkGate,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class GumbelTopk(TopkGate):
@@ -32,11 +37,11 @@ class GumbelTopk(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         perturbed = ops.gumbel_perturb(self.noise(), scores)
         soft = ops.soft_topk_mask(
             perturbed, self.sloped_counts(scores), self.temperature[...]
         )
         hard = ops.hard_topk_mask(perturbed, self.counts(scores))
         mask = ops.straight_through(hard, soft)
-        return certain(mask.astype(scores.dtype))
+        return deterministic_output(mask.astype(scores.dtype))

@@ -22,4 +22,4 @@ class HardTopk(TopkGate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens the k highest scores of the last axis."""
-        return self.highest(scores)
+        return self.hard_output(scores)

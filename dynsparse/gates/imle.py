@@ -4,7 +4,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, certain
+from dynsparse.gates.base import GateOutput, TopkGate, deterministic_output
 
 
 class Imle(TopkGate):
@@ -31,6 +31,8 @@ class Imle(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         k = self.counts(scores)
-        return certain(ops.imle_topk_mask(self.noise(), scores, k, self.step))
+        return deterministic_output(
+            ops.imle_topk_mask(self.noise(), scores, k, self.step)
+        )

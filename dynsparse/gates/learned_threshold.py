@@ -5,7 +5,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class LearnedThreshold(Gate):
@@ -36,4 +41,4 @@ class LearnedThreshold(Gate):
         """Decides over the last axis, each unit by itself."""
         above = scores.astype(jnp.float32) - self.threshold[...]
         mask = ops.sigmoid_straight_through(above, self.temperature[...])
-        return certain(mask.astype(scores.dtype))
+        return deterministic_output(mask.astype(scores.dtype))

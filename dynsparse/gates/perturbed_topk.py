@@ -4,7 +4,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, certain
+from dynsparse.gates.base import GateOutput, TopkGate, deterministic_output
 
 
 class PerturbedTopk(TopkGate):
@@ -38,9 +38,9 @@ class PerturbedTopk(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         k = self.counts(scores)
         mask = ops.perturbed_topk_mask(
             self.noise(), scores, k, sigma=self.sigma, num_samples=self.num_samples
         )
-        return certain(mask)
+        return deterministic_output(mask)

@@ -6,7 +6,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, positive, unit_logits
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    deterministic_output,
+    positive,
+    unit_logits,
+)
 
 
 class Reinforce(Gate):
@@ -38,7 +44,7 @@ class Reinforce(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         key = jax.random.fold_in(self.noise(), self.sample)
         mask = positive(ops.logistic_perturb(key, scores)).astype(scores.dtype)
         return GateOutput(mask, jax.nn.sigmoid(scores))

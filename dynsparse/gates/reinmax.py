@@ -9,7 +9,7 @@ from dynsparse import ops
 from dynsparse.gates.base import (
     Gate,
     GateOutput,
-    certain,
+    deterministic_output,
     initial_temperature,
     positive,
 )
@@ -38,7 +38,7 @@ class Reinmax(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         logits = jnp.stack([jnp.zeros_like(scores), scores], -1)
         sample = ops.reinmax(self.noise(), logits, self.temperature[...])
         return GateOutput(sample[..., 1], jax.nn.sigmoid(scores))

@@ -4,7 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, certain, initial_temperature
+from dynsparse.gates.base import (
+    GateOutput,
+    TopkGate,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class RelaxedSubset(TopkGate):
@@ -30,9 +35,9 @@ class RelaxedSubset(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         k = self.counts(scores)
         perturbed = ops.gumbel_perturb(self.noise(), scores)
         soft = ops.relaxed_subset_mask(None, perturbed, k, self.temperature[...])
         mask = ops.straight_through(ops.hard_topk_mask(perturbed, k), soft)
-        return certain(mask.astype(scores.dtype))
+        return deterministic_output(mask.astype(scores.dtype))

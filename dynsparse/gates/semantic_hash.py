@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, positive
+from dynsparse.gates.base import Gate, GateOutput, deterministic_output, positive
 
 
 class SemanticHash(Gate):
@@ -28,7 +28,7 @@ class SemanticHash(Gate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         if self.deterministic:
-            return certain(positive(scores))
+            return deterministic_output(positive(scores))
         prob = jax.scipy.special.ndtr(scores.astype(jnp.float32))
         mask = ops.semantic_hash(self.noise(), scores)
         return GateOutput(mask, prob.astype(scores.dtype))

@@ -4,7 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, certain, initial_temperature
+from dynsparse.gates.base import (
+    Gate,
+    GateOutput,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class SigmoidStraightThrough(Gate):
@@ -27,4 +32,6 @@ class SigmoidStraightThrough(Gate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
-        return certain(ops.sigmoid_straight_through(scores, self.temperature[...]))
+        return deterministic_output(
+            ops.sigmoid_straight_through(scores, self.temperature[...])
+        )

@@ -32,7 +32,7 @@ class Simple(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         k = self.counts(scores)
         logits = scores.astype(jnp.float32) / self.temperature[...]
         marginals = ops.k_subset_marginals(logits, k).astype(scores.dtype)

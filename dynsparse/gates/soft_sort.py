@@ -4,7 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, certain, initial_temperature
+from dynsparse.gates.base import (
+    GateOutput,
+    TopkGate,
+    deterministic_output,
+    initial_temperature,
+)
 
 
 class SoftSort(TopkGate):
@@ -25,9 +30,9 @@ class SoftSort(TopkGate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
-        highest = self.highest(scores)
+        hard = self.hard_output(scores)
         if self.deterministic:
-            return highest
+            return hard
         k = self.counts(scores)
         soft = ops.soft_sort_mask(scores, k, self.temperature[...])
-        return certain(ops.straight_through(highest.mask, soft))
+        return deterministic_output(ops.straight_through(hard.mask, soft))

@@ -40,9 +40,9 @@ class SoftTopk(TopkGate):
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens the k highest scores of the last axis."""
-        highest = self.highest(scores)
+        hard = self.hard_output(scores)
         if self.deterministic:
-            return highest
+            return hard
         k = self.sloped_counts(scores)
         soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
-        return GateOutput(ops.straight_through(highest.mask, soft), soft)
+        return GateOutput(ops.straight_through(hard.mask, soft), soft)

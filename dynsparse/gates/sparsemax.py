@@ -8,7 +8,7 @@ from dynsparse import ops
 from dynsparse.gates.base import (
     Gate,
     GateOutput,
-    certain,
+    deterministic_output,
     initial_temperature,
     positive,
 )
@@ -42,4 +42,4 @@ class Sparsemax(Gate):
         others = jnp.where(first, -jnp.inf, scores)
         probabilities = ops.sparsemax(others, self.temperature[...])
         opened = jnp.maximum(positive(probabilities), first.astype(scores.dtype))
-        return certain(ops.straight_through(opened, probabilities))
+        return deterministic_output(ops.straight_through(opened, probabilities))

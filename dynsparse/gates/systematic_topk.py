@@ -39,7 +39,7 @@ class SystematicTopk(TopkGate):
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens k units of the last axis."""
         if self.deterministic:
-            return self.highest(scores)
+            return self.hard_output(scores)
         k = self.counts(scores)
         wide = scores.astype(jnp.float32)  # a rounded soft mask sums to no k
         soft = ops.soft_topk_mask(wide, k, self.temperature[...], family=self.family)

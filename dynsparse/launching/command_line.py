@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.meant import meant
-from dynsparse.suggest import did_you_mean
 
 
 def asks(argv: Sequence[str], name: str) -> bool:

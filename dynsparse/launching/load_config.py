@@ -5,9 +5,9 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from dynsparse._internal.sections import check_sections
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.launching.errors import UserError
-from dynsparse.sections import check_sections
-from dynsparse.suggest import did_you_mean
 
 
 def load_config(asked: str) -> ConfigDict:

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from dynsparse._internal.sections import SECTIONS
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.load_config import load_config
-from dynsparse.sections import SECTIONS
 
 _MOST = 3  # keys of one name that are told
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from dynsparse._internal.ranges import accepts
+from dynsparse._internal.sections import OPTIONAL
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.launching import naming
 from dynsparse.launching.command_line import flag_of
 from dynsparse.launching.errors import UserError
-from dynsparse.ranges import accepts
-from dynsparse.sections import OPTIONAL
-from dynsparse.suggest import did_you_mean
 
 
 def override(

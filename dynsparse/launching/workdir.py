@@ -9,10 +9,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TextIO
 
+from dynsparse._internal.atomic_write import read_json, write_json
 from dynsparse.launching.errors import UserError
 from dynsparse.reports.compare import differences
 from dynsparse.reports.records import PUT_BACK
-from dynsparse.whole import read_json, write_json
 
 CONFIG, SWEEP, TRIAL = "config.json", "sweep.json", "trial.json"
 RESULT, ERROR = "result.json", "error.txt"

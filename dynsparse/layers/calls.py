@@ -8,8 +8,8 @@ from typing import Any
 from flax import nnx
 from flax.errors import TraceContextError
 
+from dynsparse._internal.paths import path_name
 from dynsparse.gates.base import GateRecord
-from dynsparse.paths import path_name
 
 
 def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:

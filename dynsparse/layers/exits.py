@@ -8,10 +8,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import gates
+from dynsparse._internal.registry import Config
 from dynsparse.gates.base import Gate
 from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.open_examples import OpenExamples
-from dynsparse.lookup import Config
 
 Answer = tuple[Float[Array, "batch *axes"], Float[Array, "batch classes"]]
 

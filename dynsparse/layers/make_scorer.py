@@ -5,7 +5,7 @@ from typing import Any
 
 from flax import nnx
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.scorers import (
     FieldScorer,
@@ -22,7 +22,7 @@ from dynsparse.layers.simple_scorers import (
 
 
 def make_scorer(
-    config: lookup.Config,
+    config: registry.Config,
     layer: type[GatedLayer],
     *,
     width: int,

@@ -8,10 +8,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
+from dynsparse._internal.paths import path_name
 from dynsparse.gates.base import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
-from dynsparse.paths import path_name
 
 
 class GatedPositions(GatedLayer):
@@ -115,7 +115,7 @@ class GatedPositions(GatedLayer):
             mask[..., None, None, None].astype(x.dtype),
             (*mask.shape, self.tile, self.tile, 1),
         )
-        weight = self._picture(weight)
+        weight = self._image(weight)
         padded = ops.drop_closed(padded, self._read(weight))
         return x + ops.weigh(self.host(padded), weight)
 
@@ -148,7 +148,7 @@ class GatedPositions(GatedLayer):
         flat = tiles.reshape(-1, *tiles.shape[2:])
         flat = flat.astype(jnp.promote_types(flat.dtype, output.dtype))
         flat = flat.at[chosen].add(output, unique_indices=True)
-        return self._picture(flat.reshape(tiles.shape))
+        return self._image(flat.reshape(tiles.shape))
 
     def _tiles(self, x):
         """[batch, height, width, c] to [batch, num_tiles, tile, tile, c]."""
@@ -158,7 +158,7 @@ class GatedPositions(GatedLayer):
             x.shape[0], self.num_units, self.tile, self.tile, x.shape[-1]
         )
 
-    def _picture(self, tiles):
+    def _image(self, tiles):
         """The inverse of `_tiles`."""
         rows, columns = self.grid
         batch, _, tile, _, channels = tiles.shape

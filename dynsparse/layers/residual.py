@@ -11,7 +11,7 @@ from dynsparse.layers.channels import ConvPair
 
 
 class Shape(NamedTuple):
-    """The channels of a residual block, and by how much it shrinks the picture."""
+    """The channels of a residual block, and by how much it shrinks the image."""
 
     inputs: int
     inner: int
@@ -107,7 +107,7 @@ class PaddedShortcut(nnx.Module):
         self.new = shape.outputs - shape.inputs
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Array:
-        """Returns the picture in the shape of the block's output."""
+        """Returns the image in the shape of the block's output."""
         x = x[:, :: self.stride, :: self.stride]
         before = self.new // 2
         return jnp.pad(x, [(0, 0)] * 3 + [(before, self.new - before)])
@@ -133,17 +133,17 @@ class ProjectedShortcut(nnx.Module):
         self.norm = batch_norm(shape.outputs, rngs)
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Array:
-        """Returns the picture in the shape of the block's output."""
+        """Returns the image in the shape of the block's output."""
         return self.norm(self.conv(x))
 
 
 class Stem(nnx.Module):
-    """Pictures to the features of the first stage.
+    """Images to the features of the first stage.
 
     Args:
-        channels: Of the picture.
+        channels: Of the image.
         width: Features.
-        large: Whether to shrink the picture to a quarter: 7x7 with stride 2, and
+        large: Whether to shrink the image to a quarter: 7x7 with stride 2, and
             pooling; otherwise 3x3.
         rngs: Initialises from the `params` stream.
     """

@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse import gates, lookup
+from dynsparse import gates
+from dynsparse._internal import registry
+from dynsparse._internal.paths import part_at, path_name, put_at
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
@@ -28,7 +30,6 @@ from dynsparse.layers.plain import rebuilds, take_over
 from dynsparse.layers.positions import GatedPositions
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.width import GatedWidth
-from dynsparse.paths import part_at, path_name, put_at
 
 Model = TypeVar("Model", bound=nnx.Module)
 
@@ -60,7 +61,7 @@ GRANULARITIES: dict[str, tuple[type[GatedLayer], Callable[[Any, dict], tuple]]] 
 
 
 def sparsify(
-    model: Model, rules: Mapping[str, lookup.Config], *, rngs: nnx.Rngs
+    model: Model, rules: Mapping[str, registry.Config], *, rngs: nnx.Rngs
 ) -> Model:
     """Replaces modules of `model` by gated ones around them; weights stay.
 
@@ -120,8 +121,8 @@ def gated(
     host: nnx.Module,
     *,
     granularity: str,
-    gate: lookup.Config,
-    scorer: lookup.Config | None = None,
+    gate: registry.Config,
+    scorer: registry.Config | None = None,
     rngs: nnx.Rngs,
     **options: Any,
 ) -> GatedLayer:
@@ -181,7 +182,9 @@ def _built(
         raise ValueError(f"{granularity}: {error}.") from error
 
 
-def _places(model: nnx.Module, rules: Mapping[str, lookup.Config]) -> dict[tuple, str]:
+def _places(
+    model: nnx.Module, rules: Mapping[str, registry.Config]
+) -> dict[tuple, str]:
     """The pattern of each module to gate, by its path, outer ones first.
 
     Raises:

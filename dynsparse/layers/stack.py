@@ -6,11 +6,11 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.registry import Config
 from dynsparse.layers.experts import Experts
 from dynsparse.layers.simple_scorers import FirstOpen
 from dynsparse.layers.sparsify import gated
 from dynsparse.layers.transformer import TransformerBlock
-from dynsparse.lookup import Config
 
 NUM_PARTS = 8  # blocks of neurons, experts, slices of the width
 

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from dynsparse import costs, lookup
+from dynsparse import costs
+from dynsparse._internal import registry
 from dynsparse.gates.base import evaluating
 
 __all__ = ["available", "check", "from_config", "narrower"]
@@ -16,14 +17,14 @@ _GIVEN = ("gate", "scorer", "rngs", "image_shape", "num_classes")  # to every mo
 
 def available() -> list[str]:
     """Names of the models of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
 def from_config(
-    config: lookup.Config,
+    config: registry.Config,
     *,
-    gate: lookup.Config,
-    scorer: lookup.Config,
+    gate: registry.Config,
+    scorer: registry.Config,
     rngs: nnx.Rngs,
     **data: Any,
 ) -> nnx.Module:
@@ -36,12 +37,12 @@ def from_config(
         scorer: Config of what gives them their scores.
         rngs: Streams `params` and `gate`.
         **data: What the model has to know of the data: `image_shape` and `num_classes`
-            of pictures, `vocabulary` and `length` of text.
+            of images, `vocabulary` and `length` of text.
 
     Raises:
         ValueError: If a name, key or value is not accepted.
     """
-    return lookup.build(
+    return registry.build(
         __name__,
         config,
         gate=gate,
@@ -51,7 +52,7 @@ def from_config(
     )
 
 
-def check(config: lookup.Config):
+def check(config: registry.Config):
     """Refuses a name, a key, or a value of the wrong type, without building.
 
     Args:
@@ -60,11 +61,11 @@ def check(config: lookup.Config):
     Raises:
         ValueError: If one is not accepted.
     """
-    lookup.check(__name__, config, _GIVEN)
+    registry.check(__name__, config, _GIVEN)
 
 
 def narrower(
-    config: lookup.Config,
+    config: registry.Config,
     budget: float,
     *,
     example: jax.ShapeDtypeStruct,
@@ -86,7 +87,7 @@ def narrower(
         ValueError: If even the narrowest costs more.
     """
 
-    def macs(config: lookup.Config) -> int:
+    def macs(config: registry.Config) -> int:
         build = lambda: from_config(
             config,
             gate=dict(name="dense"),
@@ -98,7 +99,7 @@ def narrower(
         return costs.count_macs(dense, example)
 
     allowed = budget * macs(config)
-    model: Any = lookup.find(__name__, config["name"])
+    model: Any = registry.find(__name__, config["name"])
     configs = list(model.narrowed(config))
     affordable = bisect.bisect_right(configs, allowed, key=macs)
     if not affordable:

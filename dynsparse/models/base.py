@@ -9,18 +9,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
+from dynsparse._internal.registry import Config
 from dynsparse.layers import NUM_PARTS
-from dynsparse.lookup import Config
 
 
 class PatchGrid(NamedTuple):
-    """How the tokens of a model lie on its picture, row by row.
+    """How the tokens of a model lie on its image, row by row.
 
     Attributes:
         rows: Tokens from top to bottom.
         columns: Tokens from left to right.
         patch: Pixels per side of a token; those at the far edges may overhang.
-        others: Tokens before those of the picture, such as a class token.
+        others: Tokens before those of the image, such as a class token.
     """
 
     rows: int
@@ -28,7 +28,7 @@ class PatchGrid(NamedTuple):
     patch: int
     others: int = 0
 
-    def over_picture(
+    def over_image(
         self, masks: Iterable[Shaped[np.ndarray, "n *units"]]
     ) -> list[Shaped[np.ndarray, "n patches"]]:
         """Those of `masks` that decide over the tokens, and of them the patches."""
@@ -94,7 +94,7 @@ class PooledHead(nnx.Module):
 
 
 class Patches(nnx.Module):
-    """Pictures to tokens: one linear map of each patch, without overlap.
+    """Images to tokens: one linear map of each patch, without overlap.
 
     Args:
         patch: Pixels per side; must divide height and width.
@@ -103,7 +103,7 @@ class Patches(nnx.Module):
         rngs: Initialises from the `params` stream.
 
     Raises:
-        ValueError: If `patch` does not divide the picture.
+        ValueError: If `patch` does not divide the image.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Patches(nnx.Module):
         height, columns, channels = image_shape
         if height % patch or columns % patch:
             raise ValueError(
-                f"model: patch={patch} must divide the picture, {height}x{columns}."
+                f"model: patch={patch} must divide the image, {height}x{columns}."
             )
         self.grid = PatchGrid(height // patch, columns // patch, patch)
         side = (patch, patch)
@@ -126,7 +126,7 @@ class Patches(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch n features"]:
-        """Returns the tokens, row by row of the picture."""
+        """Returns the tokens, row by row of the image."""
         check_images(images)
         x = self.embed(images)
         return x.reshape(x.shape[0], -1, x.shape[-1])

@@ -9,8 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
+from dynsparse._internal.registry import Config
 from dynsparse.layers import TransformerBlock, gated_stack
-from dynsparse.lookup import Config
 from dynsparse.models.base import (
     PatchGrid,
     check_granularity,
@@ -137,7 +137,7 @@ class ConvStem(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch n features"]:
-        """Returns the tokens, row by row of the picture."""
+        """Returns the tokens, row by row of the image."""
         check_images(images)
         x = self.second(jax.nn.gelu(self.first(images)))
         return x.reshape(x.shape[0], -1, x.shape[-1]) + self.position[None]

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from dynsparse._internal.registry import Config
 from dynsparse._internal.structure import Structure
 from dynsparse.layers import Cache, TransformerBlock, gated_stack
-from dynsparse.lookup import Config
 from dynsparse.models.base import (
     check_granularity,
     check_positive,

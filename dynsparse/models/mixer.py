@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.registry import Config
 from dynsparse.layers import Mlp, TransformerBlock, gated_stack
-from dynsparse.lookup import Config
 from dynsparse.models.base import (
     Patches,
     PooledHead,

@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.registry import Config
 from dynsparse.layers import NUM_PARTS, EarlyExits, GatedLayer, gated
 from dynsparse.layers.residual import (
     Branch,
@@ -18,7 +19,6 @@ from dynsparse.layers.residual import (
     Shape,
     Stem,
 )
-from dynsparse.lookup import Config
 from dynsparse.models.base import (
     PooledHead,
     check_granularity,
@@ -237,6 +237,6 @@ def _halved(side: int, times: int) -> int:
 
 
 def _tiles(sides: Sequence[int]) -> list[int]:
-    """Sides of more than a pixel that divide a picture into several tiles."""
+    """Sides of more than a pixel that divide an image into several tiles."""
     common = math.gcd(*sides)
     return [n for n in range(2, common + 1) if common % n == 0 and n < max(sides)]

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.registry import Config
 from dynsparse.layers import EarlyExits, TokenBlocks, TransformerBlock, gated_stack
-from dynsparse.lookup import Config
 from dynsparse.models.base import (
     Patches,
     PatchGrid,
@@ -38,7 +38,7 @@ class Vit(nnx.Module):
     ViT (Dosovitskiy et al., 2020, arXiv:2010.11929) in the sizes of DeiT (Touvron et
     al., 2020, arXiv:2012.12877): Ti has `width=192, depth=12, num_heads=3,
     mlp_width=768`, S has `width=384, depth=12, num_heads=6, mlp_width=1536`, both with
-    `patch=16` on pictures of 224x224: 1.25 and 4.6 G MACs.
+    `patch=16` on images of 224x224: 1.25 and 4.6 G MACs.
 
     Args:
         granularity: "tokens", "bypass", "blocks", "heads", "neurons", "experts" or
@@ -133,7 +133,7 @@ class Vit(nnx.Module):
 
 
 class Embed(nnx.Module):
-    """Pictures to tokens: a class token and the patches, with their positions.
+    """Images to tokens: a class token and the patches, with their positions.
 
     Args:
         patch: Pixels per side; must divide height and width.

@@ -37,10 +37,10 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
     shutil.rmtree(folder, ignore_errors=True)
     with Events(folder) as board:
         report = (sweep / "report.md").read_text()
-        board.add(summary.text("report", _without_pictures(report)))
+        board.add(summary.text("report", _without_images(report)))
         if (sweep / "figure.png").exists():
-            picture = matplotlib.image.imread(sweep / "figure.png")[..., :3]
-            pixels = (255 * picture).round().astype(np.uint8)
+            image = matplotlib.image.imread(sweep / "figure.png")[..., :3]
+            pixels = (255 * image).round().astype(np.uint8)
             board.add(summary.image("figure", pixels, dataformats="HWC"))
         board.add(summary.custom_scalars(layout(sweep.resolve().name)))
     dense = max(row["macs_dense"] for row in rows)
@@ -81,7 +81,7 @@ def _means(rows: Sequence[Row]) -> dict[str, list[tuple[float, float, float]]]:
     return {method: sorted(means) for method, means in found.items()}
 
 
-def _without_pictures(markdown: str) -> str:
-    """TensorBoard cannot follow the path of a picture."""
+def _without_images(markdown: str) -> str:
+    """TensorBoard cannot follow the path of an image."""
     lines = markdown.splitlines()
     return "\n".join(line for line in lines if not line.startswith("!["))

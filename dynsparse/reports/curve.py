@@ -7,8 +7,8 @@ from typing import Any
 
 import matplotlib
 
+from dynsparse._internal.atomic_write import reading
 from dynsparse.reports.style import BLUE, GREY, ORANGE, fit, panels, save
-from dynsparse.whole import reading
 
 FIELDS: tuple[str, ...] = (
     "density",

@@ -105,7 +105,7 @@ def _reading(points: Sequence[Point]) -> list[str]:
         f"chosen by these same numbers, against the method: worse comes more easily "
         f"than better. ★: on the Pareto "
         f"front of mean accuracy and MACs. Intervals cover the seeds of training "
-        f"alone: data and test pictures are the same for all seeds."
+        f"alone: data and test images are the same for all seeds."
     ]
     if sizes[0] == 1:
         paragraphs.append("A point with one seed has no interval and decides nothing.")

@@ -5,8 +5,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynsparse._internal.atomic_write import DamagedFileError, read_json, reading
 from dynsparse.reports.telling import telling
-from dynsparse.whole import DamagedFileError, read_json, reading
 
 PUT_BACK = "put back what was there, or choose another folder"
 _AGAIN = "remove it, and the command that made it writes it again"

@@ -9,10 +9,10 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from dynsparse._internal.atomic_write import atomic_write
 from dynsparse.reports.markup import Row, latex_table, markdown_table
 from dynsparse.reports.origin import Origin, origin_in_words
 from dynsparse.reports.style import save
-from dynsparse.whole import whole
 
 _SMALL = "Pipeline check: a small run, which claims nothing"
 _REFUTED = "What would refute it:"
@@ -73,7 +73,7 @@ def write_report(
     _write_rows(out / "report.csv", report.rows)
     if report.measured:
         _write_rows(out / "seeds.csv", report.measured)
-    with whole(out / "report.tex") as file:
+    with atomic_write(out / "report.tex") as file:
         file.write_text(latex_table(table, report.columns))
     said, refuted, how = claim.partition(_REFUTED)
     lines = [f"# {name}", *([f"**{_SMALL}.**"] if small else [])]
@@ -88,12 +88,12 @@ def write_report(
     lines += [markdown_table(table, report.columns)]
     lines += [refuted + how] if refuted else []
     lines += [f"`{command}`", origin_in_words(where, _seeds(report))]
-    with whole(out / "report.md") as file:
+    with atomic_write(out / "report.md") as file:
         file.write_text("\n\n".join(lines) + "\n")
 
 
 def _write_rows(path: pathlib.Path, rows: Sequence[Row]):
-    with whole(path) as file, file.open("w", newline="") as stream:
+    with atomic_write(path) as file, file.open("w", newline="") as stream:
         table = csv.DictWriter(stream, list(rows[0]))
         table.writeheader()
         table.writerows(rows)

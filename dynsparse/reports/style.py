@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from dynsparse.whole import whole
+from dynsparse._internal.atomic_write import atomic_write
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.55"
 PALE_BLUE = "#56B4E9"
@@ -80,6 +80,6 @@ def save(figure, stem: pathlib.Path) -> pathlib.Path:
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in _FORMATS]
     with matplotlib.rc_context({"svg.hashsalt": "dynsparse"}):
         for ending, path in zip(_FORMATS, paths, strict=True):
-            with whole(path) as file:
+            with atomic_write(path) as file:
                 figure.savefig(file, dpi=150, format=ending, metadata=same[ending])
     return paths[0]

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.structure import Structure
 from dynsparse.budgets import (
     averages_at,
     densities_at,
+    density_map,
     fix_densities,
     has_density,
-    spread_of,
 )
 from dynsparse.costs import (
     Prices,
@@ -30,7 +31,6 @@ from dynsparse.costs import (
 from dynsparse.gates.base import evaluating
 from dynsparse.serving.examples import Batch, Inputs, Labelled, check, checked
 from dynsparse.serving.rung import Rung, front
-from dynsparse.whole import write_json
 
 
 class Ladder:
@@ -236,7 +236,7 @@ def _densities(
 ) -> Sequence[float | None]:
     if not has_density(model):
         return [None]
-    spread = spread_of(model)
+    spread = density_map(model)
     bought = (largest_density(prices, budget, spread) for budget in budgets)
     return sorted({max(density, least) for density in bought})
 

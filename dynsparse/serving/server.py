@@ -94,7 +94,7 @@ class Server:
         return future
 
     def close(self, *, answer: bool = True):
-        """Answers what waits, or refuses it, then stops."""
+        """Evaluation what waits, or refuses it, then stops."""
         with self._changed:
             self._open = False
             dropped = [] if answer else self._take_all()

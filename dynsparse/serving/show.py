@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dynsparse import reports
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.costs import Prices
 from dynsparse.data import Dataset, Split
 from dynsparse.serving.examples import Inputs
@@ -25,7 +26,6 @@ from dynsparse.serving.trial import (
     try_policies,
     write_rows,
 )
-from dynsparse.stop_signal import StopSignal
 
 _BAR = 20  # characters
 _COUNTED = ("requests", "in time", "right in time", "answered", "right")

@@ -154,7 +154,7 @@ class CpuShare(Signal):
 
 
 class QueueLength(Signal):
-    """Answers a long queue with cheaper passes.
+    """Evaluation a long queue with cheaper passes.
 
     Args:
         length: Returns the number of waiting requests.

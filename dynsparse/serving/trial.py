@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from dynsparse.budgets import has_density, spread_of
+from dynsparse.budgets import density_map, has_density
 from dynsparse.costs import Prices, largest_density
 from dynsparse.serving.examples import Batch, Inputs, Labelled
 from dynsparse.serving.ladder import Ladder
@@ -65,7 +65,7 @@ def _spent_at(model: nnx.Module, prices: Prices, density: float) -> float:
     low, high = min(prices.floor / prices.dense, 1.0), 1.0
     if not has_density(model):
         return min(1.1 * low, 1.0)
-    spread = spread_of(model)
+    spread = density_map(model)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         enough = largest_density(prices, middle, spread) >= density

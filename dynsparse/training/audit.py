@@ -2,7 +2,7 @@
 
 from dynsparse.costs import Bill, itemize
 from dynsparse.data import Split
-from dynsparse.training.evaluation import Answers, Forward, compile_forward, evaluate
+from dynsparse.training.evaluation import Evaluation, Forward, compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 
@@ -13,7 +13,7 @@ def audit(
     split: Split,
     *,
     forward: Forward | None = None,
-) -> tuple[Answers, Bill]:
+) -> tuple[Evaluation, Bill]:
     """Evaluates a state and prices its decisions.
 
     Args:

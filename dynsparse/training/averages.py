@@ -38,5 +38,5 @@ def at_densities(
 
 def training_inputs(experiment: Experiment) -> list[Float[Array, "batch *shape"]]:
     """The first batches of the training, as the model sees them."""
-    pictures = (experiment.batches[index][0] for index in range(BATCHES))
-    return [experiment.dataset.inputs(jnp.asarray(batch)) for batch in pictures]
+    images = (experiment.batches[index][0] for index in range(BATCHES))
+    return [experiment.dataset.inputs(jnp.asarray(batch)) for batch in images]

@@ -26,7 +26,7 @@ class Batches:
         if len(split) < batch_size:
             raise ValueError(
                 f"train: batch_size {batch_size} exceeds the {len(split)} training "
-                "pictures."
+                "images."
             )
         self._split = split
         order = grain.MapDataset.range(len(split)).seed(seed).shuffle().repeat()
@@ -35,6 +35,6 @@ class Batches:
     def __getitem__(
         self, step: int
     ) -> tuple[UInt8[np.ndarray, "batch *shape"], Int[np.ndarray, "batch"]]:
-        """Returns the pictures and labels of `step`."""
+        """Returns the images and labels of `step`."""
         chosen = self._order[step]
         return self._split.images[chosen], self._split.labels[chosen]

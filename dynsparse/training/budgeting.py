@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from dynsparse._internal.ranges import called
 from dynsparse.budgets import (
     Usage,
     check_target,
@@ -19,8 +20,7 @@ from dynsparse.budgets import (
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
-from dynsparse.gates.base import GateOutput, certain, find_gates
-from dynsparse.ranges import called
+from dynsparse.gates.base import GateOutput, deterministic_output, find_gates
 from dynsparse.training.settings import Settings
 
 Decisions = dict[str, GateOutput]
@@ -70,7 +70,7 @@ class Budgeting:
             if isinstance(penalty, MacTarget):
                 check_target(penalty.target, floor, called(penalty))
         shared = find_shares(model) is not None
-        return cls(settings, prices.shares(), floor, shared)
+        return cls(settings, prices.layer_cost_curves(), floor, shared)
 
     @property
     def passes(self) -> int:
@@ -83,7 +83,7 @@ class Budgeting:
         constraint = self.settings.budget_constraint
         return {} if constraint is None else constraint.init()
 
-    def nudges(self) -> dict[str, Float[Array, ""]]:
+    def density_offsets(self) -> dict[str, Float[Array, ""]]:
         """Zeros by layer, whose gradient is that of the densities."""
         return {name: jnp.float32(0) for name in self.prices if self.shared}
 
@@ -93,7 +93,7 @@ class Budgeting:
         key: jax.Array,
         index: int,
         progress: Float[Array, ""],
-        nudges: Mapping[str, Float[Array, ""]],
+        density_offsets: Mapping[str, Float[Array, ""]],
     ):
         """Gives `model` the density of one pass, in place.
 
@@ -102,12 +102,12 @@ class Budgeting:
             key: Of the step.
             index: Of the pass.
             progress: Share of the training steps that are done.
-            nudges: As in `nudges`.
+            density_offsets: As in `density_offsets`.
         """
         drawn = self.settings.density_sampling
         if drawn is not None:
             density = drawn(key)[index % drawn.passes]
-            set_density(model, self._ramped(density, progress), nudges)
+            set_density(model, self._ramped(density, progress), density_offsets)
 
     def usage(self, decisions: Decisions, progress: Float[Array, ""] | float) -> Usage:
         """The decisions of a batch beside their prices."""
@@ -118,7 +118,7 @@ class Budgeting:
             progress=progress,
         )
 
-    def look(
+    def measure_eval_cost(
         self,
         step: Int[Array, ""],
         progress: Float[Array, ""],
@@ -137,7 +137,7 @@ class Budgeting:
 
         def spent():
             opened = jax.tree.map(
-                lambda d: certain((d.mask > 0).astype(jnp.float32)[None]),
+                lambda d: deterministic_output((d.mask > 0).astype(jnp.float32)[None]),
                 decide(),
                 is_leaf=lambda x: isinstance(x, GateOutput),
             )
@@ -156,7 +156,7 @@ class Budgeting:
             state: Of the constraint.
             loss: Of the batch.
             usage: What it opened.
-            spent: From `look`.
+            spent: From `measure_eval_cost`.
 
         Returns:
             The loss, the next state of the constraint, and its metrics.

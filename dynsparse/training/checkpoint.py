@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from orbax import checkpoint as ocp
 
+from dynsparse._internal.atomic_write import as_disk_error, require_space, write_bytes
 from dynsparse.training.digests import FILE, DamagedError, Digests, Kind
 from dynsparse.training.flat_state import flatten, kinds_of, unflatten
 from dynsparse.training.step import State
-from dynsparse.whole import as_disk_error, require_space, write_bytes
 
 _STATE = "state"
 _ROWS = "metrics.jsonl"

@@ -11,7 +11,7 @@ import time
 
 import jax
 
-from dynsparse.whole import as_json
+from dynsparse._internal.atomic_write import as_json
 
 FILE = "clock.jsonl"
 

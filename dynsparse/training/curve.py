@@ -14,7 +14,7 @@ from dynsparse.data import Split
 from dynsparse.training.averages import at_densities
 from dynsparse.training.diagnostics import GateHealth, diagnose
 from dynsparse.training.evaluation import (
-    Answers,
+    Evaluation,
     Forward,
     compile_forward,
     evaluate,
@@ -44,7 +44,7 @@ class Point:
     """
 
     density: float
-    answers: Answers
+    answers: Evaluation
     bill: Bill
     health: dict[str, GateHealth]
     latency_ms: float
@@ -103,7 +103,7 @@ def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Poin
         )
         for density in densities
     }
-    answers: dict[str, Answers] = {}
+    answers: dict[str, Evaluation] = {}
     what = f"evaluating {_number(len(densities))} on {len(split):,} test images"
     with Phase(what, len(densities)) as phase:
         states = at_densities(experiment, state, densities)
@@ -139,7 +139,7 @@ def _time(
 def _point(
     experiment: Experiment,
     split: Split,
-    answers: Answers,
+    answers: Evaluation,
     seconds: Sequence[float],
     turns: Mapping[str, Sequence[float]],
 ) -> Point:
@@ -158,11 +158,11 @@ def _point(
 
 
 def _recovery(
-    experiment: Experiment, split: Split, answers: Answers
+    experiment: Experiment, split: Split, answers: Evaluation
 ) -> Recovery | None:
     """Scores the one gate over all tokens of the model, if the truth is known."""
     if split.best_mask is None or experiment.grid is None:
         return None
     true = true_patches(split.best_mask, experiment.grid)
-    masks = experiment.grid.over_picture(answers.masks.values())
+    masks = experiment.grid.over_image(answers.masks.values())
     return score_recovery(masks[0], true) if len(masks) == 1 else None

@@ -4,7 +4,7 @@ import pathlib
 
 import jax
 
-from dynsparse.budgets import has_density, spread_of
+from dynsparse.budgets import density_map, has_density
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import budget_of
@@ -65,7 +65,7 @@ def _budget(experiment: Experiment) -> str:
     model = experiment.trainer.model(experiment.initial_state)
     gates = find_gates(model).values()
     spent = lambda fraction: _macs(fraction * prices.dense)
-    at = lambda density: spent(budget_of(prices, density, spread_of(model)))
+    at = lambda density: spent(budget_of(prices, density, density_map(model)))
     if all(gate.count == "full" for gate in gates):
         return "all of it: no gate closes anything"
     if settings.budget_constraint is not None:

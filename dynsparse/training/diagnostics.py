@@ -83,7 +83,7 @@ def has_choice(gate: Gate, density: float | None) -> bool:
     return gate.count != "full" and not asked
 
 
-def complaints(health: Mapping[str, GateHealth]) -> list[str]:
+def gate_warnings(health: Mapping[str, GateHealth]) -> list[str]:
     """What is wrong, in words, one line per gate and cause.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynsparse.whole import write_json
+from dynsparse._internal.atomic_write import write_json
 
 FILE = "digests.json"
 

@@ -21,7 +21,7 @@ _NOISE = 2**32 - 1  # folded into the key of a run: what no step of training dra
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class Evaluation:
     """What a model answered over a split.
 
     Attributes:
@@ -105,7 +105,7 @@ def evaluate(
     *,
     batch_size: int,
     density: float | None = None,
-) -> Answers:
+) -> Evaluation:
     """Runs `forward` over all of `split`, the last batch padded.
 
     What is random here depends on the seed of the run and the place in the split: every
@@ -135,7 +135,7 @@ def evaluate(
         name: np.concatenate([batch[name] for batch in batches])[:n]
         for name in batches[0]
     }
-    return Answers(
+    return Evaluation(
         predictions=answered,
         masks=join(masks),
         probabilities=join(probabilities),

@@ -10,13 +10,13 @@ import numpy as np
 from flax import nnx
 
 from dynsparse import data, gates, models
-from dynsparse.budgets import has_density, spread_of
+from dynsparse._internal.program_key import program_key
+from dynsparse.budgets import density_map, has_density
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
 from dynsparse.gates.base import Gate, TopkGate, find_gates, gated_modules
 from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
-from dynsparse.program_key import program_key
 from dynsparse.training.batches import Batches
 from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
@@ -34,7 +34,7 @@ class Experiment:
         settings: Of the run.
         task: The section `data` of its config.
         dataset: The task.
-        batches: The training pictures by step.
+        batches: The training images by step.
         placement: Where steps run.
         trainer: Steps the state.
         initial_state: Before the first step.
@@ -107,7 +107,9 @@ def prepare(
     example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
     prices = Prices(model, example)
     if settings.budget_sharing is not None:
-        costs = {name: curve.costs[-1] for name, curve in prices.shares().items()}
+        costs = {
+            name: curve.costs[-1] for name, curve in prices.layer_cost_curves().items()
+        }
         settings.budget_sharing.attach(model, costs)
     densities = find_densities(model, prices, settings)
     trainer, state = Trainer.create(
@@ -188,7 +190,7 @@ def find_densities(
     """
     if not has_density(model):
         return (None,)
-    wanted, spread = settings.evaluation, spread_of(model)
+    wanted, spread = settings.evaluation, density_map(model)
     bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
 

@@ -1,4 +1,4 @@
-"""What a run leaves: curve, pictures, TensorBoard summary and, last, result.json."""
+"""What a run leaves: curve, images, TensorBoard summary and, last, result.json."""
 
 import csv
 import functools
@@ -12,16 +12,16 @@ import matplotlib.image
 import numpy as np
 
 from dynsparse import reports
+from dynsparse._internal.atomic_write import write_json
+from dynsparse._internal.provenance import provenance
 from dynsparse.data import Split
-from dynsparse.provenance import provenance
 from dynsparse.training.curve import Point, trace_curve
-from dynsparse.training.diagnostics import GateHealth, complaints, has_choice
+from dynsparse.training.diagnostics import GateHealth, gate_warnings, has_choice
 from dynsparse.training.evaluation import compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.progress import Phase
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
-from dynsparse.whole import write_json
 
 Examine = Callable[[Experiment, State, list[Point]], list[dict[str, Any]]]
 
@@ -69,7 +69,7 @@ def finish(
         macs_floor=experiment.prices.floor,
         curve=[point.report() for point in points],
         everything_open=everything,
-        warnings=[*complaints(_decided(experiment, points)), *_busy(points)],
+        warnings=[*gate_warnings(_decided(experiment, points)), *_busy(points)],
     )
     if examine is not None:
         with Phase("examining"):
@@ -125,8 +125,8 @@ def _write_kept(
     if grid is None:
         return False
     split: Split = experiment.dataset.test
-    number = min(experiment.settings.evaluation.num_pictures, len(split))
-    found = [grid.over_picture(point.answers.masks.values()) for point in points]
+    number = min(experiment.settings.evaluation.num_images, len(split))
+    found = [grid.over_image(point.answers.masks.values()) for point in points]
     if any(len(masks) != 1 for masks in found):
         return False
     names = experiment.dataset.class_names

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from dynsparse.stop_signal import StopSignal
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.first_steps import checking
 from dynsparse.training.interrupt import Interrupted

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 
-from dynsparse.whole import as_json
+from dynsparse._internal.atomic_write import as_json
 
 _PENDING = "since_log"
 

@@ -1,4 +1,4 @@
-"""Scores a gate over picture patches against the true place of the object."""
+"""Scores a gate over image patches against the true place of the object."""
 
 import dataclasses
 

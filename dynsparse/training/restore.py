@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from dynsparse import reports
-from dynsparse.lookup import names_outside
+from dynsparse._internal.atomic_write import read_json
+from dynsparse._internal.registry import names_outside
 from dynsparse.training.averages import at_densities
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.evaluation import Forward, compile_forward, evaluation_key
 from dynsparse.training.experiment import Experiment, prepare
 from dynsparse.training.step import State
-from dynsparse.whole import read_json
 
 
 @dataclasses.dataclass(frozen=True)

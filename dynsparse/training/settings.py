@@ -5,6 +5,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynsparse._internal.ranges import SEED, check, check_types, is_seed
+from dynsparse._internal.sections import check_sections
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.budgets import (
     BudgetConstraint,
     BudgetSharing,
@@ -16,10 +19,7 @@ from dynsparse.budgets import (
 )
 from dynsparse.budgets.penalties import Penalty
 from dynsparse.budgets.sampling import DensitySampling
-from dynsparse.ranges import SEED, check, check_types, is_seed
 from dynsparse.reports import MOST_IMAGES
-from dynsparse.sections import check_sections
-from dynsparse.suggest import did_you_mean
 from dynsparse.training.annealing import TemperatureSchedule
 
 
@@ -116,14 +116,14 @@ class EvaluationSettings:
             that it pays for; likewise.
         batch_size: Of every pass, the timed ones included.
         latency_repeats: Passes of which the median time is reported.
-        num_pictures: Test images in kept.png, at most 32.
+        num_images: Test images in kept.png, at most 32.
     """
 
     densities: Sequence[float]
     budgets: Sequence[float]
     batch_size: int
     latency_repeats: int
-    num_pictures: int
+    num_images: int
 
     def __post_init__(self):
         within = all(0 <= value <= 1 for value in self.densities)
@@ -132,8 +132,8 @@ class EvaluationSettings:
         check(self, "budgets", positive, "within (0, 1]")
         for name in ("batch_size", "latency_repeats"):
             check(self, name, getattr(self, name) >= 1, ">= 1")
-        drawn = 1 <= self.num_pictures <= MOST_IMAGES
-        check(self, "num_pictures", drawn, f"within [1, {MOST_IMAGES}]")
+        drawn = 1 <= self.num_images <= MOST_IMAGES
+        check(self, "num_images", drawn, f"within [1, {MOST_IMAGES}]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

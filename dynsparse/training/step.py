@@ -156,14 +156,18 @@ class Trainer:
         weighed = zip(self.settings.penalties, state["weights"], strict=True)
         penalties = dict(weighed)
         decide = lambda: self._run(evaluating(self.model(state)), noise_key, 0, images)
-        spent = budgeting.look(state["step"], progress, lambda: decide()[1])
+        spent = budgeting.measure_eval_cost(
+            state["step"], progress, lambda: decide()[1]
+        )
 
-        def loss(params, nudges):
+        def loss(params, density_offsets):
             model = self.model(state | dict(params=params))
             densities = [(node, node[...]) for node in _densities(model)]
             passes = []
             for index in range(self.samples):
-                budgeting.set_density(model, density_key, index, progress, nudges)
+                budgeting.set_density(
+                    model, density_key, index, progress, density_offsets
+                )
                 passes.append(self._run(model, noise_key, index, images))
             logits, decisions, features = jax.tree.map(
                 lambda *leaves: jnp.stack(leaves), *passes
@@ -190,7 +194,9 @@ class Trainer:
             return value, (metrics, self.variables(model), constraint)
 
         learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-        (_, aux), (gradient, slopes) = learn(state["params"], budgeting.nudges())
+        (_, aux), (gradient, slopes) = learn(
+            state["params"], budgeting.density_offsets()
+        )
         metrics, variables, constraint = aux
         metrics |= budgeting.shadow_prices(slopes)
         updates, optimizer = self.transform.update(

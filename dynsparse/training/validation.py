@@ -9,12 +9,12 @@ from jaxtyping import Float
 from dynsparse.training.averages import at_densities
 from dynsparse.training.calibration import shifted
 from dynsparse.training.diagnostics import (
-    complaints,
     diagnose,
     gap_complaint,
+    gate_warnings,
     has_choice,
 )
-from dynsparse.training.evaluation import Answers, compile_forward, evaluate
+from dynsparse.training.evaluation import Evaluation, compile_forward, evaluate
 from dynsparse.training.experiment import Experiment
 from dynsparse.training.step import State
 
@@ -29,19 +29,19 @@ class Validated:
             Where everything was asked for, also the accuracy at each density, and the
             soft-to-hard gap: accuracy with the noise and soft masks of training, less
             that of evaluation, both as trained.
-        complaints: What is wrong with the gates, in words.
+        warnings: What is wrong with the gates, in words.
         open_probs: Of each gate there, by its path.
     """
 
     scalars: dict[str, float]
-    complaints: list[str]
+    warnings: list[str]
     open_probs: dict[str, Float[np.ndarray, "n *rows units"]]
 
     def __str__(self) -> str:
         by_density = [name for name in self.scalars if name.startswith("accuracy_at")]
         names = by_density or ["accuracy"]
         words = [f"{name} {self.scalars[name]:.4f}" for name in names]
-        return "\n  warning: ".join(["  ".join(words), *self.complaints])
+        return "\n  warning: ".join(["  ".join(words), *self.warnings])
 
 
 class Validation:
@@ -89,7 +89,7 @@ class Validation:
         for name, gate in health.items():
             for key, value in dataclasses.asdict(gate).items():
                 scalars[f"{key}/{name}"] = value
-        found = complaints(health)
+        found = gate_warnings(health)
         if everything:
             gap = self._with_and_without_noise(states[chosen], chosen, calm)
             scalars["soft_to_hard_gap"] = gap[0] - gap[1]
@@ -97,7 +97,7 @@ class Validation:
         return Validated(scalars, found, calm.probabilities)
 
     def _with_and_without_noise(
-        self, state: State, density: float | None, calm: Answers
+        self, state: State, density: float | None, calm: Evaluation
     ) -> tuple[float, float]:
         """Accuracy as in training, and without noise."""
         if self._experiment.settings.budget_constraint is not None:
@@ -107,7 +107,7 @@ class Validation:
         noisy = self._answer(self._noisy, state, density)
         return noisy.accuracy, calm.accuracy
 
-    def _answer(self, forward, state: State, density: float | None) -> Answers:
+    def _answer(self, forward, state: State, density: float | None) -> Evaluation:
         return evaluate(
             forward,
             state,

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from dynsparse._internal.atomic_write import as_json, reading, write_bytes
 from dynsparse.training.board import Board
-from dynsparse.whole import as_json, reading, write_bytes
 
 ROWS = "metrics.jsonl"
-CURVE = "curve"  # the split of the rows of the final curve, over the test pictures
+CURVE = "curve"  # the split of the rows of the final curve, over the test images
 
 
 class Writer:

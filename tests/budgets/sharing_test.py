@@ -11,9 +11,9 @@ from dynsparse.budgets import (
     BudgetShares,
     BudgetSharing,
     densities_at,
+    density_map,
     fix_densities,
     set_density,
-    spread_of,
 )
 from dynsparse.gates.base import GateRecord, evaluating, records
 from tests.layers.rows import build
@@ -104,7 +104,7 @@ def test_layers_inside_of_others_keep_their_own_density():
 
 def test_a_budget_buys_the_largest_level_that_it_pays_for(run):
     experiment, model = parted(run)
-    prices, spread = experiment.prices, spread_of(model)
+    prices, spread = experiment.prices, density_map(model)
     spent = lambda level: prices.used(
         {
             name: np.array(

@@ -8,7 +8,7 @@ from flax import nnx
 
 from dynsparse import costs, layers, ops
 from dynsparse.budgets import Usage
-from dynsparse.gates import GateRecord, certain, evaluating, records
+from dynsparse.gates import GateRecord, deterministic_output, evaluating, records
 from dynsparse.layers.parts import GatedParts
 from tests.layers.rows import (
     LAYERS,
@@ -199,7 +199,7 @@ def test_gates_behind_gates_are_on_record_in_compact_execution(make):
 @pytest.mark.parametrize("make", [Nested, Skipped])
 def test_shares_and_floor_add_up_to_everything_open(make):
     prices = costs.Prices(make(), jax.ShapeDtypeStruct((1, 12, 8), jnp.float32))
-    shares = prices.shares()
+    shares = prices.layer_cost_curves()
     for curve in shares.values():
         assert (np.diff(curve.costs) >= 0).all()
         assert (curve.densities[0], curve.densities[-1], curve.costs[0]) == (0, 1, 0)
@@ -215,8 +215,10 @@ def test_shares_price_gates_behind_gates_by_their_open_units():
     prices = costs.Prices(model, jax.ShapeDtypeStruct(x[:1].shape, x.dtype))
     masks = costs.run_gates(model, x)
     usage = Usage(
-        decisions={name: certain(mask[None]) for name, mask in masks.items()},
-        prices=prices.shares(),
+        decisions={
+            name: deterministic_output(mask[None]) for name, mask in masks.items()
+        },
+        prices=prices.layer_cost_curves(),
         floor=prices.floor / prices.dense,
         progress=1.0,
     )
@@ -239,13 +241,13 @@ def test_tiles_cost_their_halo_however_many_are_open():
     counts = np.arange(part.num_units + 1)
     used = prices.used({part.name: counts}) - part.gate
     np.testing.assert_array_equal(used - used[0], counts * pair)
-    (curve,) = prices.shares().values()
+    (curve,) = prices.layer_cost_curves().values()
     np.testing.assert_allclose(curve.costs, curve.densities * used[-1] / prices.dense)
 
 
 def test_decisions_about_examples_count_for_the_share_that_runs():
     """Heads inside of tokens: half of the tokens, half of what heads cost."""
-    decide = lambda rows: certain(jnp.array([rows], jnp.float32))
+    decide = lambda rows: deterministic_output(jnp.array([rows], jnp.float32))
     line = lambda cost: (np.array([0.0, 1.0]), np.array([0.0, cost]))
     spent = Usage(
         decisions={

@@ -33,7 +33,7 @@ def test_batched_product():
     assert count_macs(einsum, zeros(2, 3, 4), zeros(2, 4, 5)) == 2 * 3 * 4 * 5
 
 
-CONVOLUTIONS = [  # parameters, kernel, outputs per side, taps on the picture per side
+CONVOLUTIONS = [  # parameters, kernel, outputs per side, taps on the image per side
     (dict(padding="SAME"), (3, 3, 4, 6), 8, 3 * 8 - 2),
     (dict(padding="VALID"), (3, 3, 4, 6), 6, 3 * 6),
     (dict(padding="SAME", strides=2), (3, 3, 4, 6), 4, 3 * 4 - 1),

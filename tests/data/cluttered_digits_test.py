@@ -1,4 +1,4 @@
-"""Cluttered digits: what is in the pictures, and what must not be."""
+"""Cluttered digits: what is in the images, and what must not be."""
 
 import time
 
@@ -57,7 +57,7 @@ def test_without_clutter_the_best_mask_holds_all_ink():
     assert (clean.images.max((1, 2, 3)) > 100).all()
 
 
-def test_pictures_show_the_digits_of_their_own_split_alone():
+def test_images_show_the_digits_of_their_own_split_alone():
     clean = data.from_config(config(max_fragments=0, min_contrast=1.0))
     source = load_digits()
     splits = dict(zip(SPLITS, source_splits(source.target), strict=True))
@@ -105,7 +105,7 @@ def test_a_part_keeps_all_that_is_known(dataset):
     )
 
 
-def test_pictures_are_a_function_of_the_seed(dataset):
+def test_images_are_a_function_of_the_seed(dataset):
     again, other = data.from_config(config()), data.from_config(config(seed=1))
     for name in SPLITS:
         images = getattr(dataset, name).images

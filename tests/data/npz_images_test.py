@@ -1,4 +1,4 @@
-"""Pictures of one's own: what is read, and how mistakes are named."""
+"""Images of one's own: what is read, and how mistakes are named."""
 
 import re
 
@@ -14,11 +14,11 @@ FIXED = dict(seed=0, shift=0, flip=False)
 
 def arrays(**changes):
     rng = np.random.default_rng(0)
-    pictures = lambda n: rng.integers(0, 256, (n, 6, 5), np.uint8)
+    images = lambda n: rng.integers(0, 256, (n, 6, 5), np.uint8)
     content = dict(
-        x_train=pictures(60),
+        x_train=images(60),
         y_train=np.arange(60) % 3,
-        x_test=pictures(9),
+        x_test=images(9),
         y_test=np.arange(9) % 3,
     )
     content.update(changes)
@@ -26,7 +26,7 @@ def arrays(**changes):
 
 
 def load(tmp_path, content, fraction=0.2, **changes):
-    path = tmp_path / "pictures.npz"
+    path = tmp_path / "images.npz"
     np.savez(path, **content)
     return data.from_config(
         dict(name="npz_images", path=str(path), validation_fraction=fraction)
@@ -35,7 +35,7 @@ def load(tmp_path, content, fraction=0.2, **changes):
     )
 
 
-def test_grey_pictures_get_a_channel_and_validation_is_cut_from_train(tmp_path):
+def test_grey_images_get_a_channel_and_validation_is_cut_from_train(tmp_path):
     content = arrays()
     dataset = load(tmp_path, content)
     assert dataset.image_shape == (6, 5, 1)
@@ -46,7 +46,7 @@ def test_grey_pictures_get_a_channel_and_validation_is_cut_from_train(tmp_path):
         9,
     )
     cut = np.concatenate([dataset.train.images, dataset.validation.images])[..., 0]
-    as_set = lambda pictures: {picture.tobytes() for picture in pictures}
+    as_set = lambda images: {image.tobytes() for image in images}
     assert as_set(cut) == as_set(content["x_train"])
     np.testing.assert_array_equal(np.bincount(dataset.validation.labels), [4, 4, 4])
 
@@ -58,7 +58,7 @@ def test_a_validation_split_of_the_file_is_used(tmp_path):
     assert len(dataset.train) == 60
 
 
-def test_colour_pictures_keep_their_channels(tmp_path):
+def test_colour_images_keep_their_channels(tmp_path):
     colour = lambda n: np.zeros((n, 6, 5, 3), np.uint8)
     dataset = load(tmp_path, arrays(x_train=colour(60), x_test=colour(9)))
     assert dataset.image_shape == (6, 5, 3)
@@ -100,7 +100,7 @@ MISTAKES = [
 def test_mistakes_in_the_file_are_named(tmp_path, changes, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load(tmp_path, arrays(**changes))
-    assert "pictures.npz" in str(caught.value)
+    assert "images.npz" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,13 @@ FOUND = {
     reaching_the_target: spent,
     difficulty: lambda trial: [
         dict(
-            pictures=pictures,
+            images=images,
             clutter=0.01 * trial.seed + 0.5 * (trial.asked["method"][0] == "g"),
             faintness=0.01 * (-1) ** trial.seed,
             budget=0.5,
             accuracy=0.9,
         )
-        for pictures in difficulty.PICTURES
+        for images in difficulty.PICTURES
     ],
     mask_recovery: lambda trial: [
         dict(
@@ -170,7 +170,7 @@ def test_recovery_is_beside_chance():
     above = (
         "soft_topk: recall above that of random tokens at 0.2, 0.4 of 2, of the best "
     )
-    assert above + "same ones for all pictures at no density of 2" in notes
+    assert above + "same ones for all images at no density of 2" in notes
     assert "magnitude: recall above that of random tokens at no density of 2" in notes
 
 

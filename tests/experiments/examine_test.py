@@ -29,16 +29,16 @@ def trained(tmp_path_factory):
     return experiment, state, trace_curve(experiment, state, experiment.dataset.test)
 
 
-def test_difficulty_looks_at_pictures_with_more_clutter(trained):
+def test_difficulty_looks_at_images_with_more_clutter(trained):
     rows = difficulty.examine(*trained)
-    assert [row["pictures"] for row in rows] == list(difficulty.PICTURES)
+    assert [row["images"] for row in rows] == list(difficulty.PICTURES)
     assert all(-1 <= row[name] <= 1 for row in rows for name in difficulty.FACTORS)
     (point,) = trained[2]
     np.testing.assert_allclose(rows[0]["accuracy"], point.answers.accuracy)
     np.testing.assert_allclose(rows[0]["budget"], point.bill.budget)
 
 
-def test_more_clutter_is_more_than_in_any_picture_of_training():
+def test_more_clutter_is_more_than_in_any_image_of_training():
     task = cluttered_digits.get_config().data.to_dict()
     split = difficulty._beyond(task, 300)
     assert 0 < len(split) < 300
@@ -84,7 +84,7 @@ def test_the_best_fixed_tokens_are_those_of_an_exhaustive_search():
     rng = np.random.default_rng(0)
     grid = PatchGrid(2, 3, 4)
     pixels = rng.random((20, 2, 3)) < [[0.9, 0.5, 0.1], [0.2, 0.6, 0.3]]
-    pixels[:, 0, 0] = True  # no picture without any
+    pixels[:, 0, 0] = True  # no image without any
     split = SimpleNamespace(best_mask=pixels.repeat(4, 1).repeat(4, 2))
     data = SimpleNamespace(train=split, test=split)
     found = mask_recovery._fixed_recall(SimpleNamespace(dataset=data, grid=grid), 0.5)

@@ -13,9 +13,9 @@ import pytest
 
 import launch
 from dynsparse import training
+from dynsparse._internal.atomic_write import as_disk_error, require_space
 from dynsparse.launching import hush, sweep
 from dynsparse.reports import Events
-from dynsparse.whole import as_disk_error, require_space
 from tests.launching.commands import ROOT, command
 from tests.launching.damage_test import content
 

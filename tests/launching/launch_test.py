@@ -223,15 +223,15 @@ def test_the_printed_command_resumes(words):
     assert request.command.count("--workdir") == 1
 
 
-def test_ones_own_pictures_train_and_leave_a_curve(tmp_path, capsys):
+def test_ones_own_images_train_and_leave_a_curve(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    pictures = lambda n: rng.integers(0, 256, (n, 9, 14, 3), np.uint8)
-    path = tmp_path / "pictures.npz"
+    images = lambda n: rng.integers(0, 256, (n, 9, 14, 3), np.uint8)
+    path = tmp_path / "images.npz"
     np.savez(
         path,
-        x_train=pictures(60),
+        x_train=images(60),
         y_train=np.arange(60) % 3,
-        x_test=pictures(10),
+        x_test=images(10),
         y_test=np.arange(10) % 3,
     )
     idle = ("--config.data.", "--config.evaluation.densit", "--config.evaluation.budg")

@@ -104,7 +104,7 @@ def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
     assert error.count("\n") == 1
 
 
-def test_a_missing_picture_file_is_one_line_and_status_2(tmp_path, capsys):
+def test_a_missing_image_file_is_one_line_and_status_2(tmp_path, capsys):
     config = f"--config={ROOT}/configs/npz_images.py"
     flags = ["--config.data.path=nowhere.npz", f"--workdir={tmp_path}/run"]
     assert launch.main(["launch.py", config, *flags]) == 2

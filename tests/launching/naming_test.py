@@ -6,8 +6,8 @@ import re
 import pytest
 
 from dynsparse import launching
+from dynsparse._internal.program_key import program_key
 from dynsparse.launching import naming
-from dynsparse.program_key import program_key
 from tests.launching.commands import CONFIG
 from tests.training import tiny
 
@@ -44,7 +44,7 @@ def test_a_run_is_named_by_the_words_it_was_asked_for_with(argument, flags, titl
 
 
 def test_no_name_of_a_folder_offends_a_file_system():
-    request = parsed("static", "--config.data.name=own.pictures:Mine/..\\x y")
+    request = parsed("static", "--config.data.name=own.images:Mine/..\\x y")
     assert re.fullmatch(r"runs/[A-Za-z0-9._+=-]+", str(request.workdir))
 
 

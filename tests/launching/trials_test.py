@@ -121,7 +121,7 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
         ),
         (
             ["--sweep=experiments/difficulty.py", "--config=configs/npz_images.py"],
-            "examines what only its own pictures have recorded",
+            "examines what only its own images have recorded",
         ),
         (
             [
@@ -176,7 +176,7 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     assert f"{task} {path}" in request.command
 
 
-def test_what_a_trial_asks_of_its_pictures_goes_with_them():
+def test_what_a_trial_asks_of_its_images_goes_with_them():
     other, _ = Changes.split(["--config=configs/npz_images.py"])
     made = make_trial(
         "experiments/x.py",

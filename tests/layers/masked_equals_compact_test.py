@@ -10,7 +10,13 @@ import pytest
 from flax import nnx
 
 from dynsparse.budgets import set_density
-from dynsparse.gates import GateRecord, TopkGate, certain, evaluating, records
+from dynsparse.gates import (
+    GateRecord,
+    TopkGate,
+    deterministic_output,
+    evaluating,
+    records,
+)
 from tests.layers.rows import (
     LAYERS,
     PAIRS,
@@ -229,7 +235,7 @@ class Halves(TopkGate):
     """Opens all units by half, as some gates do in training."""
 
     def __call__(self, scores):
-        return certain(jnp.full_like(scores, 0.5))
+        return deterministic_output(jnp.full_like(scores, 0.5))
 
 
 @pytest.mark.parametrize("layer", ["channels", "positions"])

@@ -55,7 +55,7 @@ def test_parts_of_unequal_size_are_refused(make, message):
         make(mlp, scorer=parts.scorer, gate=parts.gate)
 
 
-def test_tiles_that_do_not_cover_the_picture_are_refused():
+def test_tiles_that_do_not_cover_the_image_are_refused():
     module = build("positions", "soft_topk")
     with pytest.raises(ValueError, match=r"tiles of 2 pixels cover \(8, 8\), not"):
         module(jnp.zeros((1, 10, 8, WIDTH)))

@@ -12,7 +12,7 @@ from tests.gates.rows import GATES
 
 TOKENS, WIDTH = 12, 8
 VALUES = 5  # of each field
-SIDE = 8  # of pictures, with WIDTH channels
+SIDE = 8  # of images, with WIDTH channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Row:
         gates: Gates that it takes: one of each kind that makes sense, one whose masks
             are soft and the controls.
         refused: Gates that it does not take.
-        reads: What its input is: "tokens", [batch, TOKENS, WIDTH]; "pictures", [batch,
+        reads: What its input is: "tokens", [batch, TOKENS, WIDTH]; "images", [batch,
             SIDE, SIDE, WIDTH]; "codes", [batch, TOKENS].
         pair: MACs of one open unit of one example, where they do not depend on others.
         chained: Whether gates read features that gates before them let run. How many
@@ -44,7 +44,7 @@ KINDS = ("dense", "gumbel_sigmoid", "hard_concrete", "random_topk", "soft_topk")
 VARYING = ("dense", "gumbel_sigmoid", "hard_concrete")
 
 
-class Pictures(nnx.Module):
+class Images(nnx.Module):
     """The branch of gated positions: two convolutions and what lies between."""
 
     def __init__(self, rngs):
@@ -182,7 +182,7 @@ def channels(gate, rngs):
 
 def positions(gate, rngs):
     return layers.GatedPositions(
-        host=Pictures(rngs),
+        host=Images(rngs),
         scorer=scorer(layers.GatedPositions, rngs),
         gate=gate,
         tile=2,
@@ -199,7 +199,7 @@ def width(gate, rngs):
 LAYERS = dict(
     blocks=Row(blocks, VARYING, refused=("random_topk", "soft_topk")),
     bypass=Row(bypass, KINDS),
-    channels=Row(channels, KINDS, reads="pictures", pair=2 * 9 * SIDE**2 * WIDTH * 2),
+    channels=Row(channels, KINDS, reads="images", pair=2 * 9 * SIDE**2 * WIDTH * 2),
     exits=Row(Stages, VARYING, refused=("soft_topk",), chained=True),
     dropped=Row(dropped, ("gumbel_sigmoid", "soft_topk")),
     expert_choice=Row(expert_choice, KINDS, pair=2 * WIDTH * 6),
@@ -207,7 +207,7 @@ LAYERS = dict(
     features=Row(features, KINDS, reads="codes"),
     heads=Row(heads, KINDS, pair=4 * TOKENS * WIDTH * 2 + 2 * TOKENS**2 * WIDTH // 4),
     neurons=Row(neurons, KINDS, pair=2 * WIDTH * 4),
-    positions=Row(positions, KINDS, reads="pictures", pair=9 * (16 + 4) * WIDTH**2),
+    positions=Row(positions, KINDS, reads="images", pair=9 * (16 + 4) * WIDTH**2),
     tokens=Row(tokens, KINDS),
     width=Row(
         width,
@@ -225,7 +225,7 @@ def inputs(layer, batch, dtype=jnp.float32):
     if reads == "codes":
         values = jax.random.randint(key, (batch, TOKENS), 0, VALUES)
         return layers.FieldEmbedding.codes(EMBEDDING, values)
-    shape = (SIDE, SIDE, WIDTH) if reads == "pictures" else (TOKENS, WIDTH)
+    shape = (SIDE, SIDE, WIDTH) if reads == "images" else (TOKENS, WIDTH)
     return jax.random.normal(key, (batch, *shape), dtype)
 
 

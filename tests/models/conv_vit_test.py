@@ -76,7 +76,7 @@ def test_whole_models_agree_in_both_executions(granularity, gate, layers, batch,
     ("shape", "grid"),
     [((12, 16, 3), (3, 4)), ((28, 28, 1), (7, 7)), ((5, 9, 1), (2, 3))],
 )
-def test_tokens_cover_pictures_of_any_shape(shape, grid):
+def test_tokens_cover_images_of_any_shape(shape, grid):
     model = build(SOFT, image_shape=shape)
     assert model.grid == (*grid, 4, 0)
     images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)

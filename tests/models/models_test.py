@@ -119,7 +119,7 @@ def test_the_class_token_is_always_open():
     assert record.mask.shape == (5, 17)
     assert record.mask[:, 0].all()
     np.testing.assert_array_equal(record.mask.sum(-1), 8)
-    (patches,) = model.grid.over_picture([np.asarray(record.mask)])
+    (patches,) = model.grid.over_image([np.asarray(record.mask)])
     np.testing.assert_array_equal(patches, record.mask[:, 1:])
 
 
@@ -139,7 +139,7 @@ def test_batch_averages_are_refused_in_compact_execution():
 
 
 @pytest.mark.parametrize(("side", "tile"), [(16, 4), (28, 7), (32, 8), (30, 6)])
-def test_a_picture_of_any_size_has_tiles(side, tile):
+def test_a_image_of_any_size_has_tiles(side, tile):
     config = RESNET | dict(granularity="positions", depth=8)
     build = lambda: models.from_config(
         config,

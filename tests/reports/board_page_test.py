@@ -49,21 +49,21 @@ def address(tmp_path):
 def test_the_page_shows_a_curve_per_method(address, tmp_path):
     runs = f"{address}data/runs"
     _wait(lambda: b"@kflops" in urllib.request.urlopen(runs).read())
-    picture = tmp_path / "page.png"
+    image = tmp_path / "page.png"
     subprocess.run(
         [
             BROWSER,
             *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-webgl"),
             *("--window-size=1400,1000", "--virtual-time-budget=20000"),
             f"--user-data-dir={tmp_path / 'profile'}",
-            f"--screenshot={picture}",
+            f"--screenshot={image}",
             f"{address}#timeseries",
         ],
         check=True,
         capture_output=True,
         timeout=120,
     )
-    pixels = matplotlib.image.imread(picture)[..., :3]
+    pixels = matplotlib.image.imread(image)[..., :3]
     cards = pixels[:, 290:1140]  # without the dots in the list of runs
     for colour in ("#e52592", "#f9ab00", "#9334e6"):  # of the second to the fourth run
         near = np.abs(cards - matplotlib.colors.to_rgb(colour)).max(-1) < 0.05

@@ -7,9 +7,9 @@ import xml.etree.ElementTree
 import pytest
 
 from dynsparse import reports
+from dynsparse._internal.atomic_write import atomic_write
 from dynsparse.launching.workdir import SWEEP_FILES
 from dynsparse.reports.markup import escape
-from dynsparse.whole import whole
 from tests.reports import fake_sweep
 
 REPORT = reports.Report(
@@ -146,7 +146,7 @@ def test_a_file_that_is_half_written_does_not_take_the_place(tmp_path):
     path.write_text("before")
 
     def write_half():
-        with whole(path) as file:
+        with atomic_write(path) as file:
             file.write_text("aft")
             raise OSError("full")
 

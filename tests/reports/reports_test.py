@@ -41,9 +41,9 @@ def test_curve_is_read_back_from_dense_to_sparse(run):
 
 
 def test_curve_is_drawn(run):
-    picture = matplotlib.image.imread(reports.draw_curve(run, "title"))
-    assert picture.shape[0] > 300
-    assert picture[..., :3].std() > 0.05
+    image = matplotlib.image.imread(reports.draw_curve(run, "title"))
+    assert image.shape[0] > 300
+    assert image[..., :3].std() > 0.05
 
 
 @pytest.mark.parametrize("again", [0.8, 0.95, 1.15])
@@ -102,10 +102,10 @@ def test_closed_patches_are_dark_and_open_ones_are_not(tmp_path):
         predictions=[[3]],
         masks=masks,
     )
-    picture = matplotlib.image.imread(reports.draw_kept(tmp_path))[..., :3]
-    share = lambda low, high: ((picture > low) & (picture < high)).all(-1).mean()
+    image = matplotlib.image.imread(reports.draw_kept(tmp_path))[..., :3]
+    share = lambda low, high: ((image > low) & (image < high)).all(-1).mean()
     dark, white = share(0.2, 0.3), share(0.99, 1.01)
-    tinted = ((picture[..., 0] > 0.9) & (picture[..., 2] < 0.8)).mean()
+    tinted = ((image[..., 0] > 0.9) & (image[..., 2] < 0.8)).mean()
     np.testing.assert_allclose(
         dark / tinted, 3, rtol=0.15
     )  # the patches have soft edges

@@ -13,7 +13,7 @@ from jax import monitoring
 from dynsparse import costs
 from dynsparse.gates import evaluating
 from dynsparse.serving import Ladder
-from tests.serving.ladders import BUDGETS, SIZES, compiled, model, pictures
+from tests.serving.ladders import BUDGETS, SIZES, compiled, images, model
 
 
 def test_rungs_rise_and_meet_their_budgets():
@@ -26,7 +26,7 @@ def test_rungs_rise_and_meet_their_budgets():
 
 @pytest.mark.parametrize("rung", range(len(BUDGETS)))
 def test_every_rung_is_exact(rung):
-    ladder, x = compiled(), pictures(4, seed=1)
+    ladder, x = compiled(), images(4, seed=1)
     reference = model()
     density = ladder.rungs[rung].density
     masked = evaluating(nnx.clone(reference))
@@ -39,13 +39,13 @@ def test_every_rung_is_exact(rung):
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 9])
 def test_any_number_of_examples_is_answered(number):
-    ladder, x = compiled(), pictures(9, seed=2)
+    ladder, x = compiled(), images(9, seed=2)
     whole = ladder(1, x)
     np.testing.assert_allclose(ladder(1, x[:number]), whole[:number], atol=1e-5)
 
 
 def test_all_rungs_answer_with_the_one_state():
-    ladder, x = compiled(), pictures(2)
+    ladder, x = compiled(), images(2)
     before = [ladder(rung, x) for rung in range(len(BUDGETS))]
     state = ladder.state
     try:
@@ -70,7 +70,7 @@ def test_programs_hold_no_parameters():
 
 
 def test_nothing_is_compiled_when_a_ladder_answers():
-    ladder, x = compiled(), pictures(9)
+    ladder, x = compiled(), images(9)
     heard = []
     monitoring.register_event_duration_secs_listener(
         lambda name, *_, **__: heard.append(name)
@@ -106,7 +106,7 @@ def test_twenty_budgets_are_spent_to_within_a_unit():
 def test_gates_without_a_density_are_one_rung():
     ladder = Ladder.compile(
         model("gumbel_sigmoid"),
-        examples=pictures(4),
+        examples=images(4),
         budgets=(0.3, 1.0),
         batch_sizes=(2,),
         repeats=1,
@@ -126,4 +126,4 @@ def test_gates_without_a_density_are_one_rung():
 )
 def test_mistakes_are_named(asked, message):
     with pytest.raises(ValueError, match=message):
-        Ladder.compile(model(), examples=pictures(1), **asked)
+        Ladder.compile(model(), examples=images(1), **asked)

@@ -34,14 +34,14 @@ def model(gate="soft_topk"):
     )
 
 
-def pictures(number, seed=0):
+def images(number, seed=0):
     return np.asarray(jax.random.uniform(jax.random.key(seed), (number, *SHAPE)))
 
 
 @functools.cache
 def compiled():
     return Ladder.compile(
-        model(), examples=pictures(8), budgets=BUDGETS, batch_sizes=SIZES, repeats=3
+        model(), examples=images(8), budgets=BUDGETS, batch_sizes=SIZES, repeats=3
     )
 
 

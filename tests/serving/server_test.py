@@ -30,7 +30,7 @@ from dynsparse.serving.replay import (
 )
 from dynsparse.serving.signals import Moment
 from dynsparse.serving.trial import try_policies
-from tests.serving.ladders import Pretended, compiled, pictures
+from tests.serving.ladders import Pretended, compiled, images
 
 SECONDS = (0.002, 0.004, 0.010)
 
@@ -42,18 +42,18 @@ def requests(deadline=0.2):
 
 def test_answers_say_their_rung_and_why():
     runtime = Runtime(compiled(), Manual(0.7))
-    answer = runtime.predict(pictures(2))
+    answer = runtime.predict(images(2))
     assert answer.rung == 1
     assert answer.reason == "budget set to 0.7"
     assert answer.seconds > 0
-    np.testing.assert_array_equal(answer.output, compiled()(1, pictures(2)))
+    np.testing.assert_array_equal(answer.output, compiled()(1, images(2)))
 
 
 def test_many_threads_get_their_own_answers():
     runtime, wrong = Runtime(compiled(), Manual()), []
 
     def ask(seed):
-        x = pictures(3, seed=seed)
+        x = images(3, seed=seed)
         expected = compiled()(2, x)
         for _ in range(20):
             if not np.array_equal(runtime.predict(x).output, expected):
@@ -263,7 +263,7 @@ def test_a_process_that_burns_a_core_is_seen_and_given_way():
     share = CpuShare(period=0.3)
     runtime = Runtime(compiled(), Lowest(Manual(), share))
     time.sleep(0.4)
-    runtime.predict(pictures(2))
+    runtime.predict(images(2))
     context = multiprocessing.get_context("spawn")
     cores = multiprocessing.cpu_count()
     others = [
@@ -275,7 +275,7 @@ def test_a_process_that_burns_a_core_is_seen_and_given_way():
     end, seen = time.monotonic() + 5, []
     while time.monotonic() < end and not (seen and seen[-1] < 2):
         time.sleep(0.35)
-        seen.append(runtime.predict(pictures(2)).rung)
+        seen.append(runtime.predict(images(2)).rung)
     for other in others:
         other.terminate()
         other.join()

@@ -77,7 +77,8 @@ def test_the_expected_budget_is_that_of_the_bill():
     spent = prices.used({name: np.array([24])})[0] / prices.dense
     np.testing.assert_allclose(metrics["budget"], spent, rtol=2e-3)
     linear = (
-        experiment.trainer.budgeting.floor + 24 / 49 * prices.shares()[name].costs[-1]
+        experiment.trainer.budgeting.floor
+        + 24 / 49 * prices.layer_cost_curves()[name].costs[-1]
     )
     assert linear > spent + 0.01
 

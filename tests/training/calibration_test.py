@@ -49,7 +49,7 @@ def test_the_target_is_spent_in_both_executions(method, target):
     state = experiment.initial_state
     after = calibrate(experiment, state)
     assert abs(spent(experiment, state) - target) > 0.02  # it was to do
-    # A unit of one of the twenty pictures is the least that can be moved.
+    # A unit of one of the twenty images is the least that can be moved.
     assert abs(spent(experiment, after) - target) < 0.003
     assert abs(spent(experiment, after, execution="compact") - target) < 0.003
 

@@ -9,9 +9,9 @@ from flax import nnx
 from dynsparse import gates
 from dynsparse.training.diagnostics import (
     GateHealth,
-    complaints,
     diagnose,
     gap_complaint,
+    gate_warnings,
     has_choice,
 )
 
@@ -81,7 +81,7 @@ FINE = GateHealth(
     ],
 )
 def test_what_is_wrong_is_said_in_words(changes, words):
-    assert complaints({"body": dataclasses.replace(FINE, **changes)}) == words
+    assert gate_warnings({"body": dataclasses.replace(FINE, **changes)}) == words
 
 
 def test_a_gap_between_training_and_evaluation_is_said_where_it_is_large():

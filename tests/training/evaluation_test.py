@@ -81,7 +81,7 @@ def test_random_controls_replay_between_executions():
     assert len(np.unique(left, axis=0)) > 30
 
 
-def test_another_seed_draws_other_units_on_the_same_pictures():
+def test_another_seed_draws_other_units_on_the_same_images():
     experiment = training.prepare(tiny.config("random_topk"))
     masked = compile_forward(experiment.trainer)
     one, again, other = (

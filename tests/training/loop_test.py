@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.stop_signal import StopSignal
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.training.batches import Batches
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.program import Program

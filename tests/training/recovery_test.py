@@ -23,7 +23,7 @@ def test_patches_may_overhang_the_far_edges():
     mask = np.ones((1, 5, 9), bool)
     np.testing.assert_array_equal(
         true_patches(mask, PatchGrid(2, 3, 4)), [[1, 1, 0, 0, 0, 0]]
-    )  # a quarter of a patch, or less, lies on the picture elsewhere
+    )  # a quarter of a patch, or less, lies on the image elsewhere
 
 
 @pytest.mark.parametrize(

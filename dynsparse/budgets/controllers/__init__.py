@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.budgets.controllers.base import Controller
 
 __all__ = ["Controller", "available", "from_config"]
@@ -10,10 +10,10 @@ __all__ = ["Controller", "available", "from_config"]
 
 def available() -> list[str]:
     """Names of the controllers of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
-def from_config(config: lookup.Config) -> Controller:
+def from_config(config: registry.Config) -> Controller:
     """Builds the controller that `config` names.
 
     Args:
@@ -23,5 +23,5 @@ def from_config(config: lookup.Config) -> Controller:
     Raises:
         ValueError: If a name or key is unknown, missing, or a value out of range.
     """
-    controller: Any = lookup.build(__name__, config)
+    controller: Any = registry.build(__name__, config)
     return controller

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse.ranges import check
+from dynsparse._internal.ranges import check
 
 State = dict[str, Float[Array, "*axes"]]
 

@@ -5,8 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.controllers.base import Controller, State
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.budgets.penalties.base import Penalty
 
 __all__ = ["Penalty", "available", "from_config"]
@@ -10,10 +10,10 @@ __all__ = ["Penalty", "available", "from_config"]
 
 def available() -> list[str]:
     """Names of the penalties of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
-def from_config(config: lookup.Config) -> Penalty:
+def from_config(config: registry.Config) -> Penalty:
     """Builds the penalty that `config` names.
 
     Args:
@@ -23,5 +23,5 @@ def from_config(config: lookup.Config) -> Penalty:
     Raises:
         ValueError: If a name or key is unknown, missing, or a value out of range.
     """
-    penalty: Any = lookup.build(__name__, config)
+    penalty: Any = registry.build(__name__, config)
     return penalty

@@ -5,8 +5,8 @@ import dataclasses
 
 from jaxtyping import Array, Float
 
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.usage import Usage
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

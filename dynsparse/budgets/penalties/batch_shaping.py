@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

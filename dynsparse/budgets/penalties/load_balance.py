@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse import ops
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 from dynsparse.gates.base import GateOutput
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynsparse import lookup
+from dynsparse._internal import registry
 from dynsparse.budgets.sampling.base import DensitySampling
 
 __all__ = ["DensitySampling", "available", "from_config"]
@@ -10,10 +10,10 @@ __all__ = ["DensitySampling", "available", "from_config"]
 
 def available() -> list[str]:
     """Names of the ways of this library."""
-    return lookup.available(__name__)
+    return registry.available(__name__)
 
 
-def from_config(config: lookup.Config) -> DensitySampling:
+def from_config(config: registry.Config) -> DensitySampling:
     """Builds what `config` names.
 
     Args:
@@ -23,5 +23,5 @@ def from_config(config: lookup.Config) -> DensitySampling:
     Raises:
         ValueError: If a name or key is unknown, missing, or a value out of range.
     """
-    sampling: Any = lookup.build(__name__, config)
+    sampling: Any = registry.build(__name__, config)
     return sampling

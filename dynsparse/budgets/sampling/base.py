@@ -5,7 +5,7 @@ import dataclasses
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from dynsparse.ranges import called
+from dynsparse._internal.ranges import called
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from dynsparse._internal.ranges import check
 from dynsparse.budgets.sampling.base import DensitySampling
-from dynsparse.ranges import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

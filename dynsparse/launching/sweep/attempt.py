@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from dynsparse._internal.atomic_write import DamagedFileError
 from dynsparse.launching.errors import MISTAKE, UserError
 from dynsparse.launching.sweep.bundle import Bundle
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.reports import read_result
-from dynsparse.whole import DamagedFileError
 
 ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to

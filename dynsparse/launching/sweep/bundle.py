@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from dynsparse._internal.program_key import program_key
 from dynsparse.launching.sweep.trial import Trial
-from dynsparse.program_key import program_key
 
 Bundle = tuple[Trial, ...]
 

@@ -13,7 +13,7 @@ from dynsparse.launching.overrides import override
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """Other pictures, or other values, than an experiment asks for.
+    """Other images, or other values, than an experiment asks for.
 
     Attributes:
         words: Of the command line, by key: `--config=FILE.py`, whose task takes the
@@ -57,7 +57,7 @@ class Changes:
         return configs[-1].partition("=")[2] if configs else ""
 
     @property
-    def other_pictures(self) -> str | None:
+    def other_images(self) -> str | None:
         """The word that takes the task away from the trials, if the command has one."""
         takes = ("config", "config.data", "config.data.name")
         return next((word for word in self.words if flag_of(word) in takes), None)

@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynsparse._internal.atomic_write import write_bytes
 from dynsparse.launching.errors import ForeignError, UserError
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.launching.workdir import ERROR
 from dynsparse.reports import common_origin, read_result, write_board, write_report
-from dynsparse.whole import write_bytes
 
 
 def conclude(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from dynsparse._internal.atomic_write import is_full
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.errors import ForeignError, UserError
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import bundles
@@ -18,8 +20,6 @@ from dynsparse.launching.sweep.slots import compiled_once, environments
 from dynsparse.launching.sweep.slurm import run_on_slurm
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.reports import read_result
-from dynsparse.stop_signal import StopSignal
-from dynsparse.whole import is_full
 
 
 def conduct(request: SweepRequest, console: Console) -> int:

@@ -17,7 +17,7 @@ It imports no jax when it is imported and holds
   the place of this one, by `--config=FILE.py:METHOD`: `sweep(add, size, method)` then
   gets it;
 - `ALONE = True`, where trials are timed: they run one at a time;
-- `OWN_TASK = True`, where `examine` needs what no other pictures have recorded: a
+- `OWN_TASK = True`, where `examine` needs what no other images have recorded: a
   command cannot change the task.
 """
 

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 
+from dynsparse._internal.atomic_write import read_json, reading, write_json
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.workdir import (
@@ -15,7 +16,6 @@ from dynsparse.launching.workdir import (
     refuse_blocked,
 )
 from dynsparse.reports import PUT_BACK
-from dynsparse.whole import read_json, reading, write_json
 
 
 def check_sweep(request: SweepRequest):

@@ -13,10 +13,10 @@ import pathlib
 import time
 from collections.abc import Mapping, Sequence
 
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.sweep.attempt import Attempt
 from dynsparse.launching.sweep.board import Board
 from dynsparse.launching.sweep.bundle import Bundle
-from dynsparse.stop_signal import StopSignal
 
 _GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at the processes

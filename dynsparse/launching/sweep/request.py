@@ -143,9 +143,9 @@ def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int
             f"--config={changes.task}:{changes.method}: each trial of {path} names its "
             f"own method; accepted: --config={changes.task}"
         )
-    if experiment.own_task and changes.other_pictures:
+    if experiment.own_task and changes.other_images:
         raise UserError(
-            f"{changes.other_pictures}: {path} examines what only its own pictures "
+            f"{changes.other_images}: {path} examines what only its own images "
             "have recorded (OWN_TASK = True there)"
         )
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dynsparse._internal.sections import check_sections
 from dynsparse.launching import naming
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.overrides import check_key
 from dynsparse.launching.sweep.changes import Changes
 from dynsparse.launching.sweep.source import load
-from dynsparse.sections import check_sections
 
 
 def resolve(

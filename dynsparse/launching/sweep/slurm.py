@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.sweep.attempt import ATTEMPTS
@@ -26,7 +27,6 @@ from dynsparse.launching.sweep.slots import compiled_once
 from dynsparse.launching.sweep.source import ROOT
 from dynsparse.launching.sweep.trial import Trial
 from dynsparse.reports import read_result
-from dynsparse.stop_signal import StopSignal
 
 _MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the end
 _PAUSE = 2.0  # seconds between two looks at the queue

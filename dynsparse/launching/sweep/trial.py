@@ -10,14 +10,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from dynsparse._internal.atomic_write import read_json, reading, write_json
+from dynsparse._internal.provenance import provenance
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.request import Request
 from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
 from dynsparse.launching.sweep.resolve import resolve
 from dynsparse.launching.sweep.source import load
 from dynsparse.launching.workdir import TRIAL, claim
-from dynsparse.provenance import provenance
-from dynsparse.whole import read_json, reading, write_json
 
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}

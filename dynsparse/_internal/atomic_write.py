@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what is said of others."""
+"""Atomic file writes, and one-line errors for files that are damaged."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ class DamagedFileError(ValueError):
 
 
 @contextlib.contextmanager
-def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def atomic_write(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a file beside `path` to write, which takes its place at the end.
 
     Where the writing fails, on a full disk for one, `path` stays what it was. A power
@@ -43,7 +43,7 @@ def write_bytes(path: pathlib.Path, content: bytes):
         path: To be written; its folder exists.
         content: Of the file.
     """
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.write_bytes(content)
 
 

@@ -7,8 +7,8 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from dynsparse.ranges import check_types
-from dynsparse.suggest import did_you_mean
+from dynsparse._internal.ranges import check_types
+from dynsparse._internal.suggest import did_you_mean
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from dynsparse import provenance
+from dynsparse._internal import provenance
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dynsparse.suggest import did_you_mean
+from dynsparse._internal.suggest import did_you_mean
 
 SECTIONS = (
     "seed",
