@@ -30,6 +30,10 @@ def hard_topk_mask(
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
+
+    Example:
+        >>> ops.hard_topk_mask(jnp.array([0.3, 2.0, 1.0]), 2)
+        Array([0., 1., 1.], dtype=float32)
     """
     k = per_row("hard_topk_mask", k, scores).astype(jnp.int32)
     ranks = _ordered_bits(jax.lax.stop_gradient(scores))
