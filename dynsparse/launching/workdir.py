@@ -1,13 +1,13 @@
 """The folder of a run: one config, one live process."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TextIO
+from typing import Any
+
+import filelock
 
 from dynsparse._internal.atomic_write import read_json, write_json
 from dynsparse.launching.errors import UserError
@@ -70,12 +70,12 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
 def claim(
     workdir: pathlib.Path, config: Mapping[str, Any], patience: float = 0.0
 ) -> Iterator[None]:
-    """Holds `workdir` for this process and records `config` in it.
+    """Hold `workdir` for this process and record `config` in it.
 
     Args:
         workdir: Folder of a run.
         config: Of the run.
-        patience: Seconds to wait for another process that holds it.
+        patience: Seconds to wait for another process that holds the folder.
 
     Raises:
         DamagedFileError: If its config.json is damaged.
@@ -90,29 +90,29 @@ def claim(
 
 @contextlib.contextmanager
 def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
-    """Makes `workdir` and holds it for this process, however that ends.
+    """Make `workdir` and lock it for this process, however that ends.
 
     Args:
         workdir: The folder.
-        patience: Seconds to wait for another process that holds it.
+        patience: Seconds to wait for another process that holds the folder.
 
     Raises:
         UserError: If another process holds it, it holds what is not ours, or it cannot
             be written.
     """
     refuse_foreign(workdir)
+    lock = filelock.FileLock(workdir / ".lock", timeout=patience, thread_local=False)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UserError(f"{workdir} is in use by another process.") from error
     except OSError as error:
         raise UserError(f"--workdir: {error}") from error
-    with lock:
-        end = time.monotonic() + patience
-        while not _locks(lock):
-            if time.monotonic() >= end:
-                raise UserError(f"{workdir} is in use by another process.")
-            time.sleep(_PAUSE)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def refuse_foreign(workdir: pathlib.Path):
@@ -164,15 +164,6 @@ def refuse_blocked(
             )
 
 
-def _locks(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 _SHOWN = 4  # differences of two configs, or files of others
 # What a process leaves that was killed before it had written one of the three.
 _UNFINISHED = re.compile(r"\.lock|\.\d+\.(config|sweep|trial)\.json")
-_PAUSE = 0.1  # seconds between two looks at a lock
