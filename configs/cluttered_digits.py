@@ -2,13 +2,13 @@
 
     python launch.py --config=configs/cluttered_digits.py:<method>[,<model>[,<budget>]]
 
-They are the files of configs/methods, configs/models and configs/budgets; soft_topk,
+They are rows of configs/methods.py, models.py and budgets.py; soft_topk,
 conv_vit and what the method has of its own where none is named.
 """
 
 from ml_collections import ConfigDict
 
-from configs._named import choices
+from configs import choices
 
 
 def get_config(argument: str = "soft_topk") -> ConfigDict:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from configs._named import named
+from configs import METHODS
 from dynsparse.reports import Row
 
 SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))
@@ -52,7 +52,7 @@ def digits(add: Add, size: str, base: Mapping[str, Any]) -> Add:
     """
 
     def run(method: str, argument: str, setting: str, seed: int, **changes: Any):
-        own: Any = named("method", argument.partition(",")[0])
+        own: Any = METHODS[argument.partition(",")[0]].get_config()
         idle = [f"evaluation.{key}" for key in own.get("evaluation", ())]
         common = {key: value for key, value in base.items() if key not in idle}
         quick = _QUICK if size == "small" else {}

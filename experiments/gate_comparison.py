@@ -19,6 +19,7 @@ largest features, `magnitude`.
 import sys
 from collections.abc import Mapping, Sequence
 
+from configs import METHODS
 from dynsparse.reports import (
     Report,
     Row,
@@ -44,38 +45,14 @@ HELD: Mapping[str, Mapping[float, float]] = dict(
     small={0.35: 0.265, 0.55: 0.55}, full={0.25: 0.143, 0.5: 0.49}
 )
 UNLEARNED = dict(small=(), full=("hard_topk", "magnitude"))
+_LEARNED = [row for row in METHODS.values() if not row.control]
 WITH_DENSITY = dict(
     small=("soft_topk", "gumbel_topk"),
-    full=(
-        "soft_topk",
-        "gumbel_topk",
-        "perturbed_topk",
-        "dftopk",
-        "relaxed_subset",
-        "neural_sort",
-        "soft_sort",
-        "imle",
-        "simple",
-        "systematic_topk",
-        "capped_entmax",
-    ),
+    full=tuple(row.name for row in _LEARNED if row.budget == "log_uniform"),
 )
 VARYING = dict(
     small=("gumbel_sigmoid", "hard_concrete"),
-    full=(
-        "gumbel_sigmoid",
-        "hard_concrete",
-        "bernoulli_straight_through",
-        "sigmoid_straight_through",
-        "binary_concrete",
-        "semantic_hash",
-        "reinmax",
-        "learned_threshold",
-        "smooth_step",
-        "relu_routing",
-        "reinforce",
-        "disarm",
-    ),
+    full=tuple(row.name for row in _LEARNED if row.budget == "target_rate"),
 )
 ANY, EACH = "once for all budgets", "for each budget"
 ADVANTAGE = (

@@ -1,10 +1,11 @@
-"""Puts results into the README, so that no number there is typed.
+"""Puts results and tables into README and docs, so that nothing there is typed.
 
     python -m experiments.readme [--run RUN_DIR --control RANDOM_RUN_DIR]
 
 Copies what two finished runs wrote to docs/cluttered_digits, where they are named, and
-writes what stands between the markers of README.md: the table of these runs, and the
-tables and figures of reports in experiments/results.
+writes what stands between the markers of README.md and docs/: the table of these runs,
+the tables and figures of reports in experiments/results, and the tables of methods,
+models and budgets.
 """
 
 import argparse
@@ -14,11 +15,19 @@ import re
 import shutil
 from typing import Any
 
+import configs
+
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs/cluttered_digits"
 RESULTS = "experiments/results"
 START, END = "<!-- results: python -m experiments.readme -->", "<!-- end -->"
 REPORT = re.compile(r"(<!-- report (\w+) -->\n).*?(<!-- end of report -->)", re.S)
+TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end of table -->)", re.S)
+COLUMNS = dict(
+    method=("name", "advice", "budget", "paper"),
+    model=("name", "advice", "granularities", "paper"),
+    budget=("name", "advice", "paper"),
+)
 FILES = ("config.json", "curve.csv", "curve.png", "kept.png", "result.json")
 
 
@@ -76,16 +85,44 @@ def reported(name: str) -> str:
     return text.replace("](figure.png)", f"]({folder}/figure.png)")
 
 
-def written_anew(readme: str) -> str:
-    """Returns the text of the README with its results written anew."""
-    before, _, rest = readme.partition(START)
-    _, _, after = rest.partition(END)
-    whole = before + block(DOCS) + after
-    return REPORT.sub(lambda found: found[1] + reported(found[2]) + found[3], whole)
+def table(kind: str) -> str:
+    """Returns the table of all methods, models or budgets in Markdown.
+
+    Args:
+        kind: "method", "model" or "budget".
+    """
+    columns = COLUMNS[kind]
+    head = " | ".join([kind, *columns[1:]])
+    lines = [f"| {head} |", "| --- " * len(columns) + "|"]
+    for row in configs.TABLES[kind].values():
+        cells = [_cell(name, getattr(row, name)) for name in columns]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "paper":
+        return re.sub(r"arXiv:(\S+)", r"[\g<0>](https://arxiv.org/abs/\1)", value)
+    names = value if isinstance(value, tuple) else (value,)
+    return value if column == "advice" else ", ".join(f"`{name}`" for name in names)
+
+
+def written_anew(page: str) -> str:
+    """Returns the text of the README or another page with its results written anew."""
+    before, start, rest = page.partition(START)
+    if start:
+        page = before + block(DOCS) + rest.partition(END)[2]
+    page = TABLE.sub(lambda found: found[1] + table(found[2]) + found[3], page)
+    return REPORT.sub(lambda found: found[1] + reported(found[2]) + found[3], page)
+
+
+def pages() -> list[pathlib.Path]:
+    """The README and the pages of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def main():
-    """Copies the runs, if there are any, and rewrites the README."""
+    """Copies the runs, if there are any, and rewrites the pages."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name in ("--run", "--control"):
         parser.add_argument(name, type=pathlib.Path, metavar="DIR")
@@ -97,8 +134,8 @@ def main():
         for name in FILES:
             shutil.copy(arguments.run / name, DOCS / name)
         shutil.copy(arguments.control / "result.json", DOCS / "random.json")
-    readme = ROOT / "README.md"
-    readme.write_text(written_anew(readme.read_text()))
+    for page in pages():
+        page.write_text(written_anew(page.read_text()))
 
 
 if __name__ == "__main__":

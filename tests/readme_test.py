@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import configs
 from experiments import readme
 
 TEXT = (readme.ROOT / "README.md").read_text()
@@ -23,9 +24,19 @@ def test_there_is_code_to_run():
 
 
 def test_numbers_are_those_of_the_committed_results():
-    assert readme.written_anew(TEXT) == TEXT
+    for page in readme.pages():
+        assert readme.written_anew(page.read_text()) == page.read_text(), page
     assert readme.block(readme.DOCS) in TEXT
     assert readme.reported("any_budget") in TEXT
+
+
+@pytest.mark.parametrize("kind", configs.TABLES)
+def test_tables_have_a_line_for_every_row(kind):
+    page = f"a <!-- table {kind} -->\nstale\n<!-- end of table --> b"
+    text = readme.written_anew(page)
+    assert text.count("\n| `") == len(configs.TABLES[kind])
+    assert "stale" not in text
+    assert all(row.advice.endswith(".") for row in configs.TABLES[kind].values())
 
 
 def test_answers_are_linked_where_an_experiment_has_them():

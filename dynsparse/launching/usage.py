@@ -1,6 +1,5 @@
 """What `launch.py --help` prints."""
 
-import pathlib
 import textwrap
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
@@ -8,8 +7,8 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
   python launch.py --config=configs/TASK.py[:METHOD[,MODEL[,BUDGET]]]
                    [--config.KEY=VALUE ...] [--workdir=DIR] [--dry_run]
 
-  --config        what to run; METHOD, MODEL and BUDGET are listed below, and files of
-                  configs/methods, configs/models and configs/budgets
+  --config        what to run; METHOD, MODEL and BUDGET are listed below, and rows of
+                  configs/methods.py, models.py and budgets.py
   --config.KEY    overrides one value, such as --config.train.num_steps=100
   --workdir       folder of the run; a fresh one under runs/ by default. The same
                   command with the same folder goes on from the last checkpoint.
@@ -69,23 +68,19 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
 def usage() -> str:
     """Returns all commands, and what configs/ offers to choose from."""
-    configs = pathlib.Path(__file__).parents[2] / "configs"
+    try:
+        from configs import TABLES, tasks
+    except ImportError:  # where the library is installed without them
+        return _USAGE
     listed = []
-    for title, folder in (
-        ("METHOD", "methods"),
-        ("MODEL", "models"),
-        ("BUDGET", "budgets"),
-        ("TASK", ""),
-    ):
-        names = sorted(path.stem for path in (configs / folder).glob("[!_]*.py"))
-        if names:  # none where the library is installed without them
-            front = f"  {title:<8}"
-            listed.append(
-                textwrap.fill(
-                    ", ".join(names),
-                    84,
-                    initial_indent=front,
-                    subsequent_indent=" " * len(front),
-                )
+    for title, names in {**TABLES, "task": tasks()}.items():
+        front = f"  {title.upper():<8}"
+        listed.append(
+            textwrap.fill(
+                ", ".join(sorted(names)),
+                84,
+                initial_indent=front,
+                subsequent_indent=" " * len(front),
             )
+        )
     return "\n".join([_USAGE, *listed, ""])

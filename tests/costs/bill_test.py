@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from configs.methods import random_topk
+from configs.methods import METHODS
 from dynsparse import costs, gates, layers
 from dynsparse.gates import records
 from dynsparse.layers import GatedTokens, TransformerBlock, UnitScorer
@@ -84,7 +84,7 @@ def test_scores_that_no_gate_reads_cost_nothing():
 
 
 def test_random_methods_have_a_scorer_that_costs_nothing():
-    config = random_topk.get_config()
+    config = METHODS["random_topk"].get_config()
     model = build_model(config.gate.to_dict() | dict(density=0.5), scorer=config.scorer)
     bill = costs.bill(model, images(3))
     np.testing.assert_array_equal(bill.layers["body"].gate, 0)

@@ -1,16 +1,13 @@
 """Commands that somebody mistyped: seeded, so that each has a number."""
 
-import pathlib
 import random
 
+import configs
 from configs import cluttered_digits
 from tests.training import tiny
 
 CONFIG = "configs/cluttered_digits.py"
-METHODS, MODELS, BUDGETS = (
-    sorted(path.stem for path in pathlib.Path(f"configs/{kind}s").glob("[!_]*.py"))
-    for kind in ("method", "model", "budget")
-)
+METHODS, MODELS, BUDGETS = map(sorted, configs.TABLES.values())
 SHORT = {"train.num_steps": 2, "train.eval_every": 2, "optimizer.warmup_steps": 1}
 SMALL = {
     "mixer": {"model.width": 8, "model.depth": 1, "model.token_width": 8},

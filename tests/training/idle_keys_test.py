@@ -1,18 +1,17 @@
 """No key of a method is idle: another value makes another run, or is refused."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.interpreters import partial_eval
 
+import configs
 from dynsparse import training
 from dynsparse.training.evaluation import compile_forward
 from tests.training import tiny
 
-METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
+METHODS = sorted(configs.METHODS)
 BUDGETED = [f"gumbel_sigmoid,,{name}" for name in ("mac_target", "pi_controller")]
 BUDGETED += [
     f"soft_topk,,{name}" for name in ("one_density", "sandwich", "shared_budget")

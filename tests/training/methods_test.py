@@ -1,7 +1,6 @@
 """Every method trains; what methods add to a step does what it says."""
 
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
+import configs
 from configs import cluttered_digits
 from dynsparse import gates, training
 from dynsparse.budgets import Usage
@@ -19,7 +19,7 @@ from dynsparse.training.losses import objective
 from tests.sampled import sampled
 from tests.training import tiny
 
-METHODS = sorted(path.stem for path in pathlib.Path("configs/methods").glob("[!_]*.py"))
+METHODS = sorted(configs.METHODS)
 TRAINED = {cluttered_digits.get_config(method).gate.name for method in METHODS}
 
 

@@ -1,7 +1,6 @@
 """Every model trains on the task."""
 
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import configs
 from dynsparse import training
 from dynsparse.gates.base import records
 from dynsparse.models.base import Features
@@ -17,7 +17,7 @@ from dynsparse.training.curve import trace_curve
 from dynsparse.training.evaluation import compile_forward, evaluate
 from tests.training import tiny
 
-MODELS = sorted(path.stem for path in pathlib.Path("configs/models").glob("[!_]*.py"))
+MODELS = sorted(configs.MODELS)
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -1,1 +1,0 @@
-"""Gating methods: what each adds to a task. One per file."""

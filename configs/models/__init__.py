@@ -1,1 +1,0 @@
-"""Networks, small enough for images of 28x28 pixels. One per file."""
