@@ -7,9 +7,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs.budgets import BUDGETS
-from configs.methods import METHODS
-from configs.models import MODELS
+from .budgets import BUDGETS
+from .methods import METHODS
+from .models import MODELS
 
 TABLES: Mapping[str, Mapping[str, Any]] = dict(
     method=METHODS, model=MODELS, budget=BUDGETS

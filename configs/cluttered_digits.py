@@ -8,7 +8,7 @@ conv_vit and what the method has of its own where none is named.
 
 from ml_collections import ConfigDict
 
-from configs import choices
+from . import choices
 
 
 def get_config(argument: str = "soft_topk") -> ConfigDict:

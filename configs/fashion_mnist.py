@@ -12,7 +12,7 @@ learning rate, and not to move, were chosen on the validation split.
 
 from ml_collections import ConfigDict
 
-from configs import npz_images
+from . import npz_images
 
 
 def get_config(argument: str = "soft_topk,resnet") -> ConfigDict:

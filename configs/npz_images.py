@@ -9,7 +9,7 @@ The file holds uint8 `x_train` and `x_test`, [n, h, w] or [n, h, w, c], and inte
 
 from ml_collections import ConfigDict
 
-from configs import cluttered_digits
+from . import cluttered_digits
 
 
 def get_config(argument: str = "soft_topk") -> ConfigDict:

@@ -1,6 +1,7 @@
 """dynsparse: networks that decide, for each input, which of their parts to run."""
 
 import importlib
+import pathlib
 from importlib.metadata import PackageNotFoundError, version
 
 try:
@@ -8,10 +9,16 @@ try:
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0.1.0"
 
+_here = pathlib.Path(__file__).parent
+if not (_here / "configs").is_dir():  # a checkout has configs/ beside this package
+    __path__.append(str(_here.parent))
+
 _SUBPACKAGES = (
     "budgets",
+    "configs",
     "costs",
     "data",
+    "experiments",
     "gates",
     "launching",
     "layers",

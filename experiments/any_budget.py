@@ -28,8 +28,8 @@ from dynsparse.reports import (
     strokes,
     with_half,
 )
-from experiments.alone import run_alone
-from experiments.digits import caution, digits
+from .alone import run_alone
+from .digits import caution, digits
 
 DENSITIES = dict(
     small=dict(conv_vit=(0.35, 0.7)),

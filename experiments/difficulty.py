@@ -29,8 +29,8 @@ from dynsparse.reports import (
     report_means,
     strokes,
 )
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, pi_controller
+from .alone import run_alone
+from .digits import SEEDS, caution, digits, pi_controller
 
 OWN_TASK = True  # the difficulty of an image
 TARGET = 0.5

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from configs import METHODS
+from dynsparse.configs import METHODS
+
 from dynsparse.reports import Row
 
 SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynsparse.reports import Report, Row
-from experiments.alone import run_alone
-from experiments.enumerated import LOSSES, SCORES, K, losses, true_gradients
+from .alone import run_alone
+from .enumerated import LOSSES, SCORES, K, losses, true_gradients
 
 NONE, LINEAR, QUADRATIC, EVERY = range(4)  # how many of them an estimator is exact on
 ROUNDING = 1e-6  # of float32: no standard error is below this share of the truth

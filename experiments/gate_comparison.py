@@ -19,7 +19,8 @@ largest features, `magnitude`.
 import sys
 from collections.abc import Mapping, Sequence
 
-from configs import METHODS
+from dynsparse.configs import METHODS
+
 from dynsparse.reports import (
     Report,
     Row,
@@ -27,8 +28,8 @@ from dynsparse.reports import (
     compare_in_groups,
     read_points,
 )
-from experiments.alone import run_alone
-from experiments.digits import (
+from .alone import run_alone
+from .digits import (
     BASELINES,
     SEEDS,
     add_dense,

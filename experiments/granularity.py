@@ -27,8 +27,8 @@ from dynsparse.reports import (
     compare_methods,
     read_points,
 )
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, add_dense, caution, digits, pi_controller
+from .alone import run_alone
+from .digits import SEEDS, add_dense, caution, digits, pi_controller
 
 UNITS = dict(
     small=("tokens", "bypass", "neurons"),

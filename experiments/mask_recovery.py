@@ -27,8 +27,8 @@ from dynsparse.reports import (
     report_means,
     strokes,
 )
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits
+from .alone import run_alone
+from .digits import SEEDS, caution, digits
 
 OWN_TASK = True  # where the digit is
 METHODS = dict(

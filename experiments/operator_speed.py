@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynsparse.reports import BUSY, ORANGE, Report, Row, busy_among, draw_rows
-from experiments.alone import run_alone
+from .alone import run_alone
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
 SPREAD = ("both_ratio_q1", "both_ratio_q3", "top_k_again")

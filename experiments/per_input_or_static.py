@@ -24,8 +24,8 @@ from dynsparse.reports import (
     compare_in_groups,
     read_points,
 )
-from experiments.alone import run_alone
-from experiments.digits import (
+from .alone import run_alone
+from .digits import (
     BASELINES,
     SEEDS,
     Add,

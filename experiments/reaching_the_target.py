@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynsparse.reports import Report, Row, report_means, strokes
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, pi_controller
+from .alone import run_alone
+from .digits import SEEDS, caution, digits, pi_controller
 
 TARGETS = dict(small=(0.35, 0.55), full=(0.3, 0.5, 0.7))
 PRICES = dict(small=(0.0, 5.0), full=(0.0, 1.0, 5.0))

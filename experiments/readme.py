@@ -15,7 +15,7 @@ import re
 import shutil
 from typing import Any
 
-import configs
+from dynsparse import configs
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs/cluttered_digits"

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dynsparse.reports import Report, Row
-from experiments.alone import run_alone
+from .alone import run_alone
 
 ALONE = True
 RUN = pathlib.Path("runs/serving")
@@ -121,8 +121,8 @@ def _row(**values: Any) -> dict[str, Any]:
 def _ladder(small: bool):
     """The trained model's ladder and its labelled requests."""
     import numpy as np
+    from dynsparse.configs import cluttered_digits
 
-    from configs import cluttered_digits
     from dynsparse import training
     from dynsparse._internal.provenance import provenance
     from dynsparse.launching.workdir import claim

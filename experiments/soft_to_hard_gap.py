@@ -32,8 +32,8 @@ from dynsparse.reports import (
     report_means,
     strokes,
 )
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, caution, digits, pi_controller
+from .alone import run_alone
+from .digits import SEEDS, caution, digits, pi_controller
 
 TARGET = 0.5
 ESTIMATORS = {

@@ -24,8 +24,8 @@ from dynsparse.reports import (
     paired_difference,
     with_half,
 )
-from experiments.alone import run_alone
-from experiments.digits import caution, digits, pi_controller
+from .alone import run_alone
+from .digits import caution, digits, pi_controller
 
 METHOD = "gumbel_sigmoid,conv_vit,pi_controller"
 TARGETS = dict(small=(0.35, 0.55), full=(0.25, 0.4, 0.55, 0.7, 0.85))

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import BASELINES, Report, Row, compare_methods
-from experiments.alone import run_alone
-from experiments.digits import SEEDS, add_dense, caution, digits, finely
+from .alone import run_alone
+from .digits import SEEDS, add_dense, caution, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 CONTROLS = ("random_topk", "magnitude", "evenly_spaced", "static")

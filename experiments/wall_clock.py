@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynsparse.reports import BUSY, PAGE, Report, Row, busy_among, strokes
-from experiments.alone import run_alone
-from experiments.networks import gated
+from .alone import run_alone
+from .networks import gated
 
 FIELDS = (
     "granularity",

@@ -51,8 +51,9 @@ def imported(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            module = "." * node.level + (node.module or "")
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def allowed(module, part):
@@ -107,9 +108,17 @@ def test_no_private_module_of_another_library_is_imported():
 
 
 def test_configs_import_only_ml_collections():
-    allowed_roots = {"ml_collections", "configs"} | sys.stdlib_module_names
+    """And each other by `from . import`: a wheel has them as `dynsparse.configs`."""
+    allowed_roots = {"", "ml_collections"} | sys.stdlib_module_names
     foreign = lambda path: {m.partition(".")[0] for m in imported(path)} - allowed_roots
     assert offenders((ROOT / "configs").rglob("*.py"), foreign) == []
+
+
+def test_nothing_imports_what_a_wheel_does_not_install():
+    """Not `configs` or `experiments`, which are `dynsparse.configs` and the like."""
+    roots = {"configs", "experiments", "tests", "launch"}
+    absent = lambda path: {m.partition(".")[0] for m in imported(path)} & roots
+    assert offenders(FILES, absent) == []
 
 
 @pytest.mark.system

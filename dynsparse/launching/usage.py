@@ -1,5 +1,6 @@
 """What `launch.py --help` prints."""
 
+import importlib
 import textwrap
 
 _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
@@ -68,12 +69,9 @@ _USAGE = """Runs one experiment, or resumes it in the folder where it was left.
 
 def usage() -> str:
     """Returns all commands, and what configs/ offers to choose from."""
-    try:
-        from configs import TABLES, tasks
-    except ImportError:  # where the library is installed without them
-        return _USAGE
+    configs = importlib.import_module("dynsparse.configs")
     listed = []
-    for title, names in {**TABLES, "task": tasks()}.items():
+    for title, names in {**configs.TABLES, "task": configs.tasks()}.items():
         front = f"  {title.upper():<8}"
         listed.append(
             textwrap.fill(

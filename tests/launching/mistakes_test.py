@@ -68,7 +68,7 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("--config=configs/nothing.py", "no such file 'configs/nothing.py'"),
+        ("--config=configs/nothing.py", "no such Python file: 'configs/nothing.py'"),
         (f"{CONFIG}:softtopk", "unknown method 'softtopk'; accepted: b"),
         (f"{CONFIG}:gumbel_sigmod", "; did you mean gumbel_sigmoid?"),
         (f"{CONFIG}:soft_topk,vitt", "; did you mean vit?"),
@@ -94,7 +94,9 @@ def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
     gone, message, tmp_path, capsys
 ):
     config = tmp_path / "short.py"
-    config.write_text("from configs.cluttered_digits import *\nwhole = get_config\n")
+    config.write_text(
+        "from dynsparse.configs.cluttered_digits import *\nwhole = get_config\n"
+    )
     with config.open("a") as file:
         file.write("def get_config():\n    config = whole().unlock()\n")
         file.write(f"    del config.{gone}\n    return config\n")
