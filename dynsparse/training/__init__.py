@@ -3,21 +3,21 @@
 from dynsparse.training.averages import training_inputs
 from dynsparse.training.checkpoint import CheckpointError
 from dynsparse.training.describe import describe
-from dynsparse.training.experiment import (
-    Experiment,
+from dynsparse.training.finish import finish
+from dynsparse.training.interrupt import Interrupted
+from dynsparse.training.loop import train, train_together
+from dynsparse.training.prepare import (
+    PreparedRun,
     least_density,
     prepare,
     prepare_together,
 )
-from dynsparse.training.finish import finish
-from dynsparse.training.interrupt import Interrupted
-from dynsparse.training.loop import train, train_together
 from dynsparse.training.restore import restore
 from dynsparse.training.start import has_checkpoint
 
 __all__ = [
     "CheckpointError",
-    "Experiment",
+    "PreparedRun",
     "Interrupted",
     "describe",
     "finish",

@@ -3,12 +3,12 @@
 from dynsparse.costs import Bill, itemize
 from dynsparse.data import Split
 from dynsparse.training.evaluation import Evaluation, Forward, compile_forward, evaluate
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
 
 def audit(
-    experiment: Experiment,
+    prepared: PreparedRun,
     state: State,
     split: Split,
     *,
@@ -17,16 +17,16 @@ def audit(
     """Evaluates a state and prices its decisions.
 
     Args:
-        experiment: What was trained.
+        prepared: What was trained.
         state: Holds the parameters.
         split: What to answer.
         forward: From `compile_forward`; masked execution, compiled anew, if None.
     """
     answers = evaluate(
-        forward or compile_forward(experiment.trainer),
+        forward or compile_forward(prepared.trainer),
         state,
         split,
-        batch_size=experiment.settings.evaluation.batch_size,
+        batch_size=prepared.settings.evaluation.batch_size,
     )
-    bill = itemize(experiment.prices, answers.masks, num_examples=len(split))
+    bill = itemize(prepared.prices, answers.masks, num_examples=len(split))
     return answers, bill

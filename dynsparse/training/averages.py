@@ -7,27 +7,27 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.budgets import averages_at
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
 BATCHES = 16  # of the training, that say what norms see
 
 
 def at_densities(
-    experiment: Experiment, state: State, densities: Sequence[float | None]
+    prepared: PreparedRun, state: State, densities: Sequence[float | None]
 ) -> dict[float | None, State]:
     """The state with the running averages of its norms at each of some densities.
 
     Args:
-        experiment: What was trained.
+        prepared: What was trained.
         state: Holds the parameters, and the averages over all densities of a training.
         densities: Of the top-k gates together; at None, where there are none, the
             averages stay as they are.
     """
-    trainer = experiment.trainer
+    trainer = prepared.trainer
     if not nnx.state(trainer.model(state), nnx.BatchStat):
         return dict.fromkeys(densities, state)
-    inputs, states = training_inputs(experiment), {}
+    inputs, states = training_inputs(prepared), {}
     for density in densities:
         model = trainer.model(state)
         if density is not None:
@@ -36,7 +36,7 @@ def at_densities(
     return states
 
 
-def training_inputs(experiment: Experiment) -> list[Float[Array, "batch *shape"]]:
+def training_inputs(prepared: PreparedRun) -> list[Float[Array, "batch *shape"]]:
     """The first batches of the training, as the model sees them."""
-    images = (experiment.batches[index][0] for index in range(BATCHES))
-    return [experiment.dataset.inputs(jnp.asarray(batch)) for batch in images]
+    images = (prepared.batches[index][0] for index in range(BATCHES))
+    return [prepared.dataset.inputs(jnp.asarray(batch)) for batch in images]

@@ -88,7 +88,7 @@ class Board:
         point = min(rows, key=lambda row: abs(row["density"] - 0.5))
         metrics = dict(accuracy=point["accuracy"], mflops=point["flops_mean"] / 1e6)
         columns = _in_order(first) | dict(settings)
-        # Without the record of an experiment, which holds the columns of one run alone
+        # Without the record of an prepared, which holds the columns of one run alone
         # and of which TensorBoard reads any, it takes the columns of all runs together
         # and puts those in front that differ.
         _, begun, ended = summary.hparams(columns, metrics)

@@ -6,7 +6,7 @@ from flax import nnx
 from dynsparse.gates.base import ScoreShift
 from dynsparse.training.audit import audit
 from dynsparse.training.evaluation import compile_forward
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
 _NEAR, _FURTHEST = 16.0, 128.0  # that scores move: as a rule, and at most
@@ -14,25 +14,25 @@ _HALVINGS = 16
 _CLOSE = 5e-4  # of the dense MACs: close enough to stop
 
 
-def calibrate(experiment: Experiment, state: State) -> State:
+def calibrate(prepared: PreparedRun, state: State) -> State:
     """Brings a constrained training to its target, as `at_target` does.
 
     A price acts through what the network learns; when the learning rate has come to
     zero nothing is learned, and what is left of the way is this.
 
     Args:
-        experiment: With a `budget_constraint`; without, or where that asks for no
+        prepared: With a `budget_constraint`; without, or where that asks for no
             calibration, nothing happens.
         state: After the last step.
     """
-    constraint = experiment.settings.budget_constraint
+    constraint = prepared.settings.budget_constraint
     if constraint is None or not constraint.calibrate:
         return state
-    return at_target(experiment, state, constraint.target, at_most=constraint.at_most)
+    return at_target(prepared, state, constraint.target, at_most=constraint.at_most)
 
 
 def at_target(
-    experiment: Experiment, state: State, target: float, *, at_most: bool = False
+    prepared: PreparedRun, state: State, target: float, *, at_most: bool = False
 ) -> State:
     """Moves all scores by one number, so that the validation split spends a target.
 
@@ -40,7 +40,7 @@ def at_target(
     they are.
 
     Args:
-        experiment: What was trained.
+        prepared: What was trained.
         state: After the last step.
         target: Fraction of the dense MACs.
         at_most: Whether to leave a state that spends less, and never to spend more.
@@ -49,12 +49,12 @@ def at_target(
         The state with the `ScoreShift` of every gate of a varying count set; as it was
         where shifts of up to 128 do not lead to both sides of the target.
     """
-    forward = compile_forward(experiment.trainer)
-    split = experiment.dataset.validation
+    forward = compile_forward(prepared.trainer)
+    split = prepared.dataset.validation
 
     def excess(shift: float) -> float:
-        moved = shifted(experiment, state, shift)
-        _, bill = audit(experiment, moved, split, forward=forward)
+        moved = shifted(prepared, state, shift)
+        _, bill = audit(prepared, moved, split, forward=forward)
         return bill.budget - target
 
     if at_most and excess(0.0) <= 0:
@@ -72,22 +72,22 @@ def at_target(
         middle = (low + high) / 2
         more = excess(middle)
         if -_CLOSE < more <= (0.0 if at_most else _CLOSE):
-            return shifted(experiment, state, middle)
+            return shifted(prepared, state, middle)
         low, high = (low, middle) if more > 0 else (middle, high)
     nearest = low if at_most else min((low, high), key=lambda s: abs(excess(s)))
-    return shifted(experiment, state, nearest)
+    return shifted(prepared, state, nearest)
 
 
-def shifted(experiment: Experiment, state: State, shift: float) -> State:
+def shifted(prepared: PreparedRun, state: State, shift: float) -> State:
     """The state with every `ScoreShift` set.
 
     Args:
-        experiment: Holds the model.
+        prepared: Holds the model.
         state: What to change.
         shift: Added to all scores, in their units.
     """
-    model = experiment.trainer.model(state)
+    model = prepared.trainer.model(state)
     for _, node in nnx.iter_graph(model):
         if isinstance(node, ScoreShift):
             node[...] = jnp.float32(shift)
-    return state | dict(variables=experiment.trainer.variables(model))
+    return state | dict(variables=prepared.trainer.variables(model))

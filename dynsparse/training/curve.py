@@ -19,7 +19,7 @@ from dynsparse.training.evaluation import (
     compile_forward,
     evaluate,
 )
-from dynsparse.training.experiment import Experiment, find_densities
+from dynsparse.training.prepare import PreparedRun, find_densities
 from dynsparse.training.progress import Phase
 from dynsparse.training.recovery import Recovery, score_recovery, true_patches
 from dynsparse.training.step import State
@@ -87,17 +87,17 @@ class Point:
         return self.row() | dict(layers=layers, recovery=recovery)
 
 
-def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Point]:
+def trace_curve(prepared: PreparedRun, state: State, split: Split) -> list[Point]:
     """Evaluates compact execution over `split` at every point, from dense to sparse.
 
     Norms answer by the running averages of each point's density.
     """
-    wanted = experiment.settings.evaluation
-    model = experiment.trainer.model(state)
-    densities = find_densities(model, experiment.prices, experiment.settings)
+    wanted = prepared.settings.evaluation
+    model = prepared.trainer.model(state)
+    densities = find_densities(model, prepared.prices, prepared.settings)
     forwards: dict[str, Forward] = {
         str(density): compile_forward(
-            experiment.trainer,
+            prepared.trainer,
             densities={} if density is None else densities_at(model, density),
             execution="compact",
         )
@@ -106,15 +106,15 @@ def trace_curve(experiment: Experiment, state: State, split: Split) -> list[Poin
     answers: dict[str, Evaluation] = {}
     what = f"evaluating {_number(len(densities))} on {len(split):,} test images"
     with Phase(what, len(densities)) as phase:
-        states = at_densities(experiment, state, densities)
+        states = at_densities(prepared, state, densities)
         for density, own in states.items():
             answers[str(density)] = evaluate(
                 forwards[str(density)], own, split, batch_size=wanted.batch_size
             )
             phase.advance()
     with Phase(f"timing, {wanted.latency_repeats} turns"):
-        turns = _time(experiment, state, split, forwards)
-    return [_point(experiment, split, answers[n], turns[n], turns) for n in forwards]
+        turns = _time(prepared, state, split, forwards)
+    return [_point(prepared, split, answers[n], turns[n], turns) for n in forwards]
 
 
 def _number(densities: int) -> str:
@@ -122,13 +122,13 @@ def _number(densities: int) -> str:
 
 
 def _time(
-    experiment: Experiment, state: State, split: Split, forwards: Mapping[str, Forward]
+    prepared: PreparedRun, state: State, split: Split, forwards: Mapping[str, Forward]
 ) -> dict[str, list[float]]:
     """Seconds by turn, of the dense model twice."""
-    wanted = experiment.settings.evaluation
+    wanted = prepared.settings.evaluation
     images = split.images[np.arange(wanted.batch_size) % len(split)]
     key = jax.random.key(0)
-    dense = compile_forward(experiment.trainer, execution="dense")
+    dense = compile_forward(prepared.trainer, execution="dense")
     calls = {
         name: lambda forward=forward: forward(state, images, key)
         for name, forward in {**forwards, "dense": dense, "again": dense}.items()
@@ -137,7 +137,7 @@ def _time(
 
 
 def _point(
-    experiment: Experiment,
+    prepared: PreparedRun,
     split: Split,
     answers: Evaluation,
     seconds: Sequence[float],
@@ -147,22 +147,22 @@ def _point(
     return Point(
         density=float(np.mean(densities)) if densities else 1.0,
         answers=answers,
-        bill=itemize(experiment.prices, answers.masks, num_examples=len(split)),
+        bill=itemize(prepared.prices, answers.masks, num_examples=len(split)),
         health=diagnose(answers.probabilities, split.labels),
         latency_ms=1e3 * statistics.median(seconds),
         latency_dense_ms=1e3 * statistics.median(turns["dense"]),
         time_ratio=ratio_quartiles(seconds, turns["dense"]),
         dense_again=ratio_quartiles(turns["again"], turns["dense"])[1],
-        recovery=_recovery(experiment, split, answers),
+        recovery=_recovery(prepared, split, answers),
     )
 
 
 def _recovery(
-    experiment: Experiment, split: Split, answers: Evaluation
+    prepared: PreparedRun, split: Split, answers: Evaluation
 ) -> Recovery | None:
     """Scores the one gate over all tokens of the model, if the truth is known."""
-    if split.best_mask is None or experiment.grid is None:
+    if split.best_mask is None or prepared.grid is None:
         return None
-    true = true_patches(split.best_mask, experiment.grid)
-    masks = experiment.grid.over_image(answers.masks.values())
+    true = true_patches(split.best_mask, prepared.grid)
+    masks = prepared.grid.over_image(answers.masks.values())
     return score_recovery(masks[0], true) if len(masks) == 1 else None

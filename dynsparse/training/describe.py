@@ -9,23 +9,23 @@ from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import budget_of
 from dynsparse.gates.base import TopkGate, find_gates
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 
 _FILES = "checkpoints/, metrics.jsonl, curve.csv, curve.png, result.json, TensorBoard"
 
 
-def describe(experiment: Experiment, workdir: pathlib.Path, title: str) -> str:
+def describe(prepared: PreparedRun, workdir: pathlib.Path, title: str) -> str:
     """Says what would be trained, on what, for how long, and what it would write.
 
     Args:
-        experiment: From `prepare`.
+        prepared: From `prepare`.
         workdir: Folder of the run.
         title: Names data, method, model and budget.
     """
-    device, plan = jax.devices()[0], experiment.settings.train
+    device, plan = jax.devices()[0], prepared.settings.train
     on = device.platform if device.platform == "cpu" else device.device_kind
     devices = f"{plan.num_devices} x {on}" if plan.num_devices > 1 else on
-    dataset, steps = experiment.dataset, plan.num_steps
+    dataset, steps = prepared.dataset, plan.num_steps
     epochs = steps * plan.batch_size / len(dataset.train)
     sizes = [
         f"{len(split):,} {name}"
@@ -36,15 +36,15 @@ def describe(experiment: Experiment, workdir: pathlib.Path, title: str) -> str:
         )
     ]
     shape = " x ".join(map(str, dataset.image_shape))
-    leaves = jax.tree.leaves(experiment.initial_state["params"])
+    leaves = jax.tree.leaves(prepared.initial_state["params"])
     parameters = sum(leaf.size for leaf in leaves)
-    dense = experiment.prices.dense
+    dense = prepared.prices.dense
     return "\n".join(
         f"{name:<9}{text}"
         for name, text in (
-            ("run", f"{title}, seed {experiment.settings.seed}, on {devices}"),
+            ("run", f"{title}, seed {prepared.settings.seed}, on {devices}"),
             ("model", f"{parameters:,} parameters, {_macs(dense)} per image dense"),
-            ("budget", _budget(experiment)),
+            ("budget", _budget(prepared)),
             (
                 "data",
                 f"{', '.join(sizes)} images of {shape}, {dataset.num_classes} classes",
@@ -59,10 +59,10 @@ def describe(experiment: Experiment, workdir: pathlib.Path, title: str) -> str:
     )
 
 
-def _budget(experiment: Experiment) -> str:
+def _budget(prepared: PreparedRun) -> str:
     """What a step may spend, in words and MACs."""
-    settings, prices = experiment.settings, experiment.prices
-    model = experiment.trainer.model(experiment.initial_state)
+    settings, prices = prepared.settings, prepared.prices
+    model = prepared.trainer.model(prepared.initial_state)
     gates = find_gates(model).values()
     spent = lambda fraction: _macs(fraction * prices.dense)
     at = lambda density: spent(budget_of(prices, density, density_map(model)))

@@ -18,16 +18,16 @@ from dynsparse.data import Split
 from dynsparse.training.curve import Point, trace_curve
 from dynsparse.training.diagnostics import GateHealth, gate_warnings, has_choice
 from dynsparse.training.evaluation import compile_forward, evaluate
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.progress import Phase
 from dynsparse.training.step import State
 from dynsparse.training.writer import Writer
 
-Examine = Callable[[Experiment, State, list[Point]], list[dict[str, Any]]]
+Examine = Callable[[PreparedRun, State, list[Point]], list[dict[str, Any]]]
 
 
 def finish(
-    experiment: Experiment,
+    prepared: PreparedRun,
     state: State,
     workdir: pathlib.Path,
     config: Mapping[str, Any],
@@ -37,7 +37,7 @@ def finish(
     """Evaluates the trained `state` on the test split and writes everything.
 
     Args:
-        experiment: What was trained.
+        prepared: What was trained.
         state: After the last step.
         workdir: Folder of the run.
         config: Plain values of the whole config.
@@ -48,45 +48,45 @@ def finish(
         The content of result.json.
     """
     started = time.monotonic()
-    points = trace_curve(experiment, state, experiment.dataset.test)
-    everything = _everything_open(experiment, state)
+    points = trace_curve(prepared, state, prepared.dataset.test)
+    everything = _everything_open(prepared, state)
     _write_curve(workdir, points)
     with Phase("drawing"):
         draw = functools.partial(reports.draw_curve, workdir, title)
         draw(dense_accuracy=everything, column=True)
         figures = dict(curve=draw(dense_accuracy=everything))
-        if _write_kept(workdir, experiment, points):
+        if _write_kept(workdir, prepared, points):
             figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(
         title=title,
         **config["names"],
         **provenance(),
-        seed=experiment.settings.seed,
+        seed=prepared.settings.seed,
         steps=int(state["step"]),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state["params"])),
-        batch_size=experiment.settings.evaluation.batch_size,
-        macs_dense=experiment.prices.dense,
-        macs_floor=experiment.prices.floor,
+        batch_size=prepared.settings.evaluation.batch_size,
+        macs_dense=prepared.prices.dense,
+        macs_floor=prepared.prices.floor,
         curve=[point.report() for point in points],
         everything_open=everything,
-        warnings=[*gate_warnings(_decided(experiment, points)), *_busy(points)],
+        warnings=[*gate_warnings(_decided(prepared, points)), *_busy(points)],
     )
     if examine is not None:
         with Phase("examining"):
-            result["examined"] = examine(experiment, state, points)
+            result["examined"] = examine(prepared, state, points)
     _write_board(workdir, config, points, figures, result)
     result["evaluation_seconds"] = time.monotonic() - started
     write_json(workdir / "result.json", result)
     return result
 
 
-def _everything_open(experiment: Experiment, state: State) -> float | None:
+def _everything_open(prepared: PreparedRun, state: State) -> float | None:
     """Test accuracy with all gates open, for gates whose curve is one point."""
-    closing = [g for g in experiment.trainer.gates.values() if g.count != "full"]
-    if not closing or experiment.densities != (None,):
+    closing = [g for g in prepared.trainer.gates.values() if g.count != "full"]
+    if not closing or prepared.densities != (None,):
         return None
-    forward = compile_forward(experiment.trainer, execution="dense")
-    split, size = experiment.dataset.test, experiment.settings.evaluation.batch_size
+    forward = compile_forward(prepared.trainer, execution="dense")
+    split, size = prepared.dataset.test, prepared.settings.evaluation.batch_size
     with Phase("evaluating with everything open"):
         return evaluate(forward, state, split, batch_size=size).accuracy
 
@@ -99,10 +99,10 @@ def _busy(points: list[Point]) -> list[str]:
     return [f"{reports.BUSY}: the dense model took {ratio:.2f} of its own time"]
 
 
-def _decided(experiment: Experiment, points: list[Point]) -> dict[str, GateHealth]:
+def _decided(prepared: PreparedRun, points: list[Point]) -> dict[str, GateHealth]:
     """Of the gates that have a choice, at the point that leaves them most of it."""
     point = min(points, key=lambda point: abs(point.density - 0.5))
-    gates = experiment.trainer.gates
+    gates = prepared.trainer.gates
     return {
         name: health
         for name, health in point.health.items()
@@ -118,18 +118,18 @@ def _write_curve(workdir: pathlib.Path, points: list[Point]):
 
 
 def _write_kept(
-    workdir: pathlib.Path, experiment: Experiment, points: list[Point]
+    workdir: pathlib.Path, prepared: PreparedRun, points: list[Point]
 ) -> bool:
     """Writes kept.npz for a model with one gate over its tokens."""
-    grid = experiment.grid
+    grid = prepared.grid
     if grid is None:
         return False
-    split: Split = experiment.dataset.test
-    number = min(experiment.settings.evaluation.num_images, len(split))
+    split: Split = prepared.dataset.test
+    number = min(prepared.settings.evaluation.num_images, len(split))
     found = [grid.over_image(point.answers.masks.values()) for point in points]
     if any(len(masks) != 1 for masks in found):
         return False
-    names = experiment.dataset.class_names
+    names = prepared.dataset.class_names
     known: dict[str, Any] = {} if names is None else dict(classes=list(names))
     np.savez(
         workdir / "kept.npz",

@@ -21,9 +21,9 @@ import jax
 import numpy as np
 
 from dynsparse._internal.stop_signal import StopSignal
-from dynsparse.training.experiment import Experiment
 from dynsparse.training.first_steps import checking
 from dynsparse.training.interrupt import Interrupted
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.program import Program
 from dynsparse.training.progress import ProgressReport, say
 from dynsparse.training.run import Run
@@ -32,11 +32,11 @@ from dynsparse.training.step import State
 _FINITE = dict(loss="loss", gradient_norm="gradient's norm")
 
 
-def train(experiment: Experiment, workdir: pathlib.Path) -> State:
+def train(prepared: PreparedRun, workdir: pathlib.Path) -> State:
     """Trains until the last step, from the newest checkpoint in `workdir` if any.
 
     Args:
-        experiment: What to train.
+        prepared: What to train.
         workdir: Folder of the run; gets checkpoints, metrics.jsonl and event files.
 
     Returns:
@@ -47,17 +47,17 @@ def train(experiment: Experiment, workdir: pathlib.Path) -> State:
             the step.
         Interrupted: If a signal asked to stop; the state is checkpointed.
     """
-    (state,) = train_together([experiment], [workdir])
+    (state,) = train_together([prepared], [workdir])
     return state
 
 
 def train_together(
-    experiments: Sequence[Experiment], workdirs: Sequence[pathlib.Path]
+    prepared: Sequence[PreparedRun], workdirs: Sequence[pathlib.Path]
 ) -> list[State]:
     """Trains several runs as one program; those that are not at one step, in turn.
 
     Args:
-        experiments: From `prepare_together`.
+        prepared: From `prepare_together`.
         workdirs: Their folders, as in `train`.
 
     Returns:
@@ -71,8 +71,8 @@ def train_together(
     """
     with contextlib.ExitStack() as stack:
         runs = [
-            stack.enter_context(Run(experiment, workdir))
-            for experiment, workdir in zip(experiments, workdirs, strict=True)
+            stack.enter_context(Run(run, workdir))
+            for run, workdir in zip(prepared, workdirs, strict=True)
         ]
         for note in (note for run in runs for note in run.notes):
             say(note)
@@ -81,7 +81,7 @@ def train_together(
             by_step[run.step].append(run)
         with StopSignal(only_first=True) as stop:
             for start, group in by_step.items():
-                if start < group[0].experiment.settings.train.num_steps:
+                if start < group[0].prepared.settings.train.num_steps:
                     _train(group, start, stop)
         return [run.state for run in runs]
 
@@ -90,8 +90,8 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
     """Steps runs that are at the same step until the last one, or a stop."""
     if stop.times:
         raise Interrupted(start)
-    plan = runs[0].experiment.settings.train
-    program = Program([run.experiment for run in runs])
+    plan = runs[0].prepared.settings.train
+    program = Program([run.prepared for run in runs])
     checks = plan.check_first_step and not start
     take_step = checking(program) if checks else program.step
     names = [f"{run.name}: " if len(runs) > 1 else "" for run in runs]

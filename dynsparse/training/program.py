@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State, Trainer
 
 
@@ -19,16 +19,16 @@ class Program:
     operation for all of them.
 
     Args:
-        experiments: The runs, of one `program_key`.
+        runs: Prepared runs, of one `program_key`.
 
     Raises:
         ValueError: If several are to share more than one device.
     """
 
-    def __init__(self, experiments: Sequence[Experiment]):
-        first = experiments[0]
+    def __init__(self, runs: Sequence[PreparedRun]):
+        first = runs[0]
         self._placement = first.placement
-        self._batches = [experiment.batches for experiment in experiments]
+        self._batches = [run.batches for run in runs]
         self._trainer = first.trainer
         if self._several and first.settings.train.num_devices > 1:
             raise ValueError(

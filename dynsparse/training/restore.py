@@ -16,7 +16,7 @@ from dynsparse._internal.registry import names_outside
 from dynsparse.training.averages import at_densities
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.evaluation import Forward, compile_forward, evaluation_key
-from dynsparse.training.experiment import Experiment, prepare
+from dynsparse.training.prepare import PreparedRun, prepare
 from dynsparse.training.step import State
 
 
@@ -28,18 +28,18 @@ class Restored:
         labels = run(images).argmax(-1)  # uint8, [n, height, width, channels]
         labels = run(images, density=0.5).argmax(-1)  # with a top-k gate
 
-    It unpacks into its two attributes: `experiment, state = training.restore(folder)`.
+    It unpacks into its two attributes: `prepared, state = training.restore(folder)`.
 
     Attributes:
-        experiment: What was trained.
+        prepared: What was trained.
         state: At the checkpoint.
     """
 
-    experiment: Experiment
+    prepared: PreparedRun
     state: State
 
     def __iter__(self) -> Iterator:
-        return iter((self.experiment, self.state))
+        return iter((self.prepared, self.state))
 
     def __call__(
         self,
@@ -59,14 +59,14 @@ class Restored:
             ValueError: If the images are not of the run's type and shape, or `density`
                 is given and no gate has one.
         """
-        wanted = self.experiment.dataset.image_shape
+        wanted = self.prepared.dataset.image_shape
         if images.shape[1:] != wanted:
             raise ValueError(
                 f"images must be [n, {', '.join(map(str, wanted))}], "
                 f"got {list(images.shape)}."
             )
         if density is not None:
-            if self.experiment.densities == (None,):
+            if self.prepared.densities == (None,):
                 raise ValueError(f"density={density}: the gates of this run have none.")
             if not 0 <= density <= 1:
                 raise ValueError(f"density must be in [0, 1], got {density}.")
@@ -76,7 +76,7 @@ class Restored:
 
     @functools.cached_property
     def _forward(self) -> Forward:
-        return compile_forward(self.experiment.trainer)
+        return compile_forward(self.prepared.trainer)
 
     @functools.cached_property
     def _states(self) -> dict[float | None, State]:
@@ -85,7 +85,7 @@ class Restored:
     def _state(self, density: float | None) -> State:
         """The state with the averages of its norms at a density."""
         if density not in self._states:
-            states = at_densities(self.experiment, self.state, [density])
+            states = at_densities(self.prepared, self.state, [density])
             self._states.update(states)
         return self._states[density]
 
@@ -116,7 +116,7 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
             "command line, trust=True in a program."
         )
     try:
-        experiment = prepare(config, resumed=True)
+        prepared = prepare(config, resumed=True)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     except (AttributeError, LookupError, TypeError) as error:
@@ -125,5 +125,5 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest is None:
             raise ValueError(f"{workdir} has no checkpoint.")
-        found = checkpoints.restore(experiment.initial_state, newest_only=True)
-        return Restored(experiment, found.state)
+        found = checkpoints.restore(prepared.initial_state, newest_only=True)
+        return Restored(prepared, found.state)

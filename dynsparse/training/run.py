@@ -9,9 +9,9 @@ import numpy as np
 from dynsparse.training.calibration import calibrate
 from dynsparse.training.checkpoint import Checkpoints
 from dynsparse.training.clock import Clock
-from dynsparse.training.experiment import Experiment
 from dynsparse.training.means import Means
 from dynsparse.training.optimizer import learning_rate_schedule
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 from dynsparse.training.validation import Validated, Validation
 from dynsparse.training.writer import Writer, put_rows_back
@@ -21,18 +21,18 @@ class Run:
     """Entered, it has the state of its newest checkpoint, or else the initial one.
 
     Attributes:
-        experiment: What trains.
+        prepared: What trains.
         state: The newest that is known here.
         notes: What a person should know of the folder it was entered in.
 
     Args:
-        experiment: What trains.
+        prepared: What trains.
         workdir: Its folder.
     """
 
-    def __init__(self, experiment: Experiment, workdir: pathlib.Path):
-        self.experiment = experiment
-        self.state = experiment.initial_state
+    def __init__(self, prepared: PreparedRun, workdir: pathlib.Path):
+        self.prepared = prepared
+        self.state = prepared.initial_state
         self.notes: list[str] = []
         self._workdir = workdir
         self._means = Means()
@@ -65,11 +65,11 @@ class Run:
 
     def begin(self):
         """Gets ready to write what follows its state."""
-        settings = self.experiment.settings
+        settings = self.prepared.settings
         self._workdir.mkdir(parents=True, exist_ok=True)
         self._writer = self._open.enter_context(Writer(self._workdir, self.step))
         self._clock = Clock(self._workdir, self.step)
-        self._validate = Validation(self.experiment)
+        self._validate = Validation(self.prepared)
         self._rate = learning_rate_schedule(
             settings.optimizer, settings.train.num_steps
         )
@@ -81,8 +81,8 @@ class Run:
     def log(self, step: int) -> dict[str, float]:
         """Writes and returns the means of the metrics since the last log."""
         means, rate = self._means.take(), float(np.asarray(self._rate(step - 1)))
-        examples = step * self.experiment.settings.train.batch_size
-        epoch = examples / len(self.experiment.dataset.train)
+        examples = step * self.prepared.settings.train.batch_size
+        epoch = examples / len(self.prepared.dataset.train)
         now = dict(learning_rate=rate, epoch=epoch)
         self._writer.scalars(step, "train", means | now)
         self._writer.board.scalars(step, "train_clock", self._clock.look(step))
@@ -90,11 +90,11 @@ class Run:
 
     def take(self, state: State, *, last: bool):
         """Takes over what was trained; after the last step, calibrated."""
-        self.state = calibrate(self.experiment, state) if last else state
+        self.state = calibrate(self.prepared, state) if last else state
 
     def validate(self) -> Validated:
         """Validates its state, after the last step in full, and writes the outcome."""
-        last = self.step == self.experiment.settings.train.num_steps
+        last = self.step == self.prepared.settings.train.num_steps
         validated = self._validate(self.state, everything=last)
         self._writer.scalars(self.step, "validation", validated.scalars)
         self._writer.board.histograms(self.step, validated.open_probs)

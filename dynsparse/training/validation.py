@@ -15,7 +15,7 @@ from dynsparse.training.diagnostics import (
     has_choice,
 )
 from dynsparse.training.evaluation import Evaluation, compile_forward, evaluate
-from dynsparse.training.experiment import Experiment
+from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
 
@@ -50,13 +50,13 @@ class Validation:
     Masked execution reads the density from an array: one compilation for all densities.
 
     Args:
-        experiment: Whose validation split and densities to use.
+        prepared: Whose validation split and densities to use.
     """
 
-    def __init__(self, experiment: Experiment):
-        self._experiment = experiment
-        self._forward = compile_forward(experiment.trainer)
-        self._noisy = compile_forward(experiment.trainer, noise=True)
+    def __init__(self, prepared: PreparedRun):
+        self._experiment = prepared
+        self._forward = compile_forward(prepared.trainer)
+        self._noisy = compile_forward(prepared.trainer, noise=True)
 
     def __call__(self, state: State, *, everything: bool = True) -> Validated:
         """Returns what `state` is worth.

@@ -73,13 +73,13 @@ def test_raw_images_are_answered_as_in_evaluation(workdir, density):
 def test_other_images_are_refused(workdir, change, message, as_users_call):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=message):
-        run(change(run.experiment.dataset.test.images))
+        run(change(run.prepared.dataset.test.images))
 
 
 def test_a_density_out_of_range_is_refused(workdir):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=r"density must be in \[0, 1\], got 2"):
-        run(run.experiment.dataset.test.images, density=2.0)
+        run(run.prepared.dataset.test.images, density=2.0)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
+from dynsparse.training.batches import Batches
 from tests.sampled import sampled
 from tests.training import tiny
 
@@ -92,13 +93,13 @@ def test_runs_that_stopped_at_different_steps_end_all_the_same(alone, tmp_path):
     class Stopped(Exception):
         pass
 
-    def stop(self, index, reading=training.experiment.Batches.__getitem__):
+    def stop(self, index, reading=Batches.__getitem__):
         if index == 4:
             raise Stopped
         return reading(self, index)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.experiment.Batches, "__getitem__", stop)
+        patch.setattr(Batches, "__getitem__", stop)
         with pytest.raises(Stopped):
             training.train(training.prepare(configs(USUAL)[1]), tmp_path / "1")
     folders = [tmp_path / name for name in "012"]
@@ -113,7 +114,7 @@ def test_a_stop_in_the_last_step_of_some_stops_the_others(tmp_path):
     """The others are at another step, and so would follow."""
     first, *others = training.prepare_together(configs(USUAL))
 
-    class Signalling(training.experiment.Batches):
+    class Signalling(Batches):
         def __init__(self):
             pass
 

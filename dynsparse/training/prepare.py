@@ -27,7 +27,7 @@ from dynsparse.training.step import State, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class PreparedRun:
     """Everything that a run needs.
 
     Attributes:
@@ -63,7 +63,7 @@ def prepare(
     dataset: Dataset | None = None,
     *,
     resumed: bool = False,
-) -> Experiment:
+) -> PreparedRun:
     """Builds the run that `config` describes.
 
     Args:
@@ -129,7 +129,7 @@ def prepare(
         state, note = start_from(pathlib.Path(source), state, model)
         notes += (note,)
     grid = getattr(model, "grid", None)
-    return Experiment(
+    return PreparedRun(
         settings=settings,
         task=config["data"],
         dataset=dataset,
@@ -146,7 +146,7 @@ def prepare(
 
 def prepare_together(
     configs: Sequence[Mapping[str, Any]], resumed: Sequence[bool] = ()
-) -> list[Experiment]:
+) -> list[PreparedRun]:
     """Builds runs that can train together, on one dataset.
 
     Args:
@@ -168,12 +168,12 @@ def prepare_together(
     return [first, *(prepare(c, first.dataset, resumed=r) for c, r in others)]
 
 
-def least_density(experiment: Experiment) -> float:
+def least_density(prepared: PreparedRun) -> float:
     """The lowest density that a run is trained at; 1 for gates that have none."""
-    sampling = experiment.settings.density_sampling
+    sampling = prepared.settings.density_sampling
     if sampling is not None:
         return sampling.low
-    found = find_gates(experiment.trainer.model(experiment.initial_state)).values()
+    found = find_gates(prepared.trainer.model(prepared.initial_state)).values()
     fixed = [float(g.density[...]) for g in found if isinstance(g, TopkGate)]
     return min(fixed, default=1.0)
 
