@@ -152,28 +152,24 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
         StopSignal(only_first=True) as stop,
         launching.serve_folder(request) as folder,
     ):
-        from dynsparse import serving, training
+        from dynsparse import training
+        from dynsparse.bench.load_test import ServedModel, run_load_test
 
         try:
             experiment, state = training.restore(request.run, trust=request.trust)
-            whole = serving.serve_run(
-                experiment.trainer.model(state),
-                experiment.prices,
-                experiment.dataset,
-                folder,
+            served = ServedModel(
+                name=request.run.name,
+                model=experiment.trainer.model(state),
+                dataset=experiment.dataset,
                 inputs=training.training_inputs(experiment),
-                load=request.load,
-                seconds=request.seconds,
-                rounds=request.rounds,
-                size=request.request_size,
-                rungs=request.rungs,
-                lowest=request.lowest,
                 least_density=training.least_density(experiment),
-                least_accuracy=request.least_accuracy,
-                seed=request.seed,
-                title=f"{request.run.name} under {request.load} load",
+            )
+            whole = run_load_test(
+                served,
+                request.options,
+                folder,
                 console=console,
-                stop=stop,
+                stopped=lambda: stop.times > 0,
             )
         except ValueError as error:
             raise launching.UserError(error) from error

@@ -14,6 +14,7 @@ if not (_here / "configs").is_dir():  # a checkout has configs/ beside this pack
     __path__.append(str(_here.parent))
 
 _SUBPACKAGES = (
+    "bench",
     "budgets",
     "configs",
     "costs",

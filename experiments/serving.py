@@ -67,9 +67,9 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
     Returns:
         A row per rung, or per policy and phase.
     """
-    from dynsparse.serving import trial
-    from dynsparse.serving.competition import beside_a_burner
-    from dynsparse.serving.replay import first_on, from_process, summary
+    from dynsparse.bench.policies import replay_policies
+    from dynsparse.bench.replay import summary
+    from dynsparse.bench.sources import another_process, beside_busy_core
 
     seconds = 3.0 if small else SECONDS
     ladder, requests = _ladder(small)
@@ -85,23 +85,21 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         after_1_s=(third + 1, 2 * third),
         after_2_s=(2 * third + 2, seconds),
     )
-    burdened = beside_a_burner(third, 2 * third)
-    trial.try_policies(
+    competing = beside_busy_core(third, 2 * third)
+    replay_policies(
         ladder,
         requests,
         load="spike" if load == "spike" else "constant",
         seconds=seconds,
         seed=0,
-        source=burdened if load == "competition" else from_process,
+        source=competing if load == "competition" else another_process,
         watch=rows.append,
     )
     found = []
     for policy in dict.fromkeys(row["policy"] for row in rows):
         chosen = [row for row in rows if row["policy"] == policy]
         for phase, (start, end) in phases.items():
-            back = None
-            if phase == "after_2_s":
-                back = first_on(chosen, top, since=2 * third)
+            back = _first(chosen, top, 2 * third) if phase == "after_2_s" else None
             found.append(
                 _row(
                     load=load,
@@ -114,19 +112,26 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
     return found
 
 
+def _first(rows: Sequence[Row], rung: int, since: float) -> float | None:
+    """Seconds after `since` until a request comes that `rung` answers."""
+    late = [r["arrival"] for r in rows if r["arrival"] >= since and r["rung"] == rung]
+    return late[0] - since if late else None
+
+
 def _row(**values: Any) -> dict[str, Any]:
     return dict.fromkeys(FIELDS) | values
 
 
 def _ladder(small: bool):
     """The trained model's ladder and its labelled requests."""
-    import numpy as np
     from dynsparse.configs import cluttered_digits
 
     from dynsparse import training
     from dynsparse._internal.provenance import provenance
+    from dynsparse.bench.load_test import ServedModel
+    from dynsparse.bench.policies import PATIENCE
+    from dynsparse.bench.replay import LabelledRequests
     from dynsparse.launching.workdir import claim
-    from dynsparse.serving import trial
 
     config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")
     config.model.depth = 1 if small else 12
@@ -144,21 +149,22 @@ def _ladder(small: bool):
         made = json.loads(config.to_json_best_effort())
         with claim(RUN, made | dict(commit=provenance()["commit"]), WAIT):
             state = training.train(experiment, RUN)
-    split, validation = experiment.dataset.test, experiment.dataset.validation
-    seen = lambda images: np.asarray(experiment.dataset.inputs(images))
-    inputs = seen(split.images)
-    ladder = trial.build_ladder(
-        experiment.trainer.model(state),
-        experiment.prices,
-        inputs[:SIZE],
-        rungs=3 if small else 6,
-        size=SIZE,
-        lowest=0.15 if small else 0.095,
+    served = ServedModel(
+        name="serving",
+        model=experiment.trainer.model(state),
+        dataset=experiment.dataset,
         least_density=training.least_density(experiment),
-        labelled=(seen(validation.images), validation.labels),
     )
-    deadline = trial.PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
-    requests = trial.group(inputs, split.labels, size=SIZE, deadline=deadline)
+    test = experiment.dataset.test
+    images = served.seen(test)
+    ladder = served.ladder(
+        images[:SIZE],
+        rungs=3 if small else 6,
+        lowest=0.15 if small else 0.095,
+        size=SIZE,
+    )
+    deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
+    requests = LabelledRequests.cut(images, test.labels, size=SIZE, deadline=deadline)
     return ladder, requests
 
 

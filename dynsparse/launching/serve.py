@@ -6,11 +6,11 @@ import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from dynsparse.bench.arrivals import PROFILES
+from dynsparse.bench.options import LoadTestOptions
 from dynsparse.launching.command_line import Parser, asks, in_range, one_of
 from dynsparse.launching.errors import UserError
 from dynsparse.reports.records import read_run
-
-LOADS = ("constant", "ramp", "sine", "spike")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,26 +19,12 @@ class ServeRequest:
 
     Attributes:
         run: Its folder.
-        load: One of `LOADS`.
-        seconds: Of each replay of the load.
-        rounds: In which each policy is tried once.
-        request_size: Examples per request.
-        rungs: Of the ladder, at most: budgets that buy the same are one.
-        lowest: Budget of its lowest, as a fraction of the dense MACs.
-        least_accuracy: On the validation split, of the rungs to choose from, in [0, 1].
-        seed: Of the arrivals.
+        options: Load, size of the requests and budgets.
         trust: Whether to import what config.json names outside of this library.
     """
 
     run: pathlib.Path
-    load: str
-    seconds: float
-    rounds: int
-    request_size: int
-    rungs: int
-    lowest: float
-    least_accuracy: float
-    seed: int
+    options: LoadTestOptions
     trust: bool
 
 
@@ -57,32 +43,24 @@ def parse_serve(argv: Sequence[str]) -> ServeRequest:
         DamagedFileError: If the folder holds no run that is finished.
         UserError: If a flag or a value is not accepted.
     """
+    defaults = dataclasses.asdict(LoadTestOptions())
     parser = Parser()
+    parser.set_defaults(**defaults)
     parser.add_argument("--serve", default="")
     parser.add_argument("--trust", action="store_true")
-    parser.add_argument("--load", type=one_of(LOADS), default="spike")
-    parser.add_argument("--seconds", type=in_range(float, 3, 86_400), default=9.0)
-    parser.add_argument("--rounds", type=in_range(int, 1, 1_000), default=3)
-    parser.add_argument("--request_size", type=in_range(int, 1, 65_536), default=64)
-    parser.add_argument("--rungs", type=in_range(int, 2, 100), default=6)
-    parser.add_argument("--lowest", type=in_range(float, 0.01, 0.9), default=0.15)
-    parser.add_argument("--least_accuracy", type=in_range(float, 0, 1), default=0.0)
-    parser.add_argument("--seed", type=in_range(int, 0), default=0)
+    parser.add_argument("--load", type=one_of(sorted(PROFILES)))
+    parser.add_argument("--seconds", type=in_range(float, 3, 86_400))
+    parser.add_argument("--rounds", type=in_range(int, 1, 1_000))
+    parser.add_argument("--request_size", type=in_range(int, 1, 65_536))
+    parser.add_argument("--rungs", type=in_range(int, 2, 100))
+    parser.add_argument("--lowest", type=in_range(float, 0.01, 0.9))
+    parser.add_argument("--least_accuracy", type=in_range(float, 0, 1))
+    parser.add_argument("--seed", type=in_range(int, 0))
     values, _ = parser.read(argv)
     run = pathlib.Path(values.serve)
     read_run(run)
-    return ServeRequest(
-        run,
-        values.load,
-        values.seconds,
-        values.rounds,
-        values.request_size,
-        values.rungs,
-        values.lowest,
-        values.least_accuracy,
-        values.seed,
-        values.trust,
-    )
+    chosen = {name: getattr(values, name) for name in defaults}
+    return ServeRequest(run, LoadTestOptions(**chosen), values.trust)
 
 
 @contextlib.contextmanager
@@ -98,7 +76,7 @@ def serve_folder(request: ServeRequest) -> Iterator[pathlib.Path]:
         UserError: If it cannot be made.
     """
     for number in itertools.count(1):
-        folder = request.run / "serve" / f"{request.load}-{number}"
+        folder = request.run / "serve" / f"{request.options.load}-{number}"
         try:
             folder.mkdir(parents=True)
             break

@@ -1,38 +1,40 @@
-"""Running to a budget: one compiled program per rung, and a runtime that climbs them.
+"""Serving to a budget: a compiled program per budget, chosen anew for each request."""
 
-Lazy, so that a process that only makes load imports no jax.
-"""
+from dynsparse.serving.budgets import geometric_budgets
+from dynsparse.serving.controller import Hysteresis
+from dynsparse.serving.deadline import Deadline
+from dynsparse.serving.ladder import Ladder
+from dynsparse.serving.machine import CpuShare, FreeMemory
+from dynsparse.serving.rung import Rung
+from dynsparse.serving.runtime import Answer, Runtime
+from dynsparse.serving.server import Refused, Server
+from dynsparse.serving.signals import (
+    Allowance,
+    Lowest,
+    Manual,
+    Moment,
+    Pinned,
+    QueueLength,
+    Signal,
+)
 
-import importlib
-
-_HOMES = {
-    "Answer": "runtime",
-    "CpuShare": "signals",
-    "Deadline": "deadline",
-    "FreeMemory": "signals",
-    "Hysteresis": "controller",
-    "Ladder": "ladder",
-    "Lowest": "signals",
-    "Manual": "signals",
-    "PROFILES": "load",
-    "Pinned": "signals",
-    "QueueLength": "signals",
-    "Refused": "server",
-    "Rung": "rung",
-    "Runtime": "runtime",
-    "Server": "server",
-    "Signal": "signals",
-    "arrivals": "load",
-    "serve_run": "show",
-}
-
-
-def __getattr__(name: str):
-    if name in _HOMES:
-        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *_HOMES]
+__all__ = [
+    "Allowance",
+    "Answer",
+    "CpuShare",
+    "Deadline",
+    "FreeMemory",
+    "Hysteresis",
+    "Ladder",
+    "Lowest",
+    "Manual",
+    "Moment",
+    "Pinned",
+    "QueueLength",
+    "Refused",
+    "Rung",
+    "Runtime",
+    "Server",
+    "Signal",
+    "geometric_budgets",
+]

@@ -1,20 +1,24 @@
-"""Down at once, up after a while: what keeps a runtime from oscillating."""
+"""Hysteresis, which keeps a runtime from oscillating between rungs."""
 
 import math
 
 
 class Hysteresis:
-    """Follows what a signal allows: down at once, up when it has lasted.
+    """Follows a signal down at once, and up only after a while.
 
-    Time is an argument, so that a test needs no clock. Not thread-safe by itself;
-    `Runtime` holds a lock around it.
+    Time is an argument, so that tests need no clock. Not thread-safe by itself;
+    `Runtime` holds a lock around every call.
 
     Args:
-        hold: Seconds for which more must have been allowed without a break, >= 0 and
-            finite.
+        hold: Seconds, >= 0 and finite, for which a higher rung must have been allowed
+            without a break before it is used.
 
     Raises:
         ValueError: If `hold` is out of range.
+
+    >>> controller = serving.Hysteresis(hold=1.0)
+    >>> [controller.update(now, rung) for now, rung in [(0, 0), (1, 2), (2, 2), (3, 1)]]
+    [0, 0, 2, 1]
     """
 
     def __init__(self, hold: float = 0.25):
@@ -22,13 +26,13 @@ class Hysteresis:
             raise ValueError(f"hold must be >= 0 seconds, got {hold}.")
         self.hold = hold
         self.rung: int | None = None
-        self._allowed: list[tuple[float, int]] = []  # since it was last the rung itself
+        self._allowed: list[tuple[float, int]] = []  # since `rung` was last the limit
 
     def update(self, now: float, allowed: int) -> int:
         """Returns the rung to use.
 
         Args:
-            now: Seconds, of any clock that does not go back.
+            now: Seconds of a monotonic clock.
             allowed: Highest rung that the signal allows now.
         """
         if self.rung is None or allowed <= self.rung:

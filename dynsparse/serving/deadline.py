@@ -1,4 +1,4 @@
-"""The signal of requests that must be answered in time."""
+"""Signal of requests that must be answered before a deadline."""
 
 import collections
 import dataclasses
@@ -10,27 +10,28 @@ from dynsparse.serving.impatience import Queue
 from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.signals import Allowance, Moment, Signal
 
-_PASSES = 8  # that say how slow the machine is
+_PASSES = 8  # latest ones, which say how slow the machine is now
 
 
 class Deadline(Signal):
     """The rung at which most requests are answered right *and* in time.
 
-    With accuracies, a slow rung is worth what it gets right, less what others lose by
-    it. The rung is sought that would lose least if it served requests for ever as they
-    come now; the request at hand then gets the rung that is best if all that follow get
-    that one: one step of policy improvement (Howard, 1960), on the queue of
-    `serving.impatience`. A quiet moment is used for a dearer rung, and a burst is
-    answered by a cheaper one before it has become a queue.
+    If the accuracies of the rungs are known, a slow rung is worth what it gets right,
+    minus what other requests lose because they wait. First the best constant rung is
+    found, for requests that keep coming as they do now. Then the next request gets the
+    rung that is best if that constant rung serves all later ones: one step of policy
+    improvement (Howard, 1960) on the queue of `serving.impatience`. Quiet moments are
+    used for more expensive rungs, and a burst is answered by cheaper ones before it has
+    become a queue.
 
-    Without accuracies, the rung that lasts is the highest that is able to serve
-    requests as fast as they come, and the request at hand gets the highest at which all
-    that waits is in time.
+    Without accuracies, the lasting rung is the highest that serves requests as fast as
+    they come, and the next request gets the highest rung at which every waiting request
+    is in time.
 
-    The times of the ladder are those of an idle machine. Where others take a part of
-    it, passes take longer; what the last eight took says by how much. Keeping up is a
-    matter of their mean; deadlines, of the longest but one: one stall changes nothing,
-    and two slow passes are believed.
+    The seconds of a ladder are those of an idle machine. On a shared machine passes
+    take longer; the last eight say by what factor. Throughput is planned with the mean
+    of those factors and deadlines with the second largest, so that one stall changes
+    nothing and two slow passes are believed.
 
     Args:
         margin: Share of the slack that a plan may fill, in (0, 1].
@@ -39,6 +40,17 @@ class Deadline(Signal):
 
     Raises:
         ValueError: If a value is out of range.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1)]
+    >>> ladder, deadline = serving.Ladder(rungs=rungs), serving.Deadline()
+    >>> deadline.arrived(now=0.0, seconds=0.03)
+    >>> moment = serving.Moment(now=0.0, number=1, slacks=(0.03, 0.03))
+    >>> deadline.allows(ladder, moment).lowest
+    2
+    >>> deadline.observe(predicted=0.01, seconds=0.02)  # the machine is slower
+    >>> deadline.observe(predicted=0.01, seconds=0.02)
+    >>> deadline.allows(ladder, moment).lowest
+    1
     """
 
     def __init__(self, margin: float = 0.9, busy: float = 1.0, window: float = 0.5):
@@ -50,14 +62,14 @@ class Deadline(Signal):
         self.margin, self.busy, self.window = margin, busy, window
         self._ratios = collections.deque([1.0, 1.0], maxlen=_PASSES)
         self._arrivals: collections.deque[float] = collections.deque()
-        self._patience = math.inf  # of the requests that come, on average
+        self._patience = math.inf  # mean time within which requests must be answered
 
     def arrived(self, now: float, seconds: float = math.inf):
-        """Notes that a request came.
+        """Notes the arrival of a request.
 
         Args:
-            now: On `time.monotonic()`.
-            seconds: In which it is to be answered.
+            now: Time of arrival, on `time.monotonic()`.
+            seconds: Time within which the request must be answered.
         """
         self._forget(now)
         self._arrivals.append(now)
@@ -66,16 +78,16 @@ class Deadline(Signal):
             self._patience = old + (seconds - old) / _PASSES
 
     def rate(self, now: float) -> float:
-        """Requests per second, over the window."""
+        """Returns the number of arrivals per second, over the window."""
         self._forget(now)
         return len(self._arrivals) / self.window
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The rung for this request; without accuracies, the one that lasts too.
+        """Allows a rung for this request and, without accuracies, a lasting one.
 
         Args:
-            ladder: Whose seconds and accuracies count.
-            moment: Its `rungs` are those to choose from.
+            ladder: Ladder with the seconds, and perhaps the accuracies, of its rungs.
+            moment: State of the queue.
         """
         rungs = _worthwhile(ladder, moment.number, moment.choices(ladder))
         rate = self.rate(moment.now)
@@ -101,21 +113,37 @@ class Deadline(Signal):
 
     @property
     def slowdown(self) -> float:
-        """How many times as long as on the idle machine passes take now."""
+        """Factor by which passes take longer now than on an idle machine, >= 1."""
         return max(1.0, sorted(self._ratios)[-2])
 
     def observe(self, predicted: float, seconds: float):
-        """Learns from a pass how much slower the machine has become."""
+        """Learns from a pass how slow the machine is now.
+
+        Args:
+            predicted: Seconds that the pass takes on an idle machine.
+            seconds: Seconds that it took.
+        """
         if predicted > 0:
             self._ratios.append(seconds / predicted)
 
     def least(self, ladder: Ladder, number: int, rungs: Sequence[int] = (0,)) -> float:
-        """Seconds that the fastest rung takes now: who has less left is hopeless."""
+        """Returns the seconds that the fastest rung takes now.
+
+        A request with less time left cannot be answered in time.
+
+        Args:
+            ladder: Ladder with the seconds of its rungs.
+            number: Number of examples of the request.
+            rungs: Rungs that may answer it.
+        """
         rungs = _worthwhile(ladder, number, rungs)
         return self.slowdown * min(ladder.seconds(rung, number) for rung in rungs)
 
     def refused(self):
-        """Forgets a little: while all are refused, no pass says that it got better."""
+        """Notes a refusal: forgets a little of how slow the machine was.
+
+        While every request is refused, no pass could say that the machine recovered.
+        """
         self._ratios.append(1.0)
 
     def _mean(self) -> float:
@@ -132,7 +160,7 @@ class Deadline(Signal):
         seconds: Sequence[float],
         accuracy: Sequence[float],
     ) -> int:
-        """The best choice for the first of the waiting, by what it costs the others."""
+        """Index of the best choice for the first request, given its cost to others."""
         mean, indices = self._mean(), range(len(seconds))
         variation = statistics.pvariance(self._ratios) / mean**2
         patience = self.margin * self._patience
@@ -164,7 +192,7 @@ class Deadline(Signal):
         return max(indices, key=lambda i: (worth(i), -seconds[i]))
 
     def _all_in_time(self, slacks: Sequence[float], seconds: float) -> bool:
-        """Whether all that waits is in time, one after the other."""
+        """Whether all waiting requests are in time, served one after the other."""
         one = self.slowdown * seconds
         return all(
             (i + 1) * one <= self.margin * slack + 1e-12
@@ -173,10 +201,10 @@ class Deadline(Signal):
 
 
 def _worthwhile(ladder: Ladder, number: int, rungs: Sequence[int]) -> Sequence[int]:
-    """Without those that get less right per second than a slower one.
+    """Drops the rungs that get less right per second than a slower rung.
 
-    In the time that such a rung takes for many, the slower one gets more right by
-    answering fewer.
+    In the time in which such a rung answers many requests, the slower one gets more of
+    them right by answering fewer.
     """
     found, best = [], 0.0
     for rung in sorted(rungs, key=lambda r: -ladder.seconds(r, number)):
@@ -191,6 +219,6 @@ def _worthwhile(ladder: Ladder, number: int, rungs: Sequence[int]) -> Sequence[i
 
 
 def _highest(will: Sequence[bool], seconds: Sequence[float]) -> int:
-    """The last that will do, or the fastest."""
+    """Index of the last that will do, or else of the fastest."""
     fits = [index for index, does in enumerate(will) if does]
     return max(fits, default=min(range(len(will)), key=lambda i: seconds[i]))

@@ -1,18 +1,18 @@
-r"""A queue whose requests are lost once they have waited too long.
+r"""Queueing theory of impatient requests, which are lost once they waited too long.
 
 Requests come at random, one server answers them in the order of arrival, and those that
-would wait longer than a patience $D$ are not answered. The work that waits is a random
-walk: it grows by a pass with every request, and shrinks with time. It outgrows a bound
-with a probability that falls exponentially with it, at the rate $\theta$ at which
-$e^{\theta \cdot \mathrm{work}}$ keeps its mean (the adjustment coefficient of Cramér,
-1930): for passes of mean $s$, gamma distributed with the squared coefficient of
-variation $c^2$, and the load $\rho$, the root other than 0 of
+would wait longer than a patience $D$ are not answered. The waiting work is a random
+walk: it grows by one pass with every request and shrinks with time. The probability
+that it exceeds a bound falls exponentially with the bound, at the rate $\theta$ at
+which $e^{\theta \cdot \mathrm{work}}$ keeps its mean (the adjustment coefficient of
+Cramér, 1930): for passes of mean $s$, gamma distributed with the squared coefficient of
+variation $c^2$, and the load $\rho$, $\theta$ is the root other than 0 of
 
 $$\rho \left((1 - c^2 s \theta)^{-1 / c^2} - 1\right) = s \theta.$$
 
-What is here is exact for Poisson arrivals and exponential passes ($c^2 = 1$, Barrer,
-1957, Operations Research 5(5), 650-656), and where nobody waits ($D = 0$) for passes of
-any kind.
+The formulas are exact for Poisson arrivals and exponential passes ($c^2 = 1$, Barrer,
+1957, Operations Research 5(5), 650-656), and without patience ($D = 0$) for passes of
+any distribution.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ import functools
 import math
 
 _FAR = 30.0  # passes: exp(-30) of the requests is none
-_LEVEL = 1e-5  # of what vanishes at load 1: below, a series
-_STEPS = 60  # of Newton's method, from the side where it cannot overshoot
+_LEVEL = 1e-5  # distance from a singularity within which a series is used
+_STEPS = 60  # Newton steps, from the side where they cannot overshoot
 
 
 @dataclasses.dataclass(frozen=True)
 class Queue:
-    """One way to serve, kept up for ever.
+    """Steady state of a server whose passes all take about as long.
 
     Attributes:
-        load: Share of the time that passes take, if nothing is lost, >= 0.
-        seconds: Of a pass, > 0.
+        load: Share of the time that passes would take if no request were lost, >= 0.
+        seconds: Mean duration of a pass, > 0.
         patience: Seconds that a request may wait, >= 0.
         variation: Squared coefficient of variation of the passes, >= 0.
     """
@@ -42,11 +42,11 @@ class Queue:
 
     @functools.cached_property
     def exponent(self) -> float:
-        r"""$\theta$, per second of waiting work; negative where the load is above 1."""
+        r"""$\theta$, per second of waiting work; negative for a load above 1."""
         return _root(self.load, self.variation) / self.seconds
 
     def lost(self) -> float:
-        r"""Share of the requests that is not answered, in [0, 1].
+        r"""Returns the share of the requests that is not answered, in [0, 1].
 
         $\rho (1 - \rho) E / (1 - \rho^2 E)$ with $E = \exp(-\theta D)$.
         """
@@ -54,20 +54,20 @@ class Queue:
         if abs(1 - load) < _LEVEL:
             spread = self.seconds * (1 + self.variation)
             return 1 / (2 + 2 * self.patience / spread)
-        if run < -500:  # of more than can be served, all that can be is
+        if run < -500:  # overloaded: the server is always busy
             return 1 - 1 / load
         left = math.exp(-run)
         return load * (1 - load) * left / (1 - load**2 * left)
 
     def to_be_lost(self, work: float) -> float:
-        r"""Requests that are lost because of work that waits, beyond the usual ones.
+        r"""Returns how many more requests are lost because of work that waits.
 
-        The relative value of the walk: its slope is the probability, over $s$, that the
-        work reaches $D$ before it is done,
+        This is the relative value of the walk: its slope is $1 / s$ times the
+        probability that the work reaches $D$ before it is done,
         $(e^{\theta w} - 1) / (e^{\theta D} - 1)$; 1 beyond $D$.
 
         Args:
-            work: Seconds of passes that wait, >= 0.
+            work: Seconds of waiting passes, >= 0.
         """
         inside, whole = min(work, self.patience), self.exponent * self.patience
         beyond = work - inside
@@ -82,11 +82,11 @@ class Queue:
 
 
 def _root(load: float, variation: float) -> float:
-    r"""$s \theta$, at most `_FAR`."""
+    r"""Returns $s \theta$, at most `_FAR`."""
     if abs(1 - load) < _LEVEL:
         return 2 * (1 - load) / (1 + variation)
     if load > 1:
-        x = -load  # where the left side is above the right one, as at every start
+        x = -load  # like every start: the left side is above the right one
     else:
         pole = (1 - 1e-9) / variation if variation else math.inf
         x = min(2 * (1 - load) / load if load else math.inf, pole, _FAR)

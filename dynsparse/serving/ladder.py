@@ -1,9 +1,10 @@
-"""The compiled ladder: compact execution of one model at several budgets."""
+"""Ladder of compiled programs: compact execution of one model at several budgets."""
 
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,54 +14,65 @@ from flax import nnx
 
 from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.structure import Structure
-from dynsparse.budgets import (
-    averages_at,
-    densities_at,
-    density_map,
-    fix_densities,
-    has_density,
-)
-from dynsparse.costs import (
-    Prices,
-    itemize,
-    largest_density,
-    median_seconds,
-    peak_bytes,
-    run_gates,
-)
+from dynsparse.budgets import averages_at, densities_at, fix_densities
+from dynsparse.costs import Prices, itemize, median_seconds, peak_bytes, run_gates
 from dynsparse.gates.base import evaluating
-from dynsparse.serving.examples import Batch, Inputs, Labelled, check, checked
+from dynsparse.serving.budgets import bought_densities
+from dynsparse.serving.checks import Batch, Inputs, Labelled, check, checked
 from dynsparse.serving.rung import Rung, front
 
 
 class Ladder:
-    """Ahead-of-time compiled compact executions of one model, cheapest first.
+    """Compiled compact executions of one model, one per budget, cheapest first.
 
-    The parameters are an argument of every program: there is one copy of them, and a
-    ladder answers with what `state` holds.
+    The parameters are an argument of every program: there is one copy of them, and
+    every rung answers with what `state` holds now.
 
     Attributes:
-        rungs: From the cheapest to the dearest.
-        averages: Of the norms, by rung.
-        batch_sizes: In rising order. Other batches are padded, or cut in pieces:
-            nothing is compiled after `compile`.
-        state: The arrays of the model, but for `averages`.
-        example: Shape and type of one example; None where anything is taken.
+        rungs: Budgets, from the cheapest to the most expensive.
+        batch_sizes: Compiled batch sizes, in rising order. Other batches are padded or
+            split: nothing is compiled after `compile`.
+        batch_stats: Running statistics of BatchNorm, by rung.
+        state: All other arrays of the model.
+        example: Shape and type of one example; None to accept any.
+
+    A ladder without programs serves to try signals and controllers:
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1)]
+    >>> serving.Ladder(rungs=rungs).seconds(1, number=3)
+    0.015
+
+    Compiled, it runs a model at every budget:
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=1.0)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> x = np.ones((2, 3, 4), np.float32)
+    >>> ladder = serving.Ladder.compile(
+    ...     model, examples=x, budgets=(0.5, 1.0), batch_sizes=(2,), repeats=1
+    ... )
+    >>> [(rung.density, rung.budget) for rung in ladder.rungs]
+    [(0.5, 0.5), (1.0, 1.0)]
+    >>> ladder(0, x).shape
+    (2, 3, 4)
     """
 
     def __init__(
         self,
         *,
         rungs: Sequence[Rung],
-        batch_sizes: Sequence[int],
-        programs: Mapping[tuple[int, int], Any],
-        averages: Sequence[Any],
-        state: Any,
+        batch_sizes: Sequence[int] = (1,),
+        programs: Mapping[tuple[int, int], Any] = types.MappingProxyType({}),
+        batch_stats: Sequence[Any] = (),
+        state: Any = None,
         example: jax.ShapeDtypeStruct | None = None,
     ):
         self.rungs = tuple(rungs)
         self.batch_sizes = tuple(sorted(batch_sizes))
-        self.averages = tuple(averages)
+        self.batch_stats = tuple(batch_stats)
         self.state = state
         self.example = example
         self._programs = dict(programs)
@@ -82,78 +94,69 @@ class Ladder:
         """Compiles, warms up and measures every rung.
 
         Args:
-            model: Any model with gated layers; what it maps `examples` to is an array.
-            examples: Real inputs, with which programs are timed: at least one.
+            model: Any model with gated layers that maps one array to one array.
+            examples: At least one real input, to time the programs with.
             budgets: Fractions of the dense MACs, in (0, 1]. Each buys the largest
-                density that it pays for; those that buy the same are one rung. A model
-                whose gates have no density has one rung, whatever is asked.
+                density that it pays for; budgets that buy the same become one rung. A
+                model whose gates have no density has one rung, whatever the budgets.
             batch_sizes: Examples per pass, at least 1.
-            inputs: Batches of the training: the running averages of norms become
-                those of each density (`budgets.averages_at`); without, every rung has
-                those of the model.
-            labelled: Examples and their classes that no training has seen, such as a
-                validation split, on which each rung's accuracy is measured.
-            least_density: In [0, 1]; no rung is below it. A model is seldom of use
-                below the densities that it was trained at.
-            repeats: Timed passes of each program, of which the median counts.
-            watch: Hears what comes next, in words; what it raises ends the work.
+            inputs: Training batches, from which the running statistics of BatchNorm are
+                re-estimated at each density (`budgets.averages_at`); without them every
+                rung has those of the model.
+            labelled: Held-out examples and their classes, such as a validation split,
+                on which the accuracy of each rung is measured.
+            least_density: Density, in [0, 1], below which there is no rung: a model is
+                seldom of use below the densities that it was trained at.
+            repeats: Timed passes per program, of which the median counts.
+            watch: Called with a line that says what comes next; what it raises ends the
+                compilation.
 
         Raises:
-            ValueError: If a budget is no fraction or below the floor of the model, none
-                is asked, there are no examples, or another value is out of range.
+            ValueError: If a budget is not in (0, 1] or below the floor of the model,
+                there are no budgets or no examples, or another value is out of range.
         """
         check(examples, budgets, batch_sizes, labelled, least_density, repeats)
         watch("billing the model")
         one = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
         prices = Prices(model, one)
-        densities = _densities(model, prices, budgets, least_density)
-        _, seen, state = nnx.split(model, nnx.BatchStat, ...)
-        programs, calls, spent, averages = {}, {}, [], []
+        densities = bought_densities(model, prices, budgets, least_density)
+        _, trained, state = nnx.split(model, nnx.BatchStat, ...)
+        programs, calls, spent, batch_stats = {}, {}, [], []
         for index, density in enumerate(densities):
             watch(f"compiling rung {index}, the last being {len(densities) - 1}")
-            fast, own = evaluating(model, execution="compact"), seen
+            view, stats = evaluating(model, execution="compact"), trained
             if density is not None:
-                fast = fix_densities(fast, densities_at(model, density))
+                view = fix_densities(view, densities_at(model, density))
                 if inputs:
-                    own = averages_at(model, density, map(jnp.asarray, inputs))
-            spent.append(_budget(fast, prices, examples))
-            averages.append(own)
+                    stats = averages_at(model, density, map(jnp.asarray, inputs))
+            spent.append(_budget(view, prices, examples))
+            batch_stats.append(stats)
             for size in batch_sizes:
-                program = _compile(fast, own, state, examples, size)
+                program = _compile(view, stats, state, examples, size)
                 programs[index, size] = program
-                held = own, state, _filled(examples, size)
-                calls[index, size] = lambda p=program, held=held: p(*held)
+                held = stats, state, _filled(examples, size)
+                calls[index, size] = functools.partial(program, *held)
         watch("timing the rungs")
         seconds = median_seconds(calls, repeats=repeats)
-        rungs = [
-            Rung(
-                density=density,
-                budget=spent[index],
-                seconds={size: seconds[index, size] for size in batch_sizes},
-                peak_bytes={
-                    size: peak_bytes(programs[index, size]) for size in batch_sizes
-                },
-            )
-            for index, density in enumerate(densities)
-        ]
+        measured = lambda index, of: {size: of(index, size) for size in batch_sizes}
         ladder = cls(
-            rungs=rungs,
+            rungs=[
+                Rung(
+                    budget=spent[index],
+                    seconds=measured(index, lambda *key: seconds[key]),
+                    peak_bytes=measured(index, lambda *key: peak_bytes(programs[key])),
+                    density=density,
+                )
+                for index, density in enumerate(densities)
+            ],
             batch_sizes=batch_sizes,
             programs=programs,
-            averages=averages,
+            batch_stats=batch_stats,
             state=state,
             example=jax.ShapeDtypeStruct(examples.shape[1:], examples.dtype),
         )
         if labelled is not None:
-            accuracy = []
-            for index in range(len(rungs)):
-                watch(f"validating rung {index}, the last being {len(rungs) - 1}")
-                answers = ladder(index, labelled[0]).argmax(-1)
-                accuracy.append(float((answers == labelled[1]).mean()))
-            ladder.rungs = tuple(
-                dataclasses.replace(rung, accuracy=share)
-                for rung, share in zip(rungs, accuracy, strict=True)
-            )
+            ladder.rungs = tuple(ladder._with_accuracy(labelled, watch))
         return ladder
 
     def __call__(self, rung: int, x: Batch) -> np.ndarray:
@@ -171,28 +174,28 @@ class Ladder:
         for start in range(0, len(x), largest):
             piece = x[start : start + largest]
             size = self.fitting(len(piece))
-            held = self.averages[rung], self.state
+            held = self.batch_stats[rung], self.state
             output = self._programs[rung, size](*held, _filled(piece, size))
             pieces.append(np.asarray(output)[: len(piece)])
         return np.concatenate(pieces)
 
     def checked(self, x: Batch) -> np.ndarray:
-        """Returns `x` as the programs take it: in this machine's order of bytes.
+        """Returns `x` as the programs take it, in native byte order.
 
         Raises:
-            ValueError: If there is no example, or examples are of another shape or type
-                than those that the ladder was compiled for.
+            ValueError: If there is no example, or the examples are of another shape or
+                type than those that the ladder was compiled for.
         """
         return checked(x, self.example)
 
     def front(self, least_accuracy: float = 0.0) -> tuple[int, ...]:
-        """The rungs worth choosing, from the fastest to the most accurate.
+        """Returns the rungs worth using, from the fastest to the most accurate.
 
-        Each is more accurate than all that are faster. Where accuracies were not
-        measured, they are all rungs.
+        Each is more accurate than all that are faster. Where accuracy was not measured,
+        all rungs are returned.
 
         Args:
-            least_accuracy: That each must have, in [0, 1].
+            least_accuracy: Accuracy that each returned rung has at least, in [0, 1].
 
         Raises:
             ValueError: If no rung has the least accuracy, or none was measured.
@@ -200,18 +203,21 @@ class Ladder:
         return front(self.rungs, self.batch_sizes[-1], least_accuracy)
 
     def fitting(self, number: int) -> int:
-        """The smallest compiled batch that holds `number` examples, or the largest."""
+        """Returns the smallest compiled batch size for `number` examples.
+
+        It is the largest one where none is large enough.
+        """
         return next((s for s in self.batch_sizes if s >= number), self.batch_sizes[-1])
 
     def seconds(self, rung: int, number: int) -> float:
-        """Measured time of an answer to `number` examples on an idle machine."""
+        """Returns the measured time of `number` examples on an idle machine."""
         whole, rest = divmod(number, self.batch_sizes[-1])
         measured = self.rungs[rung].seconds
         last = measured[self.fitting(rest)] if rest else 0.0
         return whole * measured[self.batch_sizes[-1]] + last
 
     def table(self) -> list[dict[str, Any]]:
-        """One row of plain values per rung and batch size."""
+        """Returns one row of plain values per rung and batch size."""
         return [
             dict(
                 rung=index,
@@ -227,45 +233,44 @@ class Ladder:
         ]
 
     def save(self, path: pathlib.Path):
-        """Writes the table as JSON: the file is there whole or not at all."""
+        """Writes the table as JSON, atomically."""
         write_json(path, self.table())
 
+    def _with_accuracy(
+        self, labelled: Labelled, watch: Callable[[str], None]
+    ) -> Iterator[Rung]:
+        x, labels = labelled
+        for index, rung in enumerate(self.rungs):
+            watch(f"validating rung {index}, the last being {len(self.rungs) - 1}")
+            right = self(index, x).argmax(-1) == labels
+            yield dataclasses.replace(rung, accuracy=float(right.mean()))
 
-def _densities(
-    model: nnx.Module, prices: Prices, budgets: Sequence[float], least: float
-) -> Sequence[float | None]:
-    if not has_density(model):
-        return [None]
-    spread = density_map(model)
-    bought = (largest_density(prices, budget, spread) for budget in budgets)
-    return sorted({max(density, least) for density in bought})
 
-
-def _budget(fast: nnx.Module, prices: Prices, examples: Batch) -> float:
-    masks = run_gates(fast, jnp.asarray(examples))
+def _budget(view: nnx.Module, prices: Prices, examples: Batch) -> float:
+    masks = run_gates(view, jnp.asarray(examples))
     return itemize(prices, masks, num_examples=len(examples)).budget
 
 
-def _compile(fast: nnx.Module, averages: Any, state: Any, examples: Batch, size: int):
-    structure, *_ = Structure.split(fast, nnx.BatchStat, ...)
+def _compile(view: nnx.Module, stats: Any, state: Any, examples: Batch, size: int):
+    structure, *_ = Structure.split(view, nnx.BatchStat, ...)
     shape = jax.ShapeDtypeStruct((size, *examples.shape[1:]), examples.dtype)
-    leaves, tree = jax.tree.flatten((averages, state, shape))
+    leaves, tree = jax.tree.flatten((stats, state, shape))
     shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
     return _compiled(structure, tree, shapes)
 
 
 @functools.lru_cache(maxsize=256)
 def _compiled(structure: Structure, tree: Any, shapes: tuple) -> jax.stages.Compiled:
-    """The program of a rung; ladders of one structure share theirs."""
+    """The program of a rung; ladders of one structure share their programs."""
 
-    def run(averages, state, x):
-        return structure.merge(averages, state)(x)
+    def run(stats, state, x):
+        return structure.merge(stats, state)(x)
 
     return jax.jit(run).lower(*jax.tree.unflatten(tree, shapes)).compile()
 
 
 def _filled(x: Batch, size: int) -> np.ndarray:
-    """`size` examples: those of `x`, in turn."""
+    """`x`, repeated from its start until there are `size` examples."""
     if len(x) == size:
         return np.asarray(x)
     return np.asarray(x)[np.arange(size) % len(x)]

@@ -1,44 +1,51 @@
-"""One budget of a ladder, and which of them are worth choosing."""
+"""The rungs of a ladder, and the choice of those worth using."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rung:
     """One budget of a model, measured on this machine.
 
     Attributes:
-        density: Of the top-k gates together; None for gates of a varying count.
-        budget: MACs that it spends, as a fraction of the dense ones: exactly where
-            every gate fixes its count, else the mean over the examples of `compile`.
+        budget: MACs that a pass spends, as a fraction of the dense MACs: exact where
+            every gate opens a fixed count, otherwise the mean over the examples that
+            the ladder was compiled with.
         seconds: Median time of one pass, by batch size.
-        peak_bytes: Most memory that a pass needs, its parameters included, by batch
-            size.
-        accuracy: Share of right classes on labelled examples that chose nothing, in
-            [0, 1]; None where there were none.
+        peak_bytes: Peak memory of one pass, its parameters included, by batch size.
+        density: Density of the top-k gates, in [0, 1]; None for gates of a varying
+            count.
+        accuracy: Share of labelled examples that are classified right, in [0, 1]; None
+            if it was not measured.
+
+    >>> serving.Rung(budget=0.5, seconds={1: 0.01}).accuracy is None
+    True
     """
 
-    density: float | None
     budget: float
     seconds: Mapping[int, float]
-    peak_bytes: Mapping[int, int]
+    peak_bytes: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    density: float | None = None
     accuracy: float | None = None
 
 
 def front(
     rungs: Sequence[Rung], size: int, least_accuracy: float = 0.0
 ) -> tuple[int, ...]:
-    """The rungs on the Pareto front, as `Ladder.front` says.
+    """Returns the rungs on the Pareto front of time and accuracy, by rising accuracy.
 
     Args:
-        rungs: Of a ladder.
-        size: Batch size whose seconds are compared.
-        least_accuracy: That each must have, in [0, 1].
+        rungs: Rungs of a ladder.
+        size: Batch size at which seconds are compared.
+        least_accuracy: Accuracy that each returned rung has at least, in [0, 1].
+
+    Returns:
+        Indices; all of them where accuracy was not measured.
 
     Raises:
-        ValueError: If no rung has the least accuracy, none was measured, or it is no
-            fraction.
+        ValueError: If no rung has the least accuracy, accuracy was not measured, or
+            `least_accuracy` is out of range.
     """
     if not 0 <= least_accuracy <= 1:
         raise ValueError(f"least_accuracy must be in [0, 1], got {least_accuracy}.")

@@ -1,4 +1,4 @@
-"""One model, at the rung of the moment."""
+"""Runtime: a model that answers each request at the rung that a signal allows."""
 
 import operator
 import threading
@@ -14,13 +14,16 @@ from dynsparse.serving.signals import Moment, Signal
 
 
 class Answer(NamedTuple):
-    """What came out, and how.
+    """Answer to one request.
 
     Attributes:
-        output: Of the model, one row per example.
-        rung: That was used.
-        seconds: That the pass took.
-        reason: Why this rung, in words.
+        output: Output of the model, one row per example.
+        rung: Index of the rung that ran.
+        seconds: Duration of the pass.
+        reason: Why this rung was chosen, in words.
+
+    >>> serving.Answer(np.zeros((1, 10)), rung=2, seconds=0.01, reason="pinned").rung
+    2
     """
 
     output: np.ndarray
@@ -32,21 +35,33 @@ class Answer(NamedTuple):
 class Runtime:
     """Chooses a rung for each request and runs it; any thread may call it.
 
-    Choosing is under a lock and takes microseconds; passes run outside of it, as many
-    at a time as there are callers. Nothing is compiled here.
-
-    A signal says the highest rung that may be used. What is used is the highest of
-    `rungs` that is not above it, or their lowest.
+    A signal says the highest rung that may be used. The runtime uses the highest of
+    `rungs` that is not above that one, or else the lowest of `rungs`. A lock guards the
+    choice, which takes microseconds; as many passes run at a time as there are callers.
+    Nothing is compiled here.
 
     Args:
-        ladder: The compiled programs.
-        signal: What the machine, or a person, allows.
-        controller: How fast to follow it.
+        ladder: Compiled programs.
+        signal: Says the highest rung that the machine, or a person, allows.
+        controller: Says how fast to follow the signal; `Hysteresis()` where None.
         rungs: Indices of the rungs to choose from; None for `ladder.front()`, which
-            leaves out those that are slower than others and no more accurate.
+            leaves out rungs that are slower than others and no more accurate.
 
     Raises:
-        ValueError: If the ladder has no such rung, or none is given.
+        ValueError: If the ladder has no such rung, or `rungs` is empty.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.5, 1.0)]
+    >>> double = lambda batch_stats, state, x: 2 * x
+    >>> ladder = serving.Ladder(
+    ...     rungs=rungs,
+    ...     programs={(0, 1): double, (1, 1): double},
+    ...     batch_stats=((), ()),
+    ... )
+    >>> hand = serving.Manual(budget=0.7)
+    >>> runtime = serving.Runtime(ladder, hand)
+    >>> answer = runtime.predict(np.ones((1, 2)))
+    >>> answer.rung, answer.reason, answer.output.tolist()
+    (0, 'budget set to 0.7', [[2.0, 2.0]])
     """
 
     def __init__(
@@ -73,12 +88,12 @@ class Runtime:
         self._lock = threading.Lock()
 
     def predict(self, x: Batch, slacks: Sequence[float] = ()) -> Answer:
-        """Returns the answer to `x`.
+        """Chooses a rung and returns its answer to `x`.
 
         Args:
             x: Examples, at least one.
-            slacks: Seconds that are left to the waiting requests, this one first, for
-                signals that look at deadlines.
+            slacks: Seconds left until the deadline of each waiting request, this one
+                first, for signals that look at deadlines.
 
         Raises:
             ValueError: If `x` is not what the ladder was compiled for.

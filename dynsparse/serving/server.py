@@ -1,4 +1,4 @@
-"""A queue in front of a runtime: every request is answered or refused with a reason."""
+"""Server: a queue in front of a runtime that answers or refuses every request."""
 
 import collections
 import concurrent.futures
@@ -19,13 +19,17 @@ _CLOSED = "the server is closed"
 
 
 class Refused(Exception):
-    """A request that is not answered; its text says why."""
+    """Refusal of a request; its text is the reason.
+
+    >>> str(serving.Refused("the queue is full (1000 requests)"))
+    'the queue is full (1000 requests)'
+    """
 
 
 class _Request(NamedTuple):
     x: Batch
-    number: int  # of examples
-    deadline: float  # of time.monotonic()
+    number: int  # examples
+    deadline: float  # on time.monotonic()
     future: "Future[Answer]"
 
 
@@ -33,16 +37,33 @@ class Server:
     """Serves requests one after the other, first come first served.
 
     Every future ends: with an answer, with `Refused`, or with the error of its request.
-    A request that not even the fastest rung answers in time is refused when its turn
-    comes, so that it does not cost the others; so is one that finds the queue full.
+    A request that not even the fastest rung can answer in time is refused when its turn
+    comes, so that it delays no other; a request that finds the queue full is refused at
+    once. Use a server as a context manager: it answers what waits and then stops.
 
     Args:
-        runtime: Its signal is, or holds, `deadline` where rungs should follow it.
-        deadline: Hears of arrivals, and says whose case is hopeless.
-        limit: Requests that may wait, at least 1.
+        runtime: Runtime that answers. For rungs that follow the deadlines, `deadline`
+            is its signal, or a part of its signal.
+        deadline: Notes arrivals, and says which requests cannot be answered in time.
+        limit: Maximum number of waiting requests, at least 1.
 
     Raises:
         ValueError: If the limit is below 1.
+
+    >>> rungs = [serving.Rung(budget=1.0, seconds={1: 1e-3})]
+    >>> double = lambda batch_stats, state, x: 2 * x
+    >>> ladder = serving.Ladder(
+    ...     rungs=rungs, programs={(0, 1): double}, batch_stats=((),)
+    ... )
+    >>> deadline = serving.Deadline()
+    >>> runtime = serving.Runtime(ladder, deadline)
+    >>> with serving.Server(runtime, deadline=deadline) as server:
+    ...     future = server.submit(np.ones((1, 2)), seconds=5.0)
+    ...     hopeless = server.submit(np.ones((1, 2)), seconds=0.0)
+    >>> future.result().output.tolist()
+    [[2.0, 2.0]]
+    >>> type(hopeless.exception()).__name__
+    'Refused'
     """
 
     def __init__(self, runtime: Runtime, *, deadline: Deadline, limit: int = 1000):
@@ -62,7 +83,7 @@ class Server:
         self.close(answer=error is None)
 
     def __len__(self) -> int:
-        """Requests that wait for an answer."""
+        """Returns the number of requests that wait for an answer."""
         with self._changed:
             return sum(not request.future.cancelled() for request in self._waiting)
 
@@ -73,12 +94,13 @@ class Server:
 
         Args:
             x: Examples, at least one.
-            seconds: In which to answer it.
-            since: When that time began, on `time.monotonic()`; now, if None.
+            seconds: Time within which the request must be answered.
+            since: Moment at which that time began, on `time.monotonic()`; None for now.
 
         Returns:
-            A future of the answer, of `Refused`, or of the error of the request, such
-            as a `ValueError` of examples that are not what the ladder was compiled for.
+            A future that ends with the answer, with `Refused`, or with the error of the
+            request, such as a `ValueError` for examples of another shape or type than
+            the ladder was compiled for.
         """
         now, future = time.monotonic(), Future()
         try:
@@ -94,7 +116,11 @@ class Server:
         return future
 
     def close(self, *, answer: bool = True):
-        """Evaluation what waits, or refuses it, then stops."""
+        """Stops the server.
+
+        Args:
+            answer: Whether to answer what waits first; otherwise it is refused.
+        """
         with self._changed:
             self._open = False
             dropped = [] if answer else self._take_all()
@@ -114,7 +140,7 @@ class Server:
         self._changed.notify()
 
     def _drop_cancelled(self):
-        """Those whose callers have given up keep no place from others."""
+        """Removes requests whose callers have given up from the queue."""
         kept = [r for r in self._waiting if not r.future.cancelled()]
         for request in self._waiting:
             if request.future.cancelled():
@@ -166,7 +192,7 @@ class Server:
             self._deadline.refused()
             left = 1e3 * slack(request)
             raise Refused(f"{left:.0f} ms left, which no rung can meet")
-        # Nobody hurries for those that will not be answered in any case.
+        # Requests that will not be answered in any case hurry no other.
         slacks = [
             slack(other)
             for other in waiting
@@ -176,7 +202,7 @@ class Server:
 
 
 def _number(name: str, value: float) -> float:
-    """Raises ValueError for what is no number of seconds."""
+    """Returns `value` as seconds; raises ValueError if it is no number."""
     try:
         found = float(value) if isinstance(value, numbers.Real) else math.nan
     except OverflowError:
@@ -187,7 +213,7 @@ def _number(name: str, value: float) -> float:
 
 
 def _takes_an_answer(future: Future) -> bool:
-    """Not where its caller has cancelled it, or has set a result of his own."""
+    """Whether the caller has neither cancelled the future nor set its result."""
     try:
         return future.set_running_or_notify_cancel()
     except (RuntimeError, concurrent.futures.InvalidStateError):
@@ -205,6 +231,6 @@ def _end(future: Future, error: BaseException):
 
 
 def _quietly(settle: Callable[[], None]):
-    """Runs what a caller has put on a future, or done to it: that ends no server."""
+    """Settles a future; a callback of the caller that fails ends no server."""
     with contextlib.suppress(BaseException):
         settle()

@@ -1,31 +1,28 @@
-"""What a machine or a person allows: the highest rung, and why."""
+"""Signals: the highest rung that the machine, or a person, allows now."""
 
 import abc
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 
 from dynsparse.serving.ladder import Ladder
 
-_SHORTEST = (
-    0.1  # seconds of which a share of the processor can be told, in ticks of .01
-)
-_NOISE = 0.05  # of such a share
-
 
 class Moment(NamedTuple):
-    """What is known when a rung is chosen.
+    """State of the queue when a rung is chosen.
 
     Attributes:
         now: `time.monotonic()`.
-        number: Examples of the request that is served next.
-        slacks: Seconds left to each waiting request, that one first; empty where
-            requests have no deadline.
+        number: Number of examples of the request that is served next.
+        slacks: Seconds left until the deadline of each waiting request, that one first;
+            empty where requests have no deadline.
         rungs: Indices of the rungs to choose from; empty for all.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.25, 0.5, 1.0)]
+    >>> ladder = serving.Ladder(rungs=rungs)
+    >>> list(serving.Moment(now=0.0, number=1).choices(ladder))
+    [0, 1, 2]
     """
 
     now: float
@@ -34,17 +31,20 @@ class Moment(NamedTuple):
     rungs: Sequence[int] = ()
 
     def choices(self, ladder: Ladder) -> Sequence[int]:
-        """The rungs to choose from."""
+        """Returns the rungs to choose from."""
         return self.rungs or range(len(ladder.rungs))
 
 
 class Allowance(NamedTuple):
-    """What a signal allows.
+    """Highest rung that a signal allows.
 
     Attributes:
-        rung: The highest rung, as far as things last.
+        rung: Highest rung from now on.
         reason: Why, in words.
-        at_once: A lower one, for this request alone; None where there is no such need.
+        at_once: Lower rung for this request alone; None if `rung` will do.
+
+    >>> serving.Allowance(rung=2, reason="a burst", at_once=1).lowest
+    1
     """
 
     rung: int
@@ -53,46 +53,76 @@ class Allowance(NamedTuple):
 
     @property
     def lowest(self) -> int:
-        """The strictest of both."""
+        """The lower of `rung` and `at_once`."""
         return self.rung if self.at_once is None else min(self.rung, self.at_once)
 
 
 class Signal(abc.ABC):
-    """Reads the state of the world."""
+    """Base of signals. Subclass it and define `allows`.
+
+    >>> class OnBattery(serving.Signal):
+    ...     def allows(self, ladder, moment):
+    ...         return serving.Allowance(0, "the machine runs on battery")
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.5, 1.0)]
+    >>> moment = serving.Moment(now=0.0, number=1)
+    >>> OnBattery().allows(serving.Ladder(rungs=rungs), moment).rung
+    0
+    """
 
     @abc.abstractmethod
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung that may be used now."""
+        """Returns the highest rung that may be used now.
+
+        Args:
+            ladder: Ladder whose rungs count.
+            moment: State of the queue.
+        """
 
     def observe(self, predicted: float, seconds: float):
-        """Hears how long a pass took, beside its time on an idle machine."""
-        del predicted, seconds  # most signals have nothing to learn from it
+        """Learns from a pass; does nothing unless a signal defines it.
+
+        Args:
+            predicted: Seconds that the pass takes on an idle machine.
+            seconds: Seconds that it took.
+        """
+        del predicted, seconds
 
 
 class Manual(Signal):
-    """A number that a person sets, from any thread.
+    """Budget that a person sets.
 
     Attributes:
-        budget: Fraction of the dense MACs, > 0; may be set at any time.
+        budget: Fraction of the dense MACs, > 0; may be set at any time, by any thread.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.25, 0.5, 1.0)]
+    >>> ladder = serving.Ladder(rungs=rungs)
+    >>> hand = serving.Manual(budget=0.6)
+    >>> hand.allows(ladder, serving.Moment(now=0.0, number=1)).rung
+    1
     """
 
     def __init__(self, budget: float = 1.0):
         self.budget = budget
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung within the budget, or the lowest."""
+        """Allows the highest rung within the budget, or else the lowest."""
         budget = self.budget
-        return Allowance(_within(ladder, budget), f"budget set to {budget:g}")
+        return Allowance(within(ladder, budget), f"budget set to {budget:g}")
 
 
 class Pinned(Signal):
-    """One rung, whatever happens: what every controller is compared with.
+    """One rung, whatever happens; the baseline of every controller.
 
     Args:
-        rung: Index on the ladder, at least 0.
+        rung: Index into the rungs of a ladder, at least 0.
 
     Raises:
-        ValueError: If it is no index.
+        ValueError: If `rung` is no index.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.25, 0.5, 1.0)]
+    >>> ladder = serving.Ladder(rungs=rungs)
+    >>> serving.Pinned(2).allows(ladder, serving.Moment(now=0.0, number=1)).rung
+    2
     """
 
     def __init__(self, rung: int):
@@ -101,67 +131,25 @@ class Pinned(Signal):
         self._rung = int(rung)
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """That rung."""
+        """Allows the pinned rung."""
         return Allowance(self._rung, "pinned")
 
 
-class FreeMemory(Signal):
-    """Keeps memory free for others.
-
-    Args:
-        reserve: Bytes that are not to be touched.
-        read: Returns the bytes that are free; psutil's account where None.
-    """
-
-    def __init__(self, reserve: int, read: Callable[[], int] | None = None):
-        self.reserve = reserve
-        self._read = read or (lambda: psutil.virtual_memory().available)
-
-    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung whose pass fits beside the reserve, or the lowest."""
-        free = self._read() - self.reserve
-        size = ladder.fitting(moment.number)
-        fits = [i for i, r in enumerate(ladder.rungs) if r.peak_bytes[size] <= free]
-        reason = f"{max(free, 0) / 1e6:.0f} MB of memory to spare"
-        return Allowance(max(fits, default=0), reason)
-
-
-class CpuShare(Signal):
-    """Leaves to other processes the share of the processor that they take.
-
-    Args:
-        period: Seconds between looks, > 0.
-        read: Returns the share of all cores that others use, in [0, 1]; psutil's
-            account, less this process, where None.
-    """
-
-    def __init__(self, period: float = 0.2, read: Callable[[], float] | None = None):
-        self._period = period
-        self._read = read or _others_share()
-        self._next = 0.0
-        self._left = 1.0
-
-    def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """The highest rung whose share of the dense MACs is left, or the lowest.
-
-        A twentieth of the processor less is taken for noise.
-        """
-        if moment.now >= self._next:
-            self._left = 1.0 - self._read()
-            self._next = moment.now + self._period
-        reason = f"{self._left:.0%} of the processor left by others"
-        return Allowance(_within(ladder, self._left + _NOISE), reason)
-
-
 class QueueLength(Signal):
-    """Evaluation a long queue with cheaper passes.
+    """Length of a queue: the longer it is, the cheaper the passes.
 
     Args:
         length: Returns the number of waiting requests.
-        limit: Number at which only the lowest rung is allowed, >= 1.
+        limit: Number of requests at which only the lowest rung is allowed, >= 1.
 
     Raises:
         ValueError: If the limit is below 1.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.25, 0.5, 1.0)]
+    >>> ladder = serving.Ladder(rungs=rungs)
+    >>> queue = serving.QueueLength(length=lambda: 4, limit=8)
+    >>> queue.allows(ladder, serving.Moment(now=0.0, number=1)).rung
+    1
     """
 
     def __init__(self, length: Callable[[], int], limit: int):
@@ -170,7 +158,7 @@ class QueueLength(Signal):
         self._length, self._limit = length, limit
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """One rung less for each equal part of the limit that the queue fills."""
+        """Allows one rung less for each equal part of the limit that is filled."""
         waiting, top = self._length(), len(ladder.rungs) - 1
         filled = min(waiting, self._limit)
         rung = top - filled * top // self._limit
@@ -178,49 +166,35 @@ class QueueLength(Signal):
 
 
 class Lowest(Signal):
-    """The strictest of several signals."""
+    """The strictest of several signals.
+
+    Args:
+        *signals: Signals, all of which are obeyed.
+
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.25, 0.5, 1.0)]
+    >>> ladder = serving.Ladder(rungs=rungs)
+    >>> both = serving.Lowest(serving.Manual(0.6), serving.Pinned(0))
+    >>> both.allows(ladder, serving.Moment(now=0.0, number=1)).reason
+    'pinned'
+    """
 
     def __init__(self, *signals: Signal):
         self._signals = signals
 
     def allows(self, ladder: Ladder, moment: Moment) -> Allowance:
-        """What the strictest allows, lasting and at once, with its reason."""
+        """Allows what the strictest signal allows, with its reason."""
         allowed = [signal.allows(ladder, moment) for signal in self._signals]
         strictest = min(allowed, key=lambda one: one.lowest)
         lasting = min(one.rung for one in allowed)
         return Allowance(lasting, strictest.reason, strictest.lowest)
 
     def observe(self, predicted: float, seconds: float):
-        """Passes it on to all of them."""
+        """Tells every signal about a pass."""
         for signal in self._signals:
             signal.observe(predicted, seconds)
 
 
-def _within(ladder: Ladder, budget: float) -> int:
+def within(ladder: Ladder, budget: float) -> int:
+    """Returns the highest rung within a budget, or else the lowest."""
     affordable = [i for i, r in enumerate(ladder.rungs) if r.budget <= budget + 1e-9]
     return max(affordable, default=0)
-
-
-def _others_share() -> Callable[[], float]:
-    process, lock = psutil.Process(), threading.Lock()
-
-    def look() -> tuple[float, float, float]:
-        """The time, and since the start the idle time and this process's own."""
-        # Not psutil.cpu_percent: that remembers a last look for each thread.
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        return time.monotonic(), idle, sum(process.cpu_times()[:2])
-
-    last, share = look(), 0.0
-
-    def read() -> float:
-        nonlocal last, share
-        with lock:
-            now = look()
-            elapsed, idle, mine = np.subtract(now, last)
-            if elapsed >= _SHORTEST:
-                used = 1 - (idle + mine) / (elapsed * (psutil.cpu_count() or 1))
-                last, share = now, min(max(float(used), 0.0), 1.0)
-            return share
-
-    return read

@@ -14,7 +14,7 @@ import pytest
 
 import launch
 from dynsparse import launching, reports, training
-from dynsparse.serving.replay import FIELDS
+from dynsparse.bench.replay import FIELDS
 from tests.launching.commands import ROOT, command
 
 SERVE = ["--seconds=3", "--rounds=1", "--request_size=8", "--rungs=3"]

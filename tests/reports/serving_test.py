@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from dynsparse import reports
+from dynsparse.bench.policies import write_rows
 from dynsparse.reports import style
-from dynsparse.serving.trial import write_rows
 
 DEADLINE = 0.03
 

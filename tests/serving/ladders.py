@@ -52,7 +52,6 @@ class Pretended(Ladder):
         super().__init__(
             rungs=[
                 Rung(
-                    density=None,
                     budget=(index + 1) / len(seconds),
                     seconds={1: value},
                     peak_bytes={1: 1_000_000 * (index + 1)},
@@ -60,10 +59,6 @@ class Pretended(Ladder):
                 )
                 for index, value in enumerate(seconds)
             ],
-            batch_sizes=(1,),
-            programs={},
-            averages=(),
-            state=None,
         )
         self.slowdown = 1.0
         self._sleep = sleep or (lambda seconds: None)

@@ -11,11 +11,11 @@ from dynsparse.serving import (
     FreeMemory,
     Lowest,
     Manual,
+    Moment,
     Pinned,
     QueueLength,
-    signals,
+    machine,
 )
-from dynsparse.serving.signals import Moment
 from tests.serving.ladders import Pretended
 
 SECONDS = (0.005, 0.010, 0.020)
@@ -74,8 +74,8 @@ def test_the_share_of_others_is_the_same_from_any_thread(monkeypatch):
         cpu_count=lambda: 2,
         Process=lambda: SimpleNamespace(cpu_times=lambda: (own[0], 0.0)),
     )
-    monkeypatch.setattr(signals, "psutil", times)
-    monkeypatch.setattr(signals, "time", times)
+    monkeypatch.setattr(machine, "psutil", times)
+    monkeypatch.setattr(machine, "time", times)
     share, found = CpuShare(period=1.0), []
     clock[0], idle[0], own[0] = 2.0, 11.0, 7.0
     look = lambda: found.append(share.allows(Pretended(SECONDS), Moment(2.0, 1)))

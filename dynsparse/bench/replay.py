@@ -1,22 +1,18 @@
-"""A load profile against a ladder: one row per request, and what they add up to."""
+"""Replays of a load: one row per request, and shares over many of them."""
 
 import dataclasses
-import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from dynsparse.serving.deadline import Deadline
-from dynsparse.serving.ladder import Batch, Ladder
-from dynsparse.serving.load import send
-from dynsparse.serving.runtime import Runtime
-from dynsparse.serving.server import Refused, Server
-from dynsparse.serving.signals import Pinned
+from dynsparse.bench.sources import Source, Times, this_thread
+from dynsparse.serving import Deadline, Ladder, Pinned, Refused, Runtime, Server
+from dynsparse.serving.checks import Batch
 
 FIELDS: tuple[str, ...] = (
     "policy",
@@ -30,86 +26,66 @@ FIELDS: tuple[str, ...] = (
     "reason",
 )
 Row = dict[str, Any]
-Times = Float[np.ndarray, "n"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Requests:
-    """Labelled requests, asked for in turn.
+class LabelledRequests:
+    """Requests whose right answers are known, sent in turn.
 
     Attributes:
-        inputs: Of all of them, each [examples, ...].
-        labels: The right classes, [requests, examples].
-        deadline: Seconds in which each is to be answered.
+        inputs: Examples of each request.
+        labels: Class of each example of each request.
+        deadline: Seconds within which a request must be answered, > 0.
     """
 
     inputs: Sequence[Batch]
     labels: Int[np.ndarray, "requests examples"]
     deadline: float
 
-
-def here(times: Times) -> Iterator[tuple[int, float]]:
-    """Yields (index, arrival on `time.monotonic()`) at each of `times`."""
-    start = time.monotonic()
-    for index, moment in enumerate(times):
-        time.sleep(max(start + moment - time.monotonic(), 0))
-        yield index, start + float(moment)
-
-
-def from_process(times: Times) -> Iterator[tuple[int, float]]:
-    """The same, sent by another process: it does not wait for this one.
-
-    Raises:
-        RuntimeError: If that process dies.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=send, args=(sender, times), daemon=True)
-    process.start()
-    sender.close()  # so that its end is seen, however it ends
-    try:
-        while (entry := receiver.recv()) is not None:
-            yield entry
-    except EOFError as error:
-        raise RuntimeError(
-            "the process that sends the requests ended before the last one."
-        ) from error
-    finally:
-        process.terminate()
-        process.join()
+    @classmethod
+    def cut(
+        cls, inputs: Batch, labels: np.ndarray, *, size: int, deadline: float
+    ) -> "LabelledRequests":
+        """Cuts a data set into as many requests of `size` examples as it fills."""
+        number = len(inputs) // size
+        cut = lambda x: np.asarray(x)[: number * size].reshape(
+            number, size, *x.shape[1:]
+        )
+        return cls(list(cut(inputs)), cut(labels), deadline)
 
 
 def replay(
     ladder: Ladder,
-    requests: Requests,
+    requests: LabelledRequests,
     times: Times,
     *,
     pinned: int | None = None,
     rungs: Sequence[int] | None = None,
-    source: Callable[[Times], Iterator[tuple[int, float]]] = here,
+    source: Source = this_thread,
     watch: Callable[[Row], None] = lambda row: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Row]:
-    """Sends the requests and waits for every answer.
+    """Sends requests at given times and waits for every answer.
 
     Args:
-        ladder: What answers.
-        requests: What is asked.
-        times: When, in seconds, in rising order.
-        pinned: A rung to stay on; None to follow the deadlines.
-        rungs: To choose from where none is pinned, as in `Runtime`.
-        source: `here` or `from_process`.
-        watch: Called with each row as soon as it is there.
-        stopped: Whether to send no more, and to refuse what waits.
+        ladder: Programs that answer.
+        requests: Requests, sent in turn.
+        times: Seconds at which to send them, in rising order.
+        pinned: Rung that answers every request; None for a controller that follows the
+            deadlines.
+        rungs: Rungs that the controller may use, as in `Runtime`.
+        source: Who sends the requests: a function of `bench.sources`.
+        watch: Called with each row once its request has ended, by the server's thread.
+        stopped: Returns True to send no more and to refuse what waits.
 
     Returns:
         A row of `FIELDS` per request, in the order of arrival. `seconds` is the time
-        until the answer and `right` the share of right classes; with `rung` and
-        `budget` they are None where a request was refused, with the reason.
-        `right_in_time` is `right` of an answer in time, and 0 of any other request.
+        until the answer, `right` the share of its examples that are classified right,
+        and `right_in_time` the same, but 0 for an answer that is late or refused. A
+        refused request has None for `rung`, `budget`, `seconds` and `right`.
 
     Raises:
-        Exception: That of the first pass that failed.
+        Exception: The error of the first pass that failed.
     """
     deadline = Deadline()
     signal = deadline if pinned is None else Pinned(pinned)
@@ -128,12 +104,12 @@ def replay(
             )
 
             def note(future: Future, index=index, arrival=arrival, chosen=chosen):
-                row = dict(policy=policy, arrival=float(times[index]))
                 seconds = time.monotonic() - arrival
                 error = future.exception()
                 if error is not None and not isinstance(error, Refused):
                     errors.append(error)
                     return
+                row = dict(policy=policy, arrival=float(times[index]))
                 row |= _outcome(future, ladder, requests, chosen, seconds)
                 rows[index] = row
                 watch(row)
@@ -145,7 +121,11 @@ def replay(
 
 
 def _outcome(
-    future: Future, ladder: Ladder, requests: Requests, chosen: int, seconds: float
+    future: Future,
+    ladder: Ladder,
+    requests: LabelledRequests,
+    chosen: int,
+    seconds: float,
 ) -> Row:
     error = future.exception()
     if isinstance(error, Refused):
@@ -166,11 +146,17 @@ def _outcome(
 
 
 def summary(rows: Sequence[Row], start: float, end: float) -> Row:
-    """What the requests that arrived in [start, end) add up to.
+    """Returns shares over the requests that arrived in [start, end).
+
+    Args:
+        rows: From `replay`.
+        start: Seconds of the replay.
+        end: Seconds of the replay.
 
     Returns:
-        `requests`, `in_time` and `refused` (shares of them), and of the answered ones
-        `accuracy`, mean `budget` and `p95_ms`; None where there is none.
+        `requests`, their number; `in_time` and `refused`, shares of them; and, over the
+        answered ones, `accuracy`, mean `budget` and `p95_ms`, the 95th percentile of
+        the time to answer. What has no request is None.
     """
     chosen = [row for row in rows if start <= row["arrival"] < end]
     answered = [row for row in chosen if row["rung"] is not None]
@@ -184,9 +170,3 @@ def summary(rows: Sequence[Row], start: float, end: float) -> Row:
         budget=mean("budget", answered),
         p95_ms=1e3 * float(np.percentile(seconds, 95)) if seconds else None,
     )
-
-
-def first_on(rows: Sequence[Row], rung: int, since: float) -> float | None:
-    """Seconds after `since` until a request comes that `rung` answers; None if none."""
-    late = [r["arrival"] for r in rows if r["arrival"] >= since and r["rung"] == rung]
-    return late[0] - since if late else None

@@ -1,4 +1,4 @@
-"""What a ladder is compiled for and asked, checked before a program sees it."""
+"""Checks of what a ladder is compiled for, and of what it is asked."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ Labelled = tuple[Inputs, Int[np.ndarray, "m"]]  # examples, and the class of eac
 
 
 def checked(x: Batch, example: jax.ShapeDtypeStruct | None) -> np.ndarray:
-    """Returns `x` in this machine's order of bytes.
+    """Returns `x` as an array in native byte order.
 
     Args:
-        x: Examples, at least one.
-        example: Shape and type that each is to have; None where anything is taken.
+        x: At least one example.
+        example: Shape and type of one example; None to accept any.
 
     Raises:
         ValueError: If there is no example, or its shape or type is another.
@@ -48,7 +48,7 @@ def check(
     least_density: float,
     repeats: int,
 ):
-    """Refuses what `Ladder.compile` cannot work with.
+    """Refuses arguments that `Ladder.compile` cannot work with.
 
     Raises:
         ValueError: If a value is out of range.
