@@ -21,7 +21,9 @@ ROOT = pathlib.Path(dynsparse.__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("[!_]*/__init__.py"))
 FILES = [p for p in sorted(ROOT.rglob("*.py")) if ">>>" in p.read_text()]
 # Packages of which every public function and class has an example.
-COMPLETE: list[str] = []
+COMPLETE: list[str] = [
+    "dynsparse.serving",
+]
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
