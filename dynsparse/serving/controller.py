@@ -17,7 +17,7 @@ class Hysteresis:
         ValueError: If `hold` is out of range.
 
     >>> controller = serving.Hysteresis(hold=1.0)
-    >>> [controller.update(now, rung) for now, rung in [(0, 0), (1, 2), (2, 2), (3, 1)]]
+    >>> [controller.update(float(s), rung) for s, rung in enumerate([0, 2, 2, 1])]
     [0, 0, 2, 1]
     """
 

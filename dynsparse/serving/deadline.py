@@ -41,7 +41,7 @@ class Deadline(Signal):
     Raises:
         ValueError: If a value is out of range.
 
-    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1)]
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1.0)]
     >>> ladder, deadline = serving.Ladder(rungs=rungs), serving.Deadline()
     >>> deadline.arrived(now=0.0, seconds=0.03)
     >>> moment = serving.Moment(now=0.0, number=1, slacks=(0.03, 0.03))

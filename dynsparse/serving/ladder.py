@@ -38,7 +38,7 @@ class Ladder:
 
     A ladder without programs serves to try signals and controllers:
 
-    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1)]
+    >>> rungs = [serving.Rung(budget=b, seconds={1: b / 100}) for b in (0.25, 0.5, 1.0)]
     >>> serving.Ladder(rungs=rungs).seconds(1, number=3)
     0.015
 
