@@ -4,6 +4,7 @@ Imports no jax until a run starts.
 """
 
 import contextlib
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> int:
         if launching.asks_to_serve(argv):
             return serve(launching.parse_serve(argv), console)
         if sweep.asks_to_sweep(argv):
-            return sweep.conduct(sweep.parse_sweep(argv), console)
+            return sweep.run_sweep(sweep.parse_sweep(argv), console)
         if sweep.asks_for_trial(argv):
             return trial(argv, console)
         request = launching.parse(argv)
@@ -131,7 +132,8 @@ def describe(requests: Sequence[launching.Request], console: Console) -> list:
 
 def trial(argv: list[str], console: Console) -> int:
     """Runs trials of a sweep, in the process that its launcher made for them."""
-    asked = sweep.read_trials(argv)
+    folders = [pathlib.Path(word.partition("=")[2]) for word in argv[1:]]
+    asked = [(*sweep.read_trial(folder), folder) for folder in folders]
     sweep.stop_with_launcher()
     requests, examine = [], None
     for found, request, folder in asked:

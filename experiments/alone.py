@@ -1,9 +1,9 @@
 """`python -m experiments.NAME --out DIR`: a sweep of one job.
 
-The form of an experiment is in `dynsparse.launching.sweep.experiment`. What one trial
-leaves behind, in memory or in compiled programs, cannot slow down the next, since each
-has a process of its own: late in a process that had timed ten networks, two programs
-with the same instructions took times that differed by 14 %.
+The form is in `dynsparse.launching.sweep.experiment_file`. What one trial leaves
+behind, in memory or in compiled programs, cannot slow down the next, since each has a
+process of its own: late in a process that had timed ten networks, two programs with the
+same instructions took times that differed by 14 %.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def run_alone(module: types.ModuleType, argv: Sequence[str] | None = None) -> in
         The exit status, as of launch.py.
     """
     try:
-        experiment = sweep.Experiment.load(str(module.__file__))
+        experiment = sweep.ExperimentFile.load(str(module.__file__))
         parser = argparse.ArgumentParser(description=experiment.claim)
         parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR")
         parser.add_argument("--size", choices=sweep.SIZES, default="full")
@@ -37,7 +37,7 @@ def run_alone(module: types.ModuleType, argv: Sequence[str] | None = None) -> in
         request = sweep.SweepRequest(
             experiment, chosen.size, chosen.out, shlex.join(words)
         )
-        return sweep.conduct(request, make_console())
+        return sweep.run_sweep(request, make_console())
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

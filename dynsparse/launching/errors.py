@@ -10,14 +10,6 @@ class UserError(Exception):
         super().__init__(" ".join(str(text).split()))
 
 
-class ForeignError(Exception):
-    """Something that code outside this library raised; its text is one line."""
-
-    def __init__(self, what: str, error: Exception, traceback: object):
-        told = f"{what}: {type(error).__name__}: {error}"
-        super().__init__(" ".join(f"{told}; the traceback is in {traceback}".split()))
-
-
 def is_too_large(error: Exception) -> bool:
     """Whether an error says that memory did not suffice, of Python or of XLA."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

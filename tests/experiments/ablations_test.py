@@ -32,7 +32,7 @@ NAMES = [module.__name__.split(".")[1] for module in ABLATIONS]
 
 def trials(module, size="small"):
     name = module.__name__.split(".")[1]
-    return sweep.Experiment.load(f"experiments/{name}.py").trials(size)
+    return sweep.ExperimentFile.load(f"experiments/{name}.py").trials(size)
 
 
 def curve(trial):

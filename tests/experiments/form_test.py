@@ -26,7 +26,7 @@ def experiment(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_experiment_states_its_claim_and_sweeps_plain_values(name):
-    experiment = sweep.Experiment.load(f"experiments/{name}.py")
+    experiment = sweep.ExperimentFile.load(f"experiments/{name}.py")
     assert "refute" in experiment.claim
     for size in sweep.SIZES:
         trials = experiment.trials(size)
@@ -42,7 +42,7 @@ def test_no_experiment_imports_jax_before_its_trials():
         "import sys\n"
         "from dynsparse.launching import sweep\n"
         f"for name in {NAMES}:\n"
-        "    experiment = sweep.Experiment.load(f'experiments/{name}.py')\n"
+        "    experiment = sweep.ExperimentFile.load(f'experiments/{name}.py')\n"
         "    [experiment.trials(size) for size in sweep.SIZES]\n"
         "    if 'jax' in sys.modules:\n"
         "        sys.exit(name)\n"
@@ -59,7 +59,7 @@ def test_committed_results_come_from_this_form(name):
     full = [results] if (results / "report.md").exists() else []
     for folder in (results / "small", *full):
         text = (folder / "report.md").read_text().lower()
-        claim = sweep.Experiment.load(f"experiments/{name}.py").claim.lower()
+        claim = sweep.ExperimentFile.load(f"experiments/{name}.py").claim.lower()
         for part in claim.split("what would refute it:"):  # below the answer
             assert part.strip() in text
         assert (folder / "figure.png").exists()
@@ -92,4 +92,4 @@ def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
 def test_a_docstring_without_a_claim_is_named(experiment, monkeypatch):
     monkeypatch.setattr(experiment, "__doc__", "No claim.")
     with pytest.raises(UserError, match=r"experiments/squares\.py states no claim"):
-        sweep.Experiment.load("tests/experiments/squares.py")
+        sweep.ExperimentFile.load("tests/experiments/squares.py")

@@ -25,7 +25,7 @@ COMPARISONS = (
 
 @functools.cache
 def trials_of(name, size):
-    return sweep.Experiment.load(f"experiments/{name}.py").trials(size)
+    return sweep.ExperimentFile.load(f"experiments/{name}.py").trials(size)
 
 
 def macs(config, **view):

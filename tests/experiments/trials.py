@@ -1,8 +1,8 @@
 """What an experiment adds."""
 
-from dynsparse.launching.sweep import Experiment
+from dynsparse.launching.sweep import ExperimentFile
 
 
 def trials_of(module, size="full"):
     """The keyword values of its trials."""
-    return Experiment(module, module.__name__).asked(size)
+    return ExperimentFile(module, module.__name__).asked(size)

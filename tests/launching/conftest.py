@@ -39,7 +39,7 @@ def toys(tmp_path, monkeypatch):
 
         def finish(self, trial, **changes):
             """Leaves the result of a trial that was never run."""
-            every = sweep.Experiment.load(TOYS.partition("=")[2]).trials("small")
+            every = sweep.ExperimentFile.load(TOYS.partition("=")[2]).trials("small")
             (made,) = (found for found in every if found.asked == trial)
             (self.folder / made.name).mkdir(parents=True)
             where = dict(commit="abc", device="cpu", processor="x", cores=2)

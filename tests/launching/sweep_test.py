@@ -14,8 +14,8 @@ import time
 import pytest
 
 import launch
+from dynsparse import reports
 from dynsparse.launching import sweep
-from dynsparse.launching.sweep import conclude
 
 ROOT = pathlib.Path(launch.__file__).parent
 TOYS = "--sweep=tests/launching/toys.py"
@@ -88,12 +88,12 @@ def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
 def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
     """A job of Slurm that is lost may have left none."""
 
-    def lose(request, trials, board, stop):
+    def lose(request, trials, table, stop):
         for trial in trials:
-            board.started(trial)
-            board.failed(trial, "lost")
+            table.started(trial)
+            table.ended(trial, "failed", "lost")
 
-    module = sys.modules[sweep.conduct.__module__]
+    module = sys.modules[sweep.run_sweep.__module__]
     monkeypatch.setattr(module, "run_on_slurm", lose)
     toys.plan(dict(does="returns"))
     assert toys.run("--slurm=any", "--limit=9") == 1
@@ -172,7 +172,7 @@ def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypa
     toys.finish(dict(does="returns"))
     assert toys.run("--report_only") == 0
     before = (toys.folder / "report.md").read_text()
-    monkeypatch.setattr(conclude, "write_report", write)
+    monkeypatch.setattr(reports, "write_report", write)
     assert toys.run("--report_only") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

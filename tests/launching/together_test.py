@@ -13,8 +13,7 @@ import pytest
 
 import launch
 from dynsparse.launching import sweep
-from dynsparse.launching.sweep.bundle import bundles
-from dynsparse.launching.sweep.trial import make_trial
+from dynsparse.launching.sweep.trial import bundles, make_trial
 
 ROOT = pathlib.Path(launch.__file__).parent
 

@@ -9,7 +9,7 @@ import pytest
 import launch
 from dynsparse.launching import UserError, sweep
 from dynsparse.launching.sweep import slots
-from dynsparse.launching.sweep.changes import Changes
+from dynsparse.launching.sweep.request import split_changes
 from dynsparse.launching.sweep.trial import make_trial
 from tests.training import tiny
 
@@ -177,7 +177,7 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
 
 
 def test_what_a_trial_asks_of_its_images_goes_with_them():
-    other, _ = Changes.split(["--config=configs/npz_images.py"])
+    other, _ = split_changes(["--config=configs/npz_images.py"])
     made = make_trial(
         "experiments/x.py",
         TRAINS | dict(overrides={"data.num_train": 9, "train.num_steps": 9}),
@@ -190,12 +190,12 @@ def test_what_a_trial_asks_of_its_images_goes_with_them():
 
 def test_changes_are_the_same_in_any_order():
     words = ["--config=configs/a.py", "--config.b=1", "--config.c=2", "--config.c=3"]
-    changes, _ = Changes.split(words)
-    again, others = Changes.split(
+    changes, _ = split_changes(words)
+    again, others = split_changes(
         ["launch.py", "-config.c=2", "--config.c=3", "--config.b=1", words[0]]
     )
     assert again == changes
-    assert again.words == tuple(words)
+    assert again.words == [words[0], *words[1:]]
     assert others == ["launch.py"]
 
 
@@ -259,7 +259,7 @@ def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path):
 
     module.sweep = adds
     with pytest.raises(UserError, match="have the same method, setting and seed"):
-        sweep.Experiment(module, "experiments/x.py").trials("small")
+        sweep.ExperimentFile(module, "experiments/x.py").trials("small")
 
 
 def test_code_that_the_folder_of_a_trial_names_runs_in_a_sweep_alone(

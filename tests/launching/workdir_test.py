@@ -39,7 +39,7 @@ def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypat
     asked, config = dict(does="returns"), dict(seed=0) if trains else None
     path = "tests/launching/toys.py"
     folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
-    ((trial, request, _),) = sweep.read_trials(["launch.py", f"--trial={folder}"])
+    trial, request = sweep.read_trial(folder)
     before = contextlib.ExitStack()
     before.enter_context(launching.claim(folder, config or asked))
     threading.Timer(0.5, before.close).start()

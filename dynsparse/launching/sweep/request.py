@@ -5,12 +5,12 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from dynsparse.launching.command_line import Parser, asks, go_on, in_range
+from dynsparse.launching.command_line import Parser, asks, flag_of, go_on, in_range
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.meant import keys_of
-from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
-from dynsparse.launching.sweep.experiment import SIZES, Experiment
+from dynsparse.launching.sweep.experiment_file import SIZES, ExperimentFile
 from dynsparse.launching.sweep.slots import devices
+from dynsparse.launching.sweep.trial import Changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +33,11 @@ class SweepRequest:
             machine.
     """
 
-    experiment: Experiment
+    experiment: ExperimentFile
     size: str
     workdir: pathlib.Path
     command: str
-    changes: Changes = NO_CHANGES
+    changes: Changes = Changes()
     jobs: int = 1
     together: int = 1
     limit: float | None = None
@@ -79,15 +79,15 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     parser.add_argument("--jobs", type=in_range(int, 1))
     parser.add_argument("--together", type=in_range(int, 1), default=1)
     parser.add_argument("--limit", type=in_range(float, 1))
-    changes, others = Changes.split(argv)
+    changes, others = split_changes(argv)
     values, _ = parser.read(others, keys=lambda values: _keys(values.sweep, changes))
     path, _, size = (values.sweep or "").partition(":")
     size = size or "small"
     if size not in SIZES:
         raise UserError(f"--sweep: unknown size {size!r}; accepted: {', '.join(SIZES)}")
-    experiment = Experiment.load(path)
+    experiment = ExperimentFile.load(path)
     most = _ARRAY if values.slurm else max(1, len(devices()))
-    jobs = values.jobs or (1 if experiment.alone else most)
+    jobs = values.jobs or (1 if experiment.has("ALONE") else most)
     _check(experiment, changes, jobs=jobs, together=values.together)
     if values.slurm and not values.limit:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
@@ -109,21 +109,46 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
     )
 
 
+def split_changes(argv: Sequence[str]) -> tuple[Changes, list[str]]:
+    """Separate what a command line changes in every trial from its other words.
+
+    Raises:
+        UserError: If a change has no value, or is that of the seed.
+    """
+    config, values, others = "", [], []
+    for word in argv:
+        name = flag_of(word) or ""
+        key, _, value = f"--{word.lstrip('-')}".partition("=")
+        if name != "config" and not name.startswith("config."):
+            others.append(word)
+            continue
+        if not value:
+            raise UserError(f"{key} needs a value: {key}=VALUE")
+        if name == "config.seed":
+            raise UserError(f"{word}: each trial of a sweep has a seed of its own")
+        if name == "config":
+            config = value
+        else:
+            values.append(f"{key}={value}")
+    values.sort(key=lambda word: word.partition("=")[0])
+    return Changes(config, tuple(values)), others
+
+
 def _keys(asked: str | None, changes: Changes) -> list[str]:
     """The keys of the config of the first trial, but for its seed."""
     path, _, size = (asked or "").partition(":")
     try:
-        trials = Experiment.load(path).asked(size or SIZES[0], changes.method)
+        trials = ExperimentFile.load(path).asked(size or SIZES[0], changes.method)
     except UserError:
         return []
     config = changes.task or trials[0].get("config")
     return [key for key in keys_of(config) if key != "seed"]
 
 
-def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int):
+def _check(experiment: ExperimentFile, changes: Changes, *, jobs: int, together: int):
     """Refuses what the trials of an experiment cannot do."""
     path = experiment.path
-    if experiment.alone and jobs > 1:
+    if experiment.has("ALONE") and jobs > 1:
         raise UserError(
             f"--jobs={jobs}: {path} measures times, so its trials run alone "
             "(ALONE = True there); accepted: 1"
@@ -138,14 +163,16 @@ def _check(experiment: Experiment, changes: Changes, *, jobs: int, together: int
             f"{changes.words[0]}: trials of {path} are measured, not trained, and "
             "have no config"
         )
-    if changes.method and not experiment.takes_method:
+    if changes.method and not experiment.has("METHOD"):
         raise UserError(
             f"--config={changes.task}:{changes.method}: each trial of {path} names its "
             f"own method; accepted: --config={changes.task}"
         )
-    if experiment.own_task and changes.other_images:
+    takes = ("--config=", "--config.data=", "--config.data.name=")
+    other = next((word for word in changes.words if word.startswith(takes)), None)
+    if experiment.has("OWN_TASK") and other:
         raise UserError(
-            f"{changes.other_images}: {path} examines what only its own images "
+            f"{other}: {path} examines what only its own images "
             "have recorded (OWN_TASK = True there)"
         )
 

@@ -18,14 +18,12 @@ from typing import Any
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.sweep.attempt import ATTEMPTS
-from dynsparse.launching.sweep.board import Board
-from dynsparse.launching.sweep.bundle import Bundle, bundles
-from dynsparse.launching.sweep.pool import Pool
+from dynsparse.launching.shipped import IN_CHECKOUT, PACKAGE
+from dynsparse.launching.sweep.live_table import LiveTable
+from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest
 from dynsparse.launching.sweep.slots import compiled_once
-from dynsparse.launching.sweep.source import ROOT
-from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching.sweep.trial import Bundle, Trial, bundles
 from dynsparse.reports import read_result
 
 _MARGIN = 180.0  # seconds of a job beside its trial: Slurm warns 90 before the end
@@ -36,7 +34,7 @@ _Jobs = dict[str, tuple[Trial, Any, int]]  # by name: submitit's job, its trials
 
 
 class Job:
-    """What a job runs: one bundle, in a pool of one slot.
+    """A job on a node: one bundle, in a pool of one slot.
 
     Args:
         workdir: Folder of the sweep.
@@ -49,23 +47,22 @@ class Job:
         self._pool: Pool | None = None
 
     def __call__(self, bundle: Bundle) -> dict[str, str]:
-        """Returns why trials failed, by name."""
+        """Run the bundle; return why trials failed, by name."""
         workdir, command, limit = self._options
-        board = Board(make_console(), bundle, set(), jobs=1)
+        table = LiveTable(make_console(), bundle, set(), jobs=1)
+        slot = {} if bundle[0].config is None else compiled_once(workdir)
         with StopSignal(only_first=False) as stop:
-            slot = {} if bundle[0].config is None else compiled_once(workdir)
             self._pool = Pool(
-                workdir, command, slots=[slot], limit=limit, board=board, stop=stop
+                workdir, command, slots=[slot], limit=limit, table=table, stop=stop
             )
             self._pool.run([bundle])
             left = [t for t in bundle if read_result(workdir / t.name) is None]
-            if stop.times and left:
-                while True:  # a job that returned would not be requeued
-                    signal.pause()
-        return board.complaints
+            while stop.times and left:  # a job that returned would not be requeued
+                signal.pause()
+        return table.complaints
 
     def checkpoint(self, bundle: Bundle) -> Any:
-        """Stops the trials where they can resume; returns what a new job runs."""
+        """Stop the trials where they can resume; return what a new job runs."""
         from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         if self._pool is not None:
@@ -74,9 +71,9 @@ class Job:
 
 
 def run_on_slurm(
-    request: SweepRequest, trials: Sequence[Trial], board: Board, stop: StopSignal
+    request: SweepRequest, trials: Sequence[Trial], table: LiveTable, stop: StopSignal
 ):
-    """Submits `trials` and waits for them; cancels the jobs when a stop is asked for.
+    """Submit trials and wait for them; cancel the jobs when a stop is asked for.
 
     Raises:
         UserError: If submitit or Slurm is missing, or Slurm takes no such jobs.
@@ -90,33 +87,38 @@ def run_on_slurm(
     running: set[str] = set()
     try:
         while jobs and not stop.times:
-            _look(workdir, jobs, running, board)
-            board.refresh()
+            _look(workdir, jobs, running, table)
             time.sleep(_PAUSE)
     finally:
         for trial, job, _ in jobs.values():
             job.cancel(check=False)
             if trial.name in running:
-                board.stopped(trial, read_result(workdir / trial.name) is not None)
+                done = read_result(workdir / trial.name) is not None
+                table.ended(trial, "finished" if done else "stopped")
 
 
-def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], board: Board):
-    """Takes the jobs that have ended out of `jobs`, and tells the board."""
-    states = _queue()
-    if states is None:
+def _look(workdir: pathlib.Path, jobs: _Jobs, running: set[str], table: LiveTable):
+    """Take the jobs that have ended out of `jobs`, and tell the table."""
+    asked = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
+    listed = subprocess.run(asked, capture_output=True, text=True)
+    if listed.returncode:  # Slurm does not answer
         return
+    states = dict(line.split() for line in listed.stdout.splitlines())
     for name, (trial, job, together) in list(jobs.items()):
         state = states.get(job.job_id)
         if name not in running and state in ("RUNNING", None):
             running.add(name)
-            board.started(trial, together)
+            table.started(trial, together)
         if state is not None:
             continue
         del jobs[name]
         if read_result(workdir / name) is not None:
-            board.finished(trial)
+            table.ended(trial, "finished")
+        elif job.paths.result_pickle.exists() and job.exception() is None:
+            table.ended(trial, "failed", job.result().get(name, "not finished"))
         else:
-            board.failed(trial, _complaint(job, name))
+            told = f"its job ended without a result; see {job.paths.stderr}"
+            table.ended(trial, "failed", told)
 
 
 def _submit(
@@ -129,8 +131,9 @@ def _submit(
         raise UserError("--slurm needs submitit: pip install submitit") from error
     if not shutil.which("sbatch"):
         raise UserError("--slurm: this machine has no sbatch; is Slurm installed?")
-    paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    if IN_CHECKOUT:  # where jobs find the library
+        paths = (str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     executor = submitit.SlurmExecutor(
         folder=workdir / ".slurm", max_num_timeout=_REQUEUES
     )
@@ -150,20 +153,3 @@ def _submit(
         raise UserError(f"--slurm: {str(error).strip().splitlines()[-1]}") from error
     jobs = zip(bundled, submitted, strict=True)
     return {t.name: (t, job, len(bundle)) for bundle, job in jobs for t in bundle}
-
-
-def _queue() -> dict[str, str] | None:
-    """The state of each job that has not ended; None where Slurm does not answer."""
-    asked = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
-    listed = subprocess.run(asked, capture_output=True, text=True)
-    if listed.returncode:
-        return None
-    pairs = (line.split() for line in listed.stdout.splitlines())
-    return {number: state for number, state in pairs}
-
-
-def _complaint(job: Any, name: str) -> str:
-    """Why a job ended without the result of a trial, on one line."""
-    if job.paths.result_pickle.exists() and job.exception() is None:
-        return job.result().get(name, "not finished")
-    return f"its job ended without a result; see {job.paths.stderr}"

@@ -5,20 +5,23 @@ import hashlib
 import json
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from dynsparse._internal.atomic_write import read_json, reading, write_json
+from dynsparse._internal.program_key import program_key
 from dynsparse._internal.provenance import provenance
+from dynsparse.launching import naming
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.load_config import load_config
+from dynsparse.launching.overrides import check_key, override
 from dynsparse.launching.request import Request
-from dynsparse.launching.sweep.changes import NO_CHANGES, Changes
-from dynsparse.launching.sweep.resolve import resolve
-from dynsparse.launching.sweep.source import load
+from dynsparse.launching.shipped import find_file, load_module
 from dynsparse.launching.workdir import TRIAL, claim
 
+_PLACE = ("method", "setting", "seed")  # what tells trials that train apart
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}
 _LONGEST = 80  # characters of a level of a name
@@ -27,13 +30,45 @@ _PATIENCE = 120.0  # seconds that a trial of a killed launcher may take to stop
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
-    """One trial, resolved.
+class Changes:
+    """What a command changes in every trial of a sweep.
 
     Attributes:
-        name: Its folder, relative to that of the sweep: method/setting/seed, or the
+        config: "FILE.py", whose task takes the place of that of every trial, or
+            "FILE.py:METHOD" for an experiment that takes a method; or empty.
+        values: Each `--config.KEY=VALUE`, sorted by key, as for a single run.
+    """
+
+    config: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """File of the task, or empty."""
+        return self.config.partition(":")[0]
+
+    @property
+    def method(self) -> str:
+        """What follows the task, "METHOD" or "METHOD,MODEL,BUDGET", or empty."""
+        return self.config.partition(":")[2]
+
+    @property
+    def words(self) -> list[str]:
+        """The changes as words of a command."""
+        return [*([f"--config={self.config}"] if self.config else []), *self.values]
+
+
+NO_CHANGES = Changes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A trial, resolved.
+
+    Attributes:
+        name: Folder of the trial in that of the sweep: method/setting/seed, or the
             values that it was added with, and a hash of what it runs.
-        experiment: File of the experiment.
+        experiment: Path or module of the experiment file.
         asked: What `add` was called with, plain values.
         config: Complete config of a trial that trains; None for one that is measured.
     """
@@ -45,59 +80,52 @@ class Trial:
 
     @property
     def runs(self) -> str:
-        """What it runs, hashed: the end of its name."""
+        """Hash of what the trial runs: the end of its name."""
         return self.name.rpartition("-")[2]
 
+    @property
+    def place(self) -> str:
+        """What a report tells the trial by."""
+        trains = self.config is not None
+        return ", ".join(str(self.asked[k]) for k in _PLACE) if trains else self.name
+
     def rows(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of a finished trial.
+        """Rows that were measured; or what was examined of a run; or else its points.
 
         Args:
-            result: The content of its result.json.
-
-        Returns:
-            Those that were measured; or what was examined of a run; or else its points.
+            result: Content of result.json of the finished trial.
         """
         if self.config is None:
             return result["rows"]
         if "examined" in result:
-            return [self._front() | row for row in result["examined"]]
+            return [self._names() | row for row in result["examined"]]
         return self.points(result)
 
     def points(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The points of the curve of a finished run.
+        """Points of the curve of a run, without what is nested or missing there.
 
         Args:
-            result: The content of its result.json.
-
-        Returns:
-            A row for each, without what is nested or missing there, after the trial's
-            `method`, `setting`, `seed` and `trial`.
+            result: Content of result.json of the finished run.
         """
-        plain = lambda point: {
-            key: value
-            for key, value in point.items()
-            if isinstance(value, bool | int | float | str)
-        }
-        return [self._front() | plain(point) for point in result["curve"]]
+        plain = bool | int | float | str
+        return [
+            self._names() | {k: v for k, v in point.items() if isinstance(v, plain)}
+            for point in result["curve"]
+        ]
 
-    def _front(self) -> dict[str, Any]:
-        front = {key: self.asked[key] for key in ("method", "setting", "seed")}
-        return front | dict(trial=self.name)
+    def _names(self) -> dict[str, Any]:
+        return {key: self.asked[key] for key in _PLACE} | dict(trial=self.name)
 
     def write(self, sweep: pathlib.Path, command: str) -> pathlib.Path:
-        """Writes trial.json, for the process that runs it.
+        """Write trial.json for the process that runs the trial; return its folder.
 
         Args:
             sweep: Folder of the sweep.
             command: Goes on with the sweep.
-
-        Returns:
-            The folder of the trial.
         """
         folder = sweep / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        content = dataclasses.asdict(self) | dict(command=command)
-        write_json(folder / TRIAL, content)
+        write_json(folder / TRIAL, dataclasses.asdict(self) | dict(command=command))
         return folder
 
 
@@ -108,10 +136,10 @@ def make_trial(
     measured: bool,
     changes: Changes = NO_CHANGES,
 ) -> Trial:
-    """Checks and resolves what `add` was called with.
+    """Check and resolve what `add` was called with.
 
     Args:
-        experiment: File of the experiment.
+        experiment: Path or module of the experiment file.
         asked: Keyword values of the call.
         measured: Whether the experiment has `measure`; its trials train otherwise.
         changes: What the command wants of a trial that trains.
@@ -119,55 +147,74 @@ def make_trial(
     Raises:
         UserError: If a key or a value is not accepted.
     """
+    call = f"add({', '.join(f'{key}={value!r}' for key, value in asked.items())})"
     try:
         plain: dict[str, Any] = json.loads(json.dumps(asked))
+        if measured:
+            name = ",".join(f"{key}={value}" for key, value in plain.items())
+            return Trial(f"{_level(name)}-{_hash(plain)}", experiment, plain, None)
+        if not _REQUIRED <= plain.keys() <= _REQUIRED | _OPTIONAL.keys():
+            raise UserError(
+                "a trial that trains has config, method and seed, may have setting and "
+                f"overrides, and nothing else; got {', '.join(plain)}"
+            )
+        plain = _OPTIONAL | plain
+        if changes.task:
+            plain["config"] = changes.task + "".join(plain["config"].partition(":")[1:])
+            kept = {k: v for k, v in plain["overrides"].items() if k[:5] != "data."}
+            plain["overrides"] = kept
+        config = _resolve(plain, changes.values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"add({_call(asked)}): not plain values: {error}") from error
-    if measured:
-        name = ",".join(f"{key}={value}" for key, value in plain.items())
-        return Trial(f"{_level(name)}-{_hash(plain)}", experiment, plain, None)
-    if plain.keys() - _OPTIONAL.keys() - _REQUIRED or _REQUIRED - plain.keys():
-        raise UserError(
-            f"add({_call(asked)}): a trial that trains has config, method and seed, "
-            f"may have setting and overrides, and nothing else; got {', '.join(plain)}"
-        )
-    plain |= {key: _OPTIONAL[key] for key in _OPTIONAL.keys() - plain.keys()}
-    place = changes.place(plain["config"], plain["overrides"])
-    plain["config"], plain["overrides"] = place
-    try:
-        config = resolve(*place, plain["seed"], changes)
+        raise UserError(f"{call}: not plain values: {error}") from error
     except UserError as error:
-        raise UserError(f"add({_call(asked)}): {error}") from error
-    levels = [_level(str(plain[key])) for key in ("method", "setting", "seed")]
-    runs = {key: value for key, value in config.items() if key != "names"}
-    return Trial(f"{'/'.join(levels)}-{_hash(runs)}", experiment, plain, config)
+        raise UserError(f"{call}: {error}") from error
+    name = "/".join(_level(str(plain[key])) for key in _PLACE)
+    runs = _hash({key: value for key, value in config.items() if key != "names"})
+    return Trial(f"{name}-{runs}", experiment, plain, config)
 
 
-def asks_for_trial(argv: list[str]) -> bool:
+def _resolve(asked: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any]:
+    """Plain values of the complete config of a trial, as JSON gives them back."""
+    name, colon, argument = asked["config"].partition(":")
+    config = load_config(f"{find_file(name, 'configs')}{colon}{argument}")
+    try:
+        for key in asked["overrides"]:
+            check_key(config, key, key)
+        before = naming.section_names(config)
+        config.update_from_flattened_dict(asked["overrides"] | {"seed": asked["seed"]})
+        naming.rename(config, before)
+        override(config, ["", *values])
+    except Exception as error:  # whatever the values of a trial may be
+        told = error.args[0] if isinstance(error, KeyError) else error
+        raise UserError(f"{asked['config']}: {told}") from error
+    return json.loads(config.to_json_best_effort())
+
+
+Bundle = tuple[Trial, ...]  # trials that one process runs as one program
+
+
+def bundles(trials: Sequence[Trial], most: int) -> list[Bundle]:
+    """Put trials together, at most so many, whose runs can be one program."""
+    alike: dict[str, list[Trial]] = {}
+    for trial in trials:
+        key = trial.name if trial.config is None else program_key(trial.config)
+        alike.setdefault(key, []).append(trial)
+    starts = [(same, n) for same in alike.values() for n in range(0, len(same), most)]
+    return [tuple(same[start : start + most]) for same, start in starts]
+
+
+def asks_for_trial(argv: Sequence[str]) -> bool:
     """Whether a command line is that of a process of a sweep."""
     return len(argv) > 1 and all(word.startswith("--trial=") for word in argv[1:])
 
 
-Asked = tuple[Trial, Request | None, pathlib.Path]
-
-
-def read_trials(argv: list[str]) -> list[Asked]:
-    """Reads what a process of a sweep is to run.
-
-    Args:
-        argv: As in `sys.argv`: launch.py --trial=FOLDER [--trial=FOLDER ...].
-
-    Returns:
-        Each trial, the request for its run if it trains, and its folder.
+def read_trial(folder: pathlib.Path) -> tuple[Trial, Request | None]:
+    """Read a trial, and the request for its run if it trains, from its folder.
 
     Raises:
-        DamagedFileError: If a trial.json is damaged.
-        UserError: If a folder is not that of a trial.
+        DamagedFileError: If trial.json is damaged.
+        UserError: If the folder is not that of a trial.
     """
-    return [_read(pathlib.Path(word.partition("=")[2])) for word in argv[1:]]
-
-
-def _read(folder: pathlib.Path) -> Asked:
     content = read_json(folder / TRIAL, _AGAIN)
     if content is None:
         raise UserError(f"--trial: {str(folder)!r} is not the folder of a trial")
@@ -175,24 +222,25 @@ def _read(folder: pathlib.Path) -> Asked:
         command = content.pop("command")
         trial = Trial(**content)
         if trial.config is None:
-            return trial, None, folder
+            return trial, None
         config = ConfigDict(trial.config).lock()
-    return trial, Request(config, folder, command, _PATIENCE), folder
+    return trial, Request(config, folder, command, _PATIENCE)
 
 
 def examiner(trial: Trial) -> Callable[..., list[dict[str, Any]]] | None:
-    """The `examine` of the experiment of a trial, if it has one."""
-    return getattr(load(trial.experiment), "examine", None)
+    """`examine` of the experiment of a trial, if it has one."""
+    return getattr(load_module(trial.experiment, "experiments"), "examine", None)
 
 
 def measure(trial: Trial, folder: pathlib.Path):
-    """Calls `measure` of the experiment and writes result.json.
+    """Call `measure` of the experiment and write result.json.
 
     Raises:
         UserError: If another process holds the folder.
     """
     with claim(folder, trial.asked, _PATIENCE):
-        measured = load(trial.experiment).measure(**trial.asked)
+        module = load_module(trial.experiment, "experiments")
+        measured = module.measure(**trial.asked)
         rows = measured if isinstance(measured, list) else [measured]
         if not all(isinstance(row, dict) for row in rows):
             raise TypeError(f"measure returns a dict or a list of them, got {rows!r}")
@@ -208,7 +256,3 @@ def _level(text: str) -> str:
     """A name that every file system and TensorBoard take."""
     name = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text)[:_LONGEST]
     return f"_{name}" if name.startswith((".", "-")) or not name else name
-
-
-def _call(asked: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in asked.items())
