@@ -10,7 +10,7 @@ from flax import nnx
 import dynsparse
 from dynsparse import costs
 from dynsparse._internal.structure import Structure
-from dynsparse.gates.base import evaluating
+from dynsparse.gates import evaluating
 
 
 @contextlib.contextmanager

@@ -35,6 +35,12 @@ def called(settings: Any) -> str:
     return "_".join(words).lower().removesuffix("_settings")
 
 
+def check_density(density: float):
+    """Raises a ValueError that names a density outside [0, 1]."""
+    if not 0 <= density <= 1:
+        raise ValueError(f"density must be in [0, 1], got {density}.")
+
+
 def check_types(name: str, hints: Mapping[str, Any], values: Mapping[str, Any]):
     """Refuses plain values of another type than annotated, and those not finite.
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Shaped
 
 from dynsparse._internal.structure import Structure
 from dynsparse.budgets.densities import set_density
-from dynsparse.gates.base import evaluating
+from dynsparse.gates import evaluating
 
 
 def averages_at(

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.budgets.sharing import BudgetShares
-from dynsparse.gates.base import Density, TopkGate, find_gates
+from dynsparse.gates import Density, TopkGate, find_gates
 
 
 def set_density(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse._internal.ranges import check
-from dynsparse.gates.base import TopkGate, find_gates
+from dynsparse.gates import TopkGate, find_gates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dynsparse import ops
 from dynsparse._internal.paths import stands_inside
-from dynsparse.gates.base import GateOutput, unit_logits
+from dynsparse.gates import GateOutput
 
 
 @jax.tree_util.register_dataclass
@@ -68,7 +69,7 @@ class Usage:
         for name, decision in self.decisions.items():
             prob = self._reached(name).astype(jnp.float32)
             if leak:
-                logits = unit_logits(decision)
+                logits = ops.logit(decision.open_prob)
                 prob = prob + leak * (logits - jax.lax.stop_gradient(logits))
             densities = prob.mean(tuple(range(2, prob.ndim)))
             points, costs = (jnp.asarray(x, jnp.float32) for x in self.prices[name])

@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse._internal.structure import Structure
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates import GateRecord, evaluating, records
 
 
 def run_gates(

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.costs.tables import Table
 from dynsparse.costs.traces import Split, Traced, macs_at
-from dynsparse.gates.base import Gate, TopkGate, gated_modules
+from dynsparse.gates import Gate, TopkGate, gated_modules
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from flax import nnx
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse._internal.structure import Structure
 from dynsparse.costs.macs import count_jaxpr, live
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates import GateRecord, evaluating, records
 
 Opened = tuple[tuple[tuple, int | None], ...]  # by path; None: all, and no decision
 

@@ -1,22 +1,15 @@
 """Binary concrete gates: the soft Gumbel-sigmoid."""
 
-import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    initial_temperature,
-    positive,
-)
+from dynsparse.gates.base.bernoulli import SampledBernoulli
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class BinaryConcrete(Gate):
-    r"""Opens each unit by a soft sample, above one half with probability $\sigma(s)$.
+class BinaryConcrete(SampledBernoulli, TemperatureGate):
+    r"""Independent soft units, each above one half with probability $\sigma(s)$.
 
     The mask is `ops.binary_concrete` (Maddison, Mnih and Teh, 2016, arXiv:1611.00712),
     soft in training. In evaluation a unit runs, wholly, if its probability exceeds one
@@ -30,16 +23,7 @@ class BinaryConcrete(Gate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
-    count = "varying"
-
-    def __init__(self, *, temperature: float, rngs: nnx.Rngs):
-        self.temperature = initial_temperature(temperature)
-        self.noise = rngs.gate.fork()
-
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Decides over the last axis, each unit by itself."""
-        if self.deterministic:
-            return deterministic_output(positive(scores))
+    def draw(self, scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+        """A soft sample."""
         mask = ops.binary_concrete(self.noise(), scores, self.temperature[...])
-        mask = jnp.where(mask < ops.LEAST, 0, mask)
-        return GateOutput(mask, jax.nn.sigmoid(scores))
+        return jnp.where(mask < ops.LEAST, 0, mask)

@@ -1,14 +1,14 @@
 """Every unit, always: the dense network through the same code path."""
 
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate, GateOutput
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import Gate
 
 
 class Dense(Gate):
-    """Opens every unit and reads no score, so that the scorer costs nothing.
+    """Gate that opens every unit and reads no score, so that the scorer costs nothing.
 
     Args:
         rngs: Unused: there is no noise.
@@ -16,13 +16,9 @@ class Dense(Gate):
 
     count = "full"
 
-    def __init__(self, *, rngs: nnx.Rngs):
-        del rngs
-
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens everything."""
-        ones = jnp.ones_like(scores)
-        return GateOutput(ones, ones)
+        return deterministic_output(jnp.ones_like(scores))
 
     def static_count(self, n: int) -> int:
         """All of `n` units."""

@@ -1,22 +1,17 @@
 """DFTopK behind a hard forward pass."""
 
-from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    GateOutput,
-    TopkGate,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.topk import RelaxedTopk
 
 
-class Dftopk(TopkGate):
-    """Opens exactly the round(density * n) highest scores.
+class Dftopk(RelaxedTopk):
+    """Top-k gate with the gradient of DFTopK, a sigmoid around a midpoint of scores.
 
-    The gradient is that of `ops.dftopk_mask` (DFTopK: Zhu et al., 2025,
-    arXiv:2510.11472), whose sum misses k, hence the hard forward pass.
+    Exactly the round(density * n) highest scores open. The gradient is that of
+    `ops.dftopk_mask` (Zhu et al., 2025, arXiv:2510.11472), whose sum misses k, hence
+    the hard forward pass.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -24,15 +19,8 @@ class Dftopk(TopkGate):
         rngs: Unused: there is no noise.
     """
 
-    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
-        self.temperature = initial_temperature(temperature)
-
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Opens k units of the last axis."""
-        hard = self.hard_output(scores)
-        if self.deterministic:
-            return hard
-        k = self.counts(scores)
-        soft = ops.dftopk_mask(scores, k, self.temperature[...])
-        return deterministic_output(ops.straight_through(hard.mask, soft))
+    def relaxed(
+        self, scores: Float[Array, "*batch n"], k: Int[Array, "*batch"]
+    ) -> Float[Array, "*batch n"]:
+        """DFTopK around `k` units."""
+        return ops.dftopk_mask(scores, k, self.temperature[...])

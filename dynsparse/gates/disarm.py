@@ -2,21 +2,15 @@
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    positive,
-    unit_logits,
-)
+from dynsparse.gates.base.bernoulli import SampledBernoulli
+from dynsparse.gates.base.decision import GateOutput
 
 
-class Disarm(Gate):
-    r"""Opens each unit with probability $\sigma(s)$, and learns from a pair of passes.
+class Disarm(SampledBernoulli):
+    r"""Independent units with probability $\sigma(s)$ that learn from pairs of passes.
 
     The mask has no gradient. A training step runs every example twice, the second time
     with the noise mirrored, and `ops.disarm_surrogate` turns the two losses into an
@@ -30,26 +24,19 @@ class Disarm(Gate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
-    count = "varying"
     joint = False
     samples = 2
 
-    def __init__(self, *, rngs: nnx.Rngs):
-        self.noise = rngs.gate.fork()
-
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Decides over the last axis, each unit by itself."""
-        if self.deterministic:
-            return deterministic_output(positive(scores))
+    def draw(self, scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+        """A hard sample without a gradient, antithetic in the second pass."""
         noise = jax.random.logistic(self.noise(), scores.shape, jnp.float32)
         mirrored = noise if self.sample == 0 else -noise
-        mask = positive(scores.astype(jnp.float32) + mirrored).astype(scores.dtype)
-        return GateOutput(mask, jax.nn.sigmoid(scores))
+        return ops.hard_step(scores.astype(jnp.float32) + mirrored).astype(scores.dtype)
 
     def surrogate(
         self, record: GateOutput, losses: Float[Array, "samples *batch"]
     ) -> Float[Array, ""]:
         """Returns a number whose gradient is that of the expected mean loss."""
-        logits = unit_logits(record)[0]  # the scores of both passes are the same
+        logits = ops.logit(record.open_prob)[0]  # both passes have the same scores
         surrogate = ops.disarm_surrogate(logits, record.mask, losses)
         return surrogate.mean(dtype=jnp.float32)

@@ -8,31 +8,27 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    TopkGate,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import TemperatureGate
+from dynsparse.gates.base.topk import TopkGate
 
 
-class EmaThreshold(Gate):
-    """Opens the round(density * n) highest scores while training, then a threshold.
+class EmaThreshold(TemperatureGate):
+    """Top-k gate in training that becomes a threshold on each score in evaluation.
 
-    In training the gate is `soft_topk` with the logistic family, and keeps the moving
-    average of the score that `density` of the units of a batch exceed. In evaluation a
-    unit opens if its score exceeds that: it needs no other unit, so it works token by
-    token, and hard inputs may open more (Expert Threshold routing: Sun, Liu, Wu and
-    Sun, 2026, arXiv:2603.11535, for experts). `calibrate` makes one from a trained
-    top-k gate.
+    In training the round(density * n) highest scores open, as by `soft_topk` with the
+    logistic family, and the gate keeps the moving average of the score that `density`
+    of the units of a batch exceed. In evaluation a unit opens if its score exceeds that
+    average: no other unit is needed, so the gate works token by token, and hard inputs
+    may open more (Expert Threshold routing: Sun, Liu, Wu and Sun, 2026,
+    arXiv:2603.11535, for experts). `calibrate` makes one from a trained top-k gate.
 
     Args:
         density: Fraction of units to open, in (0, 1): exactly in training, on average
             in evaluation.
         temperature: Width of the soft mask, > 0, in units of the scores.
-        decay: Of the moving average, per training step, in [0, 1); the first steps are
-            averaged plainly.
+        decay: Decay of the moving average per training step, in [0, 1); the first steps
+            are averaged plainly.
         rngs: Unused: there is no noise.
 
     Raises:
@@ -45,19 +41,19 @@ class EmaThreshold(Gate):
     def __init__(
         self, *, density: float, temperature: float, decay: float, rngs: nnx.Rngs
     ):
+        super().__init__(temperature=temperature, rngs=rngs)
         if not 0 < density < 1:
             raise ValueError(f"density must be in (0, 1), got {density}.")
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be in [0, 1), got {decay}.")
         self.density = density
-        self.temperature = initial_temperature(temperature)
         self.decay = decay
         self.threshold = Threshold(jnp.float32(0))
         self.updates = Threshold(jnp.float32(0))
 
     @property
     def causal(self) -> bool:
-        """True: in evaluation there is nothing but the threshold."""
+        """True: evaluation compares each score with the threshold alone."""
         return True
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
@@ -72,9 +68,11 @@ class EmaThreshold(Gate):
         return GateOutput(mask, soft)
 
     def observe(self, scores: Float[Array, "*batch n"]):
-        """Moves the threshold towards what `density` of all these scores exceed.
+        """Moves the threshold towards the score that `density` of `scores` exceed.
 
-        Of those that are not `-inf`; where all are, it stays.
+        Args:
+            scores: Of a batch; `-inf` does not count, and where all are, the threshold
+                stays.
         """
         frozen = jax.lax.stop_gradient(scores).astype(jnp.float32).reshape(-1)
         most = ops.num_allowed(frozen)
@@ -103,13 +101,20 @@ def calibrate(
     """Returns the causal twin of a trained top-k gate, at the gate's density.
 
     Args:
-        gate: Whose density is taken, that of a view where it has one.
+        gate: The gate whose current density the twin takes.
         batches: Scores that the gate's scorer gave, such as over a validation split.
-        decay: Of the moving average, per batch.
+        decay: Decay of the moving average per batch, in [0, 1).
 
     Raises:
         ValueError: If the density is 0 or 1, where there is nothing to decide, or there
             are no batches.
+
+    Example:
+        >>> spec = dict(name="hard_topk", density=0.5)
+        >>> gate = gates.from_config(spec, rngs=nnx.Rngs(0))
+        >>> twin = gates.calibrate(gate, [jnp.arange(8.0)], decay=0.9)
+        >>> twin(jnp.array([3.0, 4.0])).mask  # the threshold is 3.5
+        Array([0., 1.], dtype=float32)
     """
     twin = EmaThreshold(
         density=gate.current_density, temperature=1.0, decay=decay, rngs=nnx.Rngs(0)

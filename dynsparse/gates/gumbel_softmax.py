@@ -1,23 +1,18 @@
 """Gumbel-softmax gates: one unit of n, hard straight-through."""
 
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class GumbelSoftmax(Gate):
-    """Opens exactly one unit of each row, unit i with probability softmax(scores)[i].
+class GumbelSoftmax(TemperatureGate):
+    """Gate that opens exactly one unit of a row: i with probability softmax(scores)[i].
 
     The mask is `ops.gumbel_softmax`, hard (Jang, Gu and Poole, 2016, arXiv:1611.01144).
     For choices that exclude each other, such as a path, a width or an expert; for one
-    choice of open or closed per unit take `gumbel_sigmoid`. In evaluation the hard
+    choice of open or closed per unit take `gumbel_sigmoid`. In evaluation the highest
     score opens.
 
     Args:
@@ -27,17 +22,13 @@ class GumbelSoftmax(Gate):
 
     count = "fixed"
     competes = True
-
-    def __init__(self, *, temperature: float, rngs: nnx.Rngs):
-        self.temperature = initial_temperature(temperature)
-        self.noise = rngs.gate.fork()
+    noisy = True
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Opens one unit of the last axis."""
         if self.deterministic:
-            return deterministic_output(
-                ops.hard_topk_mask(scores, self.static_count(scores.shape[-1]))
-            )
+            one = self.static_count(scores.shape[-1])
+            return deterministic_output(ops.hard_topk_mask(scores, one))
         mask = ops.gumbel_softmax(
             self.noise(), scores, self.temperature[...], hard=True
         )

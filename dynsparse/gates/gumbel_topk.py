@@ -1,21 +1,15 @@
 """Gumbel top-k: sampling without replacement, with a soft backward pass."""
 
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    GateOutput,
-    TopkGate,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.topk import GumbelRelaxedTopk
 
 
-class GumbelTopk(TopkGate):
-    """Opens the round(density * n) highest of the scores plus Gumbel noise.
+class GumbelTopk(GumbelRelaxedTopk):
+    """Sample of round(density * n) units without replacement from softmax(scores).
 
-    A sample without replacement from softmax(scores) (Kool, van Hoof and Welling, 2019,
+    The highest of the scores plus Gumbel noise open (Kool, van Hoof and Welling, 2019,
     arXiv:1903.06059), with the gradient of `ops.soft_topk_mask` of the same perturbed
     scores (in the spirit of Paulus et al., 2020, arXiv:2006.08063). The inclusion
     probabilities have no closed form: `open_prob` is the drawn mask. In evaluation
@@ -29,19 +23,8 @@ class GumbelTopk(TopkGate):
 
     learns_density = True
 
-    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
-        self.temperature = initial_temperature(temperature)
-        self.noise = rngs.gate.fork()
-
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Opens k units of the last axis."""
-        if self.deterministic:
-            return self.hard_output(scores)
-        perturbed = ops.gumbel_perturb(self.noise(), scores)
-        soft = ops.soft_topk_mask(
-            perturbed, self.sloped_counts(scores), self.temperature[...]
-        )
-        hard = ops.hard_topk_mask(perturbed, self.counts(scores))
-        mask = ops.straight_through(hard, soft)
-        return deterministic_output(mask.astype(scores.dtype))
+    def relaxed(
+        self, scores: Float[Array, "*batch n"], k: Float[Array, "*batch"]
+    ) -> Float[Array, "*batch n"]:
+        """Soft top-k mask of sum `k`."""
+        return ops.soft_topk_mask(scores, k, self.temperature[...])

@@ -4,16 +4,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    initial_temperature,
-    positive,
-)
+from dynsparse.gates.base.decision import GateOutput
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class HardConcrete(Gate):
-    r"""Opens each unit by a stretched and clipped binary concrete sample.
+class HardConcrete(TemperatureGate):
+    r"""Gate whose mask is a stretched and clipped binary concrete sample.
 
     The mask is `ops.hard_concrete` (Louizos, Welling and Kingma, 2018,
     arXiv:1712.01312) and `open_prob` the probability that it is above 0, in closed
@@ -31,21 +27,21 @@ class HardConcrete(Gate):
     """
 
     count = "varying"
+    noisy = True
 
     def __init__(self, *, temperature: float, low: float, high: float, rngs: nnx.Rngs):
+        super().__init__(temperature=temperature, rngs=rngs)
         if not low < 0 < 1 < high:
             raise ValueError(f"needs low < 0 and high > 1, got {low} and {high}.")
-        self.temperature = initial_temperature(temperature)
         self.low = low
         self.high = high
-        self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         temperature, ends = self.temperature[...], dict(low=self.low, high=self.high)
+        key = None if self.deterministic else self.noise()
+        mask = ops.hard_concrete(key, scores, temperature, **ends)
         if self.deterministic:
-            mask = ops.hard_concrete(None, scores, temperature, **ends)
-            return GateOutput(mask, positive(mask))
-        mask = ops.hard_concrete(self.noise(), scores, temperature, **ends)
+            return GateOutput(mask, ops.hard_step(mask))
         prob = ops.hard_concrete_open_prob(scores, temperature, **ends)
         return GateOutput(mask, prob)

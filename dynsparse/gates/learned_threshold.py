@@ -5,16 +5,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class LearnedThreshold(Gate):
-    r"""Opens each unit whose score exceeds $\Delta$, a parameter of the gate.
+class LearnedThreshold(TemperatureGate):
+    r"""Gate that opens each unit whose score exceeds $\Delta$, a parameter of the gate.
 
     The mask, and `open_prob`, are $1[s > \Delta]$ with the gradient of
     $\sigma((s - \Delta) / T)$ (CGNet: Hua, Zhou, De Sa, Zhang and Suh, 2019,
@@ -34,7 +30,7 @@ class LearnedThreshold(Gate):
     count = "varying"
 
     def __init__(self, *, temperature: float, threshold: float, rngs: nnx.Rngs):
-        self.temperature = initial_temperature(temperature)
+        super().__init__(temperature=temperature, rngs=rngs)
         self.threshold = nnx.Param(jnp.float32(threshold))
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:

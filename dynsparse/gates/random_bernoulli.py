@@ -6,15 +6,16 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, check_density
-from dynsparse.gates.random_topk import next_key
+from dynsparse._internal.ranges import check_density
+from dynsparse.gates.base.decision import GateOutput
+from dynsparse.gates.base.gate import Gate
 
 
 class RandomBernoulli(Gate):
-    """Opens each unit with probability `density`, for every example anew.
+    """Control that opens each unit with probability `density`, for every example anew.
 
     Those of infinite scores, such as a class token, are open, and `-inf` forbids a
-    unit; of other scores nothing matters. It learns nothing and stays random in
+    unit; of other scores nothing matters. The gate learns nothing and stays random in
     evaluation; `nnx.reseed(model, gate=key)` before a call replays a draw.
 
     Args:
@@ -26,17 +27,18 @@ class RandomBernoulli(Gate):
     """
 
     count = "varying"
+    noisy = True
     random = True
 
     def __init__(self, *, density: float, rngs: nnx.Rngs):
+        super().__init__(rngs=rngs)
         check_density(density)
         self.density = density
-        self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Draws units of the last axis."""
-        first = scores == jnp.inf
-        drawn = jax.random.bernoulli(next_key(self.noise), self.density, scores.shape)
-        opened = (drawn | first) & ops.allowed(scores)
-        prob = jnp.where(first, 1, jnp.where(ops.allowed(scores), self.density, 0))
+        first, allowed = scores == jnp.inf, ops.allowed(scores)
+        drawn = jax.random.bernoulli(self.next_key(), self.density, scores.shape)
+        opened = (drawn | first) & allowed
+        prob = jnp.where(first, 1, jnp.where(allowed, self.density, 0))
         return GateOutput(opened.astype(scores.dtype), prob.astype(scores.dtype))

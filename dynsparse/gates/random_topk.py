@@ -2,19 +2,18 @@
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
-from flax.errors import TraceContextError
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate
+from dynsparse.gates.base.decision import GateOutput
+from dynsparse.gates.base.topk import TopkGate
 
 
 class RandomTopk(TopkGate):
-    """Opens exactly round(density * n) units, drawn uniformly for every example.
+    """Control that opens round(density * n) units, drawn uniformly for every example.
 
     Those of infinite scores, such as a class token, come first, and `-inf` forbids a
-    unit; of other scores nothing matters. It learns nothing and stays random in
+    unit; of other scores nothing matters. The gate learns nothing and stays random in
     evaluation; `nnx.reseed(model, gate=key)` before a call replays a draw.
 
     Args:
@@ -22,15 +21,12 @@ class RandomTopk(TopkGate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
+    noisy = True
     random = True
-
-    def __init__(self, *, density: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
-        self.noise = rngs.gate.fork()
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Draws k units of the last axis."""
-        noise = jax.random.uniform(next_key(self.noise), scores.shape, jnp.float32)
+        noise = jax.random.uniform(self.next_key(), scores.shape, jnp.float32)
         first, allowed = scores == jnp.inf, ops.allowed(scores)
         noise = jnp.where(allowed, jnp.where(first, jnp.inf, noise), -jnp.inf)
         counts = self.counts(scores)
@@ -43,15 +39,3 @@ class RandomTopk(TopkGate):
         prob = jnp.where(first, jnp.minimum(1, k / jnp.maximum(taken, 1)), rest)
         prob = jnp.where(allowed, prob, 0)
         return GateOutput(mask.astype(scores.dtype), prob.astype(scores.dtype))
-
-
-def next_key(stream: nnx.RngStream) -> PRNGKeyArray:
-    """The next key of a stream, for gates that draw in evaluation.
-
-    A trace within another, such as a branch of compact execution, cannot count it: all
-    branches draw with the same key, of which one runs.
-    """
-    try:
-        return stream()
-    except TraceContextError:
-        return jax.random.fold_in(stream.key[...], stream.count[...])

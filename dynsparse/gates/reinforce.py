@@ -6,17 +6,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    positive,
-    unit_logits,
-)
+from dynsparse.gates.base.bernoulli import SampledBernoulli
+from dynsparse.gates.base.decision import GateOutput
 
 
-class Reinforce(Gate):
-    r"""Opens each unit with probability $\sigma(s)$, and learns what that led to.
+class Reinforce(SampledBernoulli):
+    r"""Independent units with probability $\sigma(s)$ that learn from losses alone.
 
     The mask has no gradient. A training step runs every example `samples` times, and
     `ops.reinforce_surrogate` turns the losses into an unbiased gradient, with the mean
@@ -33,25 +28,20 @@ class Reinforce(Gate):
         ValueError: If there are fewer than two samples.
     """
 
-    count = "varying"
-
     def __init__(self, *, samples: int, rngs: nnx.Rngs):
         if samples < 2:
             raise ValueError(f"samples must be at least 2, got {samples}.")
+        super().__init__(rngs=rngs)
         self.samples = samples
-        self.noise = rngs.gate.fork()
 
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Decides over the last axis, each unit by itself."""
-        if self.deterministic:
-            return deterministic_output(positive(scores))
+    def draw(self, scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+        """A hard sample without a gradient, another in each pass."""
         key = jax.random.fold_in(self.noise(), self.sample)
-        mask = positive(ops.logistic_perturb(key, scores)).astype(scores.dtype)
-        return GateOutput(mask, jax.nn.sigmoid(scores))
+        return ops.hard_step(ops.logistic_perturb(key, scores)).astype(scores.dtype)
 
     def surrogate(
         self, record: GateOutput, losses: Float[Array, "samples *batch"]
     ) -> Float[Array, ""]:
         """Returns a number whose gradient is that of the expected mean loss."""
-        log_prob = ops.bernoulli_log_prob(unit_logits(record), record.mask)
+        log_prob = ops.bernoulli_log_prob(ops.logit(record.open_prob), record.mask)
         return ops.reinforce_surrogate(log_prob, losses).mean(dtype=jnp.float32)

@@ -1,15 +1,15 @@
 """ReLU routing: the positive part of the score is the mask."""
 
 import jax
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput, positive
+from dynsparse.gates.base.decision import GateOutput
+from dynsparse.gates.base.gate import Gate
 
 
 class ReluRouting(Gate):
-    """Opens each unit whose score is positive, as far as its score says.
+    """Gate that opens each unit of positive score, as far as its score says.
 
     The mask is `ops.relu_mask` (ReMoE: Wang, Zhu and Chen, 2024, arXiv:2412.14711,
     here capped at 1); `open_prob` is 1 where it is above 0, with the gradient of the
@@ -22,12 +22,9 @@ class ReluRouting(Gate):
 
     count = "varying"
 
-    def __init__(self, *, rngs: nnx.Rngs):
-        del rngs
-
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""
         mask = ops.relu_mask(scores)
         slope = jax.nn.relu(ops.finite(scores, 1.0))
-        opened = ops.straight_through(positive(mask).astype(slope.dtype), slope)
+        opened = ops.straight_through(ops.hard_step(mask).astype(slope.dtype), slope)
         return GateOutput(mask, opened.astype(scores.dtype))

@@ -1,19 +1,14 @@
 """Deterministic gates: the sign of the score, with the gradient of a sigmoid."""
 
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class SigmoidStraightThrough(Gate):
-    """Opens each unit whose score is positive, in training as in evaluation.
+class SigmoidStraightThrough(TemperatureGate):
+    """Gate that opens each unit of positive score, in training as in evaluation.
 
     The mask, and `open_prob`, are `ops.sigmoid_straight_through` (Bengio, Leonard and
     Courville, 2013, arXiv:1308.3432). No noise, hence no difference between training
@@ -26,9 +21,6 @@ class SigmoidStraightThrough(Gate):
     """
 
     count = "varying"
-
-    def __init__(self, *, temperature: float, rngs: nnx.Rngs):
-        self.temperature = initial_temperature(temperature)
 
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis, each unit by itself."""

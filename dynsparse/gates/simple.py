@@ -1,15 +1,13 @@
 """SIMPLE: an exact sample of k units, with the gradient of the exact marginals."""
 
-import jax.numpy as jnp
-from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, initial_temperature
+from dynsparse.gates.base.topk import RelaxedTopk
 
 
-class Simple(TopkGate):
-    """Opens exactly round(density * n) units, a sample of the k-subset distribution.
+class Simple(RelaxedTopk):
+    """Exact sample of round(density * n) units from the k-subset distribution.
 
     Forward `ops.k_subset_sample` of the scores over the temperature, backward
     `ops.k_subset_marginals` (Ahmed, Zeng, Niepert and Van den Broeck, 2023,
@@ -24,17 +22,20 @@ class Simple(TopkGate):
         rngs: Draws from the `gate` stream; forked, so that gates are independent.
     """
 
-    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
-        self.temperature = initial_temperature(temperature)
-        self.noise = rngs.gate.fork()
+    noisy = True
+    prices_relaxed = True
 
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Opens k units of the last axis."""
-        if self.deterministic:
-            return self.hard_output(scores)
-        k = self.counts(scores)
-        logits = scores.astype(jnp.float32) / self.temperature[...]
-        marginals = ops.k_subset_marginals(logits, k).astype(scores.dtype)
-        sample = ops.k_subset_sample(self.noise(), logits, k).astype(scores.dtype)
-        return GateOutput(ops.straight_through(sample, marginals), marginals)
+    def relaxed(
+        self, scores: Float[Array, "*batch n"], k: Int[Array, "*batch"]
+    ) -> Float[Array, "*batch n"]:
+        """Marginals of the k-subset distribution."""
+        return ops.k_subset_marginals(scores / self.temperature[...], k)
+
+    def hard(
+        self,
+        scores: Float[Array, "*batch n"],
+        k: Int[Array, "*batch"],
+        soft: Float[Array, "*batch n"],
+    ) -> Float[Array, "*batch n"]:
+        """A sample of the k-subset distribution."""
+        return ops.k_subset_sample(self.noise(), scores / self.temperature[...], k)

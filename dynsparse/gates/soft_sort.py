@@ -1,22 +1,17 @@
 """SoftSort behind a hard forward pass."""
 
-from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    GateOutput,
-    TopkGate,
-    deterministic_output,
-    initial_temperature,
-)
+from dynsparse.gates.base.topk import RelaxedTopk
 
 
-class SoftSort(TopkGate):
-    """Opens exactly the round(density * n) highest scores.
+class SoftSort(RelaxedTopk):
+    """Top-k gate with the gradient of SoftSort.
 
-    The gradient is that of `ops.soft_sort_mask` (Prillo and Eisenschlos,
-    2020, arXiv:2006.16038), whose entries may exceed 1, hence the hard forward pass.
+    Exactly the round(density * n) highest scores open. The gradient is that of
+    `ops.soft_sort_mask` (Prillo and Eisenschlos, 2020, arXiv:2006.16038), whose entries
+    may exceed 1, hence the hard forward pass.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -24,15 +19,8 @@ class SoftSort(TopkGate):
         rngs: Unused: there is no noise.
     """
 
-    def __init__(self, *, density: float, temperature: float, rngs: nnx.Rngs):
-        super().__init__(density=density)
-        self.temperature = initial_temperature(temperature)
-
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Opens k units of the last axis."""
-        hard = self.hard_output(scores)
-        if self.deterministic:
-            return hard
-        k = self.counts(scores)
-        soft = ops.soft_sort_mask(scores, k, self.temperature[...])
-        return deterministic_output(ops.straight_through(hard.mask, soft))
+    def relaxed(
+        self, scores: Float[Array, "*batch n"], k: Int[Array, "*batch"]
+    ) -> Float[Array, "*batch n"]:
+        """First `k` rows of the relaxed permutation, added."""
+        return ops.soft_sort_mask(scores, k, self.temperature[...])

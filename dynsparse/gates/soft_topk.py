@@ -1,19 +1,19 @@
 """Differentiable top-k: hard forward, soft backward."""
 
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from dynsparse import ops
-from dynsparse.gates.base import GateOutput, TopkGate, initial_temperature
+from dynsparse.gates.base.topk import RelaxedTopk
 
 
-class SoftTopk(TopkGate):
-    """Opens exactly the round(density * n) highest scores.
+class SoftTopk(RelaxedTopk):
+    """Top-k gate with the gradient of a soft mask that sums to k exactly.
 
-    The mask is hard in the forward pass; its gradient is that of `ops.soft_topk_mask`,
-    which sums to zero over the units, so that the scores cannot drift together.
-    `open_prob` is that soft mask. By the density, the derivative is that of a
-    count which may be any real number.
+    Exactly the round(density * n) highest scores open. The gradient is that of
+    `ops.soft_topk_mask`, which sums to zero over the units, so that the scores cannot
+    drift together. `open_prob` is that soft mask. The derivative by the density is that
+    of a count which may be any real number.
 
     Args:
         density: Fraction of units to open, in [0, 1].
@@ -29,20 +29,18 @@ class SoftTopk(TopkGate):
     """
 
     learns_density = True
+    prices_relaxed = True
 
     def __init__(
         self, *, density: float, temperature: float, family: str, rngs: nnx.Rngs
     ):
-        super().__init__(density=density)
-        self.temperature = initial_temperature(temperature)
+        super().__init__(density=density, temperature=temperature, rngs=rngs)
         ops.find_family(family)
         self.family = family
 
-    def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
-        """Opens the k highest scores of the last axis."""
-        hard = self.hard_output(scores)
-        if self.deterministic:
-            return hard
-        k = self.sloped_counts(scores)
-        soft = ops.soft_topk_mask(scores, k, self.temperature[...], family=self.family)
-        return GateOutput(ops.straight_through(hard.mask, soft), soft)
+    def relaxed(
+        self, scores: Float[Array, "*batch n"], k: Num[Array, "*batch"]
+    ) -> Float[Array, "*batch n"]:
+        """Soft top-k mask of sum `k`."""
+        temperature = self.temperature[...]
+        return ops.soft_topk_mask(scores, k, temperature, family=self.family)

@@ -1,21 +1,15 @@
 """Sparsemax gates: the support of the projection onto the simplex."""
 
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import (
-    Gate,
-    GateOutput,
-    deterministic_output,
-    initial_temperature,
-    positive,
-)
+from dynsparse.gates.base.decision import GateOutput, deterministic_output
+from dynsparse.gates.base.gate import TemperatureGate
 
 
-class Sparsemax(Gate):
-    """Opens the support of sparsemax: a number of units that the scores decide.
+class Sparsemax(TemperatureGate):
+    """Gate that opens the support of sparsemax, as many units as the scores decide.
 
     The mask, and `open_prob`, are 1 where `ops.sparsemax` is above 0 (Martins and
     Astudillo, 2016, arXiv:1602.02068) with its gradient, which sums to zero over the
@@ -33,13 +27,10 @@ class Sparsemax(Gate):
     count = "varying"
     competes = True
 
-    def __init__(self, *, temperature: float, rngs: nnx.Rngs):
-        self.temperature = initial_temperature(temperature)
-
     def __call__(self, scores: Float[Array, "*batch n"]) -> GateOutput:
         """Decides over the last axis."""
         first = scores == jnp.inf
         others = jnp.where(first, -jnp.inf, scores)
         probabilities = ops.sparsemax(others, self.temperature[...])
-        opened = jnp.maximum(positive(probabilities), first.astype(scores.dtype))
+        opened = jnp.maximum(ops.hard_step(probabilities), first.astype(scores.dtype))
         return deterministic_output(ops.straight_through(opened, probabilities))

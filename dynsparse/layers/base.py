@@ -11,7 +11,7 @@ from dynsparse import ops
 from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
-from dynsparse.gates.base import Density, Gate, GateOutput, GateRecord, ScoreShift
+from dynsparse.gates import Density, Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
 

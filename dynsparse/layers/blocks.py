@@ -3,7 +3,7 @@
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.open_examples import OpenExamples
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 from flax.errors import TraceContextError
 
 from dynsparse._internal.paths import path_name
-from dynsparse.gates.base import GateRecord
+from dynsparse.gates import GateRecord
 
 
 def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:

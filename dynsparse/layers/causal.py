@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Shaped
 
 from dynsparse._internal.structure import Structure
-from dynsparse.gates.base import TopkGate, evaluating
+from dynsparse.gates import TopkGate, evaluating
 from dynsparse.gates.ema_threshold import EmaThreshold
 from dynsparse.layers.base import GatedLayer
 

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.parts import GatedParts
 from dynsparse.layers.slices import Some, sliced, sliced_norm
 

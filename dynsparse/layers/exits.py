@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsparse import gates
 from dynsparse._internal.registry import Config
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.open_examples import OpenExamples
 

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse.gates.base import Gate, GateOutput
+from dynsparse.gates import Gate, GateOutput
 from dynsparse.layers.experts import Experts, GatedExperts
 
 

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate, GateOutput
+from dynsparse.gates import Gate, GateOutput
 from dynsparse.layers.parts import GatedParts
 
 

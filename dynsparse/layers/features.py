@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Shaped
 
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.open_tokens import OpenTokens
 from dynsparse.layers.tables import look_up
 

@@ -3,7 +3,7 @@
 from flax import nnx
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.attention import Attention
 from dynsparse.layers.parts import GatedParts
 from dynsparse.layers.slices import bias_rows

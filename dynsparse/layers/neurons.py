@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.parts import GatedParts
 from dynsparse.layers.slices import bias_rows, sliced

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.experts import GatedExperts

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.base import GatedLayer
 
 

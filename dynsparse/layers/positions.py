@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse._internal.paths import path_name
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
 

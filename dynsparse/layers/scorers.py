@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from dynsparse.gates.base import Density, check_density
+from dynsparse._internal.ranges import check_density
+from dynsparse.gates import Density
 from dynsparse.layers.tables import look_up
 
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.gates.base import Gate
+from dynsparse.gates import Gate
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.slices import bias_rows, sliced

@@ -8,7 +8,7 @@ from flax import nnx
 
 from dynsparse import costs
 from dynsparse._internal import registry
-from dynsparse.gates.base import evaluating
+from dynsparse.gates import evaluating
 
 __all__ = ["available", "check", "from_config", "narrower"]
 

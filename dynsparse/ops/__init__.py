@@ -5,6 +5,7 @@ from dynsparse.ops.bernoulli import (
     binary_concrete,
     gumbel_sigmoid,
     logistic_perturb,
+    logit,
     semantic_hash,
 )
 from dynsparse.ops.categorical import gumbel_softmax, reinmax, softmax
@@ -22,11 +23,7 @@ from dynsparse.ops.division import LEAST, divisor
 from dynsparse.ops.entmax import capped_entmax, sparsemax
 from dynsparse.ops.families import FAMILIES, Family, find_family, power
 from dynsparse.ops.hard import hard_topk_mask, straight_through
-from dynsparse.ops.hard_concrete import (
-    hard_concrete,
-    hard_concrete_expected_cost,
-    hard_concrete_open_prob,
-)
+from dynsparse.ops.hard_concrete import hard_concrete, hard_concrete_open_prob
 from dynsparse.ops.imle import imle_topk_mask
 from dynsparse.ops.infinite import allowed, finite, num_allowed
 from dynsparse.ops.parts import sum_of_parts
@@ -36,6 +33,7 @@ from dynsparse.ops.plackett_luce import (
     gumbel_topk_mask,
     plackett_luce_log_prob,
 )
+from dynsparse.ops.precision import widened
 from dynsparse.ops.relaxed_subset import relaxed_subset_mask
 from dynsparse.ops.rounding import systematic_round
 from dynsparse.ops.score_function import (
@@ -44,13 +42,17 @@ from dynsparse.ops.score_function import (
     reinforce_surrogate,
 )
 from dynsparse.ops.sorting import neural_sort_mask, soft_sort_mask
-from dynsparse.ops.steps import relu_mask, sigmoid_straight_through, smooth_step
+from dynsparse.ops.steps import (
+    hard_step,
+    relu_mask,
+    sigmoid_straight_through,
+    smooth_step,
+)
 from dynsparse.ops.subset import (
     k_subset_log_partition,
     k_subset_log_prob,
     k_subset_marginals,
     k_subset_sample,
-    k_subset_score,
 )
 from dynsparse.ops.threshold import soft_topk_mask, soft_topk_threshold
 from dynsparse.ops.undifferentiated import undifferentiated
@@ -79,16 +81,16 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_topk_mask",
     "hard_concrete",
-    "hard_concrete_expected_cost",
     "hard_concrete_open_prob",
+    "hard_step",
     "hard_topk_mask",
     "imle_topk_mask",
     "k_subset_log_partition",
     "k_subset_log_prob",
     "k_subset_marginals",
     "k_subset_sample",
-    "k_subset_score",
     "logistic_perturb",
+    "logit",
     "neural_sort_mask",
     "num_allowed",
     "num_open",
@@ -115,4 +117,5 @@ __all__ = [
     "traced_num_open",
     "undifferentiated",
     "weigh",
+    "widened",
 ]

@@ -1,4 +1,4 @@
-"""A unit's mask from its own logit and noise: relaxed and hard Bernoulli samples.
+"""Masks of units that decide alone, with noise: relaxed and hard Bernoulli samples.
 
 Noise is float32 whatever the dtype of the logits, since bfloat16 noise has no tail.
 """
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
 from dynsparse.ops.precision import widened
+from dynsparse.ops.steps import hard_step
 
 
 def logistic_perturb(
@@ -21,10 +22,33 @@ def logistic_perturb(
 
     Args:
         key: One draw per logit.
-        logits: Of opening.
+        logits: Logits of the probability to open.
+
+    Example:
+        >>> logits = jnp.full(1000, 2.0)  # of probability 0.88
+        >>> opened = ops.logistic_perturb(jax.random.key(0), logits) > 0
+        >>> opened.mean()
+        Array(0.87, dtype=float32)
     """
     wide = widened(logits)
     return wide + jax.random.logistic(key, wide.shape, wide.dtype)
+
+
+def logit(prob: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Logits whose sigmoid is `prob`, in float32; always finite.
+
+    Args:
+        prob: In [0, 1]; where exactly 0 or 1, as for gates that decide without noise,
+            the logit has no gradient.
+
+    Example:
+        >>> ops.logit(jnp.array([0.0, 0.5, 1.0]))
+        Array([-87.34,   0.  ,  16.64], dtype=float32)
+    """
+    prob = prob.astype(jnp.float32)
+    ends = jnp.finfo(jnp.float32)
+    prob = jnp.clip(prob, ends.tiny, 1 - ends.epsneg)
+    return jnp.log(prob) - jnp.log1p(-prob)
 
 
 def binary_concrete(
@@ -49,6 +73,11 @@ def binary_concrete(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> logits = jnp.array([-9.0, 0.0, 9.0])
+        >>> ops.binary_concrete(jax.random.key(0), logits, 0.5)
+        Array([0., 1., 1.], dtype=float32)
     """
     require_positive("binary_concrete", temperature=temperature)
     return jax.nn.sigmoid(logistic_perturb(key, logits) / temperature).astype(
@@ -77,12 +106,15 @@ def gumbel_sigmoid(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> ops.gumbel_sigmoid(jax.random.key(0), jnp.array([-9.0, 0.0, 9.0]), 0.5)
+        Array([0., 1., 1.], dtype=float32)
     """
     require_positive("gumbel_sigmoid", temperature=temperature)
     perturbed = logistic_perturb(key, logits)
-    hard = (perturbed > 0).astype(perturbed.dtype)
     soft = jax.nn.sigmoid(perturbed / temperature)
-    return straight_through(hard, soft).astype(logits.dtype)
+    return straight_through(hard_step(perturbed), soft).astype(logits.dtype)
 
 
 def bernoulli_straight_through(
@@ -99,11 +131,17 @@ def bernoulli_straight_through(
 
     Returns:
         Zeros and ones, in the shape and dtype of `logits`.
+
+    Example:
+        >>> key = jax.random.key(0)
+        >>> ops.bernoulli_straight_through(key, jnp.array([-9.0, 9.0]))
+        Array([0., 1.], dtype=float32)
+        >>> jax.grad(lambda a: ops.bernoulli_straight_through(key, a))(jnp.float32(0))
+        Array(0.25, dtype=float32)
     """
     perturbed = logistic_perturb(key, logits)
-    hard = (perturbed > 0).astype(perturbed.dtype)
     mean = jax.nn.sigmoid(logits.astype(perturbed.dtype))
-    return straight_through(hard, mean).astype(logits.dtype)
+    return straight_through(hard_step(perturbed), mean).astype(logits.dtype)
 
 
 def semantic_hash(
@@ -117,19 +155,23 @@ def semantic_hash(
     GaterNet: Chen, Li, Bengio and Si, 2018, arXiv:1811.11205). Open with probability
     $\Phi(s)$.
 
-    Misuse: no gradient where $v$ is beyond about 2.4 on either side.
+    Pitfall: no gradient where $v$ is beyond about 2.4 on either side.
 
     Args:
-        key: Of the noise and of the choice.
+        key: Draws the noise and the choice.
         scores: s.
 
     Returns:
         The mask, in [0, 1], in the shape and dtype of `scores`.
+
+    Example:
+        >>> ops.semantic_hash(jax.random.key(0), jnp.array([-9.0, 9.0]))
+        Array([0., 1.], dtype=float32)
     """
     noise_key, choice_key = jax.random.split(key)
     wide = widened(scores)
     v = wide + jax.random.normal(noise_key, wide.shape, wide.dtype)
     soft = jnp.clip(1.2 * jax.nn.sigmoid(v) - 0.1, 0, 1)
-    hard = straight_through((v > 0).astype(v.dtype), soft)
+    hard = straight_through(hard_step(v), soft)
     rounded = jax.random.bernoulli(choice_key, 0.5, (*v.shape[:-1], 1))
     return jnp.where(rounded, hard, soft).astype(scores.dtype)

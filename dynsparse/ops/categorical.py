@@ -1,4 +1,4 @@
-"""One of n: samples of a categorical variable with a gradient."""
+"""Masks of one unit in n: samples of a categorical variable, with a gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,10 @@ def softmax(logits: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
     Returns:
         The probabilities, in float32 at least: each row sums to 1, or is zeros where
         every unit is forbidden.
+
+    Example:
+        >>> ops.softmax(jnp.array([1.0, 1.0, -jnp.inf]))
+        Array([0.5, 0.5, 0. ], dtype=float32)
     """
     return _softmax(finite(logits, _BEYOND), allowed(logits))
 
@@ -48,6 +52,10 @@ def gumbel_softmax(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> ops.gumbel_softmax(jax.random.key(0), jnp.zeros(3), hard=True)
+        Array([0., 1., 0.], dtype=float32)
     """
     require_positive("gumbel_softmax", temperature=temperature)
     perturbed = gumbel_perturb(key, finite(logits, _BEYOND))
@@ -82,6 +90,10 @@ def reinmax(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> ops.reinmax(jax.random.key(0), jnp.zeros(3))
+        Array([0., 1., 0.], dtype=float32)
     """
     require_positive("reinmax", temperature=temperature)
     wide, can = finite(logits, _BEYOND), allowed(logits)

@@ -1,6 +1,6 @@
-"""Products with a mask in which what is closed is nothing, even where it is not finite.
+"""Products with a mask that give 0 for closed units even where values are not finite.
 
-A plain product would carry it on: 0 * inf is nan.
+A plain product would give nan: 0 * inf is nan.
 """
 
 import jax.numpy as jnp
@@ -10,14 +10,18 @@ from jaxtyping import Array, Float, Shaped
 def drop_closed(
     values: Shaped[Array, "*#shape"], mask: Float[Array, "*#shape"]
 ) -> Shaped[Array, "*#shape"]:
-    """Returns `values`, with zeros where they are closed and not finite.
+    """`values`, with zeros where they are closed and not finite.
 
     Closed values that are finite stay: straight-through gates learn from what a closed
     unit would have said.
 
     Args:
-        values: Of the units.
-        mask: Broadcasts against `values`; a unit is closed where it is 0.
+        values: Values of the units.
+        mask: Broadcasts against `values`; 0 closes a unit.
+
+    Example:
+        >>> ops.drop_closed(jnp.array([jnp.nan, 2.0, 3.0]), jnp.array([0.0, 0.0, 1.0]))
+        Array([0., 2., 3.], dtype=float32)
     """
     if not jnp.issubdtype(values.dtype, jnp.inexact):
         return values
@@ -27,11 +31,15 @@ def drop_closed(
 def weigh(
     values: Float[Array, "*#shape"], mask: Float[Array, "*#shape"]
 ) -> Float[Array, "*#shape"]:
-    """Returns `values * mask`; zeros where the mask is 0, whatever the values are.
+    """The product `values * mask`, 0 where the mask is 0, whatever the values are.
 
     Args:
-        values: Of the units.
+        values: Values of the units.
         mask: Broadcasts against `values`, in any dtype.
+
+    Example:
+        >>> ops.weigh(jnp.array([jnp.inf, 2.0, 3.0]), jnp.array([0.0, 0.5, 1.0]))
+        Array([0., 1., 3.], dtype=float32)
     """
     mask = mask.astype(values.dtype)  # first: a small one may round to 0
     return drop_closed(values, mask) * mask
@@ -42,12 +50,17 @@ def blend(
     opened: Float[Array, "*#shape"],
     closed: Float[Array, "*#shape"],
 ) -> Float[Array, "*#shape"]:
-    """Returns `mask * opened + (1 - mask) * closed`; the side of weight 0 is nothing.
+    """The blend `mask * opened + (1 - mask) * closed`; a side of weight 0 adds nothing.
 
     Args:
         mask: In [0, 1]; broadcasts against both, in any dtype.
-        opened: What open units have; its dtype is that of the weights.
-        closed: What closed units have.
+        opened: Values of open units; the weights take their dtype.
+        closed: Values of closed units.
+
+    Example:
+        >>> mask = jnp.array([0.0, 0.5, 1.0])
+        >>> ops.blend(mask, opened=jnp.full(3, 8.0), closed=jnp.full(3, 2.0))
+        Array([2., 5., 8.], dtype=float32)
     """
     weight = mask.astype(opened.dtype)
     return weigh(opened, weight) + drop_closed(closed, 1 - weight) * (1 - weight)

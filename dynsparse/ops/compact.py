@@ -27,6 +27,10 @@ def open_indices(
     Args:
         mask: Decision; a unit is open where it is positive.
         size: Number of indices, static, in [0, n].
+
+    Example:
+        >>> ops.open_indices(jnp.array([0.0, 1.0, 0.0, 1.0]), 3)
+        Array([1, 3, 0], dtype=int32)
     """
 
     def row(opened):
@@ -43,7 +47,13 @@ def open_indices(
 def gather(
     units: Shaped[Array, "batch n *features"], indices: Int[Array, "batch size"]
 ) -> Shaped[Array, "batch size *features"]:
-    """Takes from each row the units at its `indices`."""
+    """Units of each row at its `indices`.
+
+    Example:
+        >>> units, indices = jnp.array([[10.0, 20.0, 30.0]]), jnp.array([[2, 0]])
+        >>> ops.gather(units, indices)
+        Array([[30., 10.]], dtype=float32)
+    """
     return jax.vmap(lambda row, index: row.at[index].get(mode="clip"))(units, indices)
 
 
@@ -52,9 +62,14 @@ def scatter(
     indices: Int[Array, "batch size"],
     into: Shaped[Array, "batch n *features"],
 ) -> Shaped[Array, "batch n *features"]:
-    """Returns `into` with `units` written over the units at `indices`.
+    """`into`, with `units` written over the units at `indices`.
 
-    In the dtype to which both promote.
+    The result has the dtype to which both promote.
+
+    Example:
+        >>> units, indices = jnp.array([[7.0, 8.0]]), jnp.array([[2, 0]])
+        >>> ops.scatter(units, indices, into=jnp.zeros((1, 3)))
+        Array([[8., 0., 7.]], dtype=float32)
     """
     into = into.astype(jnp.promote_types(into.dtype, units.dtype))
     write = lambda row, index, values: row.at[index].set(
@@ -64,7 +79,12 @@ def scatter(
 
 
 def capacities(size: int, steps: int = 8) -> tuple[int, ...]:
-    """Increasing capacities from 0 to `size` in at most `steps` equal steps."""
+    """Increasing capacities from 0 to `size` in at most `steps` equal steps.
+
+    Example:
+        >>> ops.capacities(16, steps=4)
+        (0, 4, 8, 12, 16)
+    """
     return tuple(sorted({round(size * step / steps) for step in range(steps + 1)}))
 
 
@@ -82,6 +102,10 @@ def capacity_switch(
         count: Number of open units, at most `sizes[-1]`.
         sizes: Increasing static capacities.
         branch: Called once per size while tracing; all return the same shapes.
+
+    Example:
+        >>> ops.capacity_switch(jnp.array(3), (0, 4, 8), lambda size: size)
+        4
     """
     if not isinstance(count, jax.core.Tracer):
         return branch(sizes[int(np.searchsorted(sizes, int(count)))])

@@ -34,6 +34,10 @@ def dftopk_mask(
 
     Raises:
         ValueError: If a concrete `k` or `temperature` is out of range.
+
+    Example:
+        >>> ops.dftopk_mask(jnp.array([3.0, 1.0, 0.0]), 1)
+        Array([0.73, 0.27, 0.12], dtype=float32)
     """
     require_positive("dftopk_mask", temperature=temperature)
     n, most = scores.shape[-1], num_allowed(scores)[..., None]

@@ -27,6 +27,10 @@ def sparsemax(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> ops.sparsemax(jnp.array([1.0, 0.5, -1.0]))
+        Array([0.75, 0.25, 0.  ], dtype=float32)
     """
     require_positive("sparsemax", temperature=temperature)
     return soft_topk_mask(scores, 1, temperature, family="capped", solver="sort")
@@ -55,6 +59,10 @@ def capped_entmax(
 
     Raises:
         ValueError: If a concrete value is out of range.
+
+    Example:
+        >>> ops.capped_entmax(jnp.array([2.0, 0.5, 0.0, -9.0]), 2, alpha=1.5)
+        Array([1.  , 0.67, 0.33, 0.  ], dtype=float32)
     """
     family = power(alpha)  # first: it names an alpha that is not accepted
     return soft_topk_mask(scores, k, temperature / (alpha - 1), family=family)

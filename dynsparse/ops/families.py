@@ -1,4 +1,4 @@
-"""Members of the threshold family: what a unit's mask is at a distance from theta.
+"""Members of the threshold family: a unit's mask as a function of score minus theta.
 
 A member is a monotone F from the numbers onto [0, 1], and the mask is F(u) with
 u = (score - theta) / temperature. `FAMILIES` holds the published ones by name.
@@ -37,6 +37,11 @@ class Family:
         shape: From exp(-decay) to the factor in [1/2, 1] that completes the tail.
         centre: Where "below" ends and "above" begins.
         reach: By dtype, the u beyond which F is exactly 0 on one side, 1 on the other.
+
+    Example:
+        >>> logistic = ops.FAMILIES["logistic"]
+        >>> logistic.mask(jnp.array([-1.0, 0.0, 1.0]))
+        Array([0.27, 0.5 , 0.73], dtype=float32)
     """
 
     mask: Callable[[Values], Values]
@@ -149,6 +154,10 @@ def power(p: float) -> Family:
 
     Raises:
         ValueError: If `p` is outside (1, 2].
+
+    Example:
+        >>> ops.power(1.5).mask(jnp.array([-1.0, 0.5, 2.0]))
+        Array([0.  , 0.25, 1.  ], dtype=float32)
     """
     if not 1 < p <= 2:
         raise ValueError(f"power needs p in (1, 2], got {p}.")
@@ -211,10 +220,14 @@ FAMILIES: dict[str, Family] = dict(
 
 
 def find_family(family: str | Family) -> Family:
-    """Returns the family of that name, or the family itself.
+    """Family of that name, or the family itself.
 
     Raises:
         ValueError: If there is no such name.
+
+    Example:
+        >>> ops.find_family("capped") is ops.power(2.0)
+        True
     """
     if isinstance(family, Family):
         return family

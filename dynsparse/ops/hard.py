@@ -71,7 +71,7 @@ def _ordered_bits(scores):
 def straight_through(
     hard: Float[Array, "*shape"], soft: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Returns `hard` with the gradient of `soft`.
+    """The values of `hard` with the gradient of `soft`.
 
     The straight-through estimator (Bengio, Leonard and Courville, 2013,
     arXiv:1308.3432) with a surrogate of choice, which may lie anywhere.
@@ -80,8 +80,15 @@ def straight_through(
     exactly 0, which the order `(hard + soft) - soft` does not give.
 
     Args:
-        hard: The value; gets no gradient.
-        soft: The surrogate; gets the whole gradient.
+        hard: Values of the result; gets no gradient.
+        soft: Surrogate; gets the whole gradient.
+
+    Example:
+        >>> rounded = lambda x: ops.straight_through(jnp.round(x), x)
+        >>> rounded(jnp.float32(0.7))
+        Array(1., dtype=float32)
+        >>> jax.grad(rounded)(jnp.float32(0.7))
+        Array(1., dtype=float32)
     """
     frozen = jax.lax.stop_gradient
     return frozen(hard) + (soft - frozen(soft))

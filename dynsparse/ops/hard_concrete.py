@@ -41,6 +41,10 @@ def hard_concrete(
 
     Raises:
         ValueError: If a concrete value is out of range.
+
+    Example:
+        >>> ops.hard_concrete(None, jnp.array([-3.0, 0.0, 3.0]))
+        Array([0. , 0.5, 1. ], dtype=float32)
     """
     _check(temperature, low, high)
     wide = widened(logits)
@@ -61,7 +65,7 @@ def hard_concrete_open_prob(
 ) -> Float[Array, "*shape"]:
     r"""Probability that a sample is above 0: $\sigma(a - \beta \log(-\gamma/\zeta))$.
 
-    Its sum is the expected L0 norm of the mask.
+    The sum is the expected L0 norm of the mask; weighted by costs, the expected cost.
 
     Args:
         logits: a.
@@ -71,36 +75,15 @@ def hard_concrete_open_prob(
 
     Raises:
         ValueError: If a concrete value is out of range.
+
+    Example:
+        >>> ops.hard_concrete_open_prob(jnp.array([-3.0, 0.0, 3.0]))
+        Array([0.2 , 0.83, 0.99], dtype=float32)
     """
     _check(temperature, low, high)
     wide = widened(logits)
     offset = temperature * math.log(-low / high)
     return jax.nn.sigmoid(wide - offset).astype(logits.dtype)
-
-
-def hard_concrete_expected_cost(
-    logits: Float[Array, "*batch n"],
-    costs: Float[Array, "*#batch n"],
-    temperature: float | Float[Array, ""] = 2 / 3,
-    *,
-    low: float = LOW,
-    high: float = HIGH,
-) -> Float[Array, "*batch"]:
-    """Expected cost of the units that a sample opens, in the unit of `costs`.
-
-    Args:
-        logits: Of the units.
-        costs: What each unit spends if its mask is above 0; ones give the expected L0.
-        temperature: As in `hard_concrete`.
-        low: As in `hard_concrete`.
-        high: As in `hard_concrete`.
-
-    Raises:
-        ValueError: If a concrete value is out of range.
-    """
-    wide = widened(logits)
-    prob = hard_concrete_open_prob(wide, temperature, low=low, high=high)
-    return (prob * jnp.broadcast_to(costs, prob.shape)).sum(-1)
 
 
 def _check(temperature, low, high):

@@ -29,7 +29,7 @@ def imle_topk_mask(
     Niepert, 2022, arXiv:2209.04862), so that the step does not scale the gradient; and
     Gumbel noise instead of sums of Gamma variables.
 
-    Misuse: biased, and exactly 0 where the step times the cotangent moves no unit past
+    Pitfall: biased, and exactly 0 where the step times the cotangent moves no unit past
     another; the step is in units of scores over cotangents, so it depends on the loss.
 
     Args:
@@ -44,6 +44,13 @@ def imle_topk_mask(
 
     Raises:
         ValueError: If a concrete `k` or `step` is out of range.
+
+    Example:
+        >>> key, scores = jax.random.key(0), jnp.array([2.0, 1.0, -1.0])
+        >>> ops.imle_topk_mask(key, scores, 1)
+        Array([1., 0., 0.], dtype=float32)
+        >>> jax.grad(lambda s: 4 * ops.imle_topk_mask(key, s, 1)[0])(scores)
+        Array([ 1., -1.,  0.], dtype=float32)
     """
     require_count("imle_topk_mask", k, scores.shape[-1])
     require_positive("imle_topk_mask", step=step)

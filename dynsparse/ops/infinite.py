@@ -8,17 +8,27 @@ from dynsparse.ops.precision import widened
 
 
 def allowed(scores: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
-    """Which units may open: those whose score is neither `-inf` nor `nan`."""
+    """Units that may open: True where a score is neither `-inf` nor `nan`.
+
+    Example:
+        >>> ops.allowed(jnp.array([0.3, jnp.inf, -jnp.inf, jnp.nan]))
+        Array([ True,  True, False, False], dtype=bool)
+    """
     return scores > -jnp.inf
 
 
 def num_allowed(scores: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
-    """Units of each row that may open."""
+    """Number of units of each row that may open.
+
+    Example:
+        >>> ops.num_allowed(jnp.array([[0.3, -jnp.inf], [0.3, 0.1]]))
+        Array([1, 2], dtype=int32)
+    """
     return allowed(scores).sum(-1, dtype=jnp.int32)
 
 
 def without_infinities(scores: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
-    """Zeros, without a gradient, in the place of infinite scores."""
+    """The scores, with zeros of no gradient in the place of infinite ones."""
     return jnp.where(jnp.isinf(scores), 0, scores)
 
 
@@ -31,7 +41,11 @@ def finite(
 
     Args:
         scores: Any may be infinite.
-        beyond: The distance, > 0: where the operator decides as surely as it can.
+        beyond: The distance, > 0, large enough that the operator's decision is sure.
+
+    Example:
+        >>> ops.finite(jnp.array([1.0, 3.0, jnp.inf, -jnp.inf]), 10.0)
+        Array([ 1.,  3., 13., -9.], dtype=float32)
     """
     x = widened(scores)
     known = jnp.isfinite(x)
@@ -46,10 +60,10 @@ def finite(
 def levels(
     scores: Float[Array, "*batch n"],
 ) -> tuple[Float[Array, "*batch n"], Float[Array, "*batch n"]]:
-    """The level of each unit: `inf`, 0 for a finite score, or `-inf`; and of each rank.
+    """Levels of the units and of the ranks: `inf`, 0 for a finite score, or `-inf`.
 
-    The unit of rank i, counted from the highest score, has one of rank i's level:
-    comparing the two says which units may take which rank.
+    A unit of rank i, counted from the highest score, has the level of rank i: comparing
+    the two says which units may take which rank.
     """
     units = jnp.where(jnp.isinf(scores), scores, 0)
     return units, -jnp.sort(-units, -1)

@@ -17,20 +17,27 @@ def sum_of_parts(
     start: Float[Array, "n *features"],
     sizes: Sequence[int],
 ) -> Float[Array, "n *features"]:
-    r"""Returns $\mathrm{start}_r + \sum_p \mathrm{mask}_{rp}\, \mathrm{part}_p(r)$.
+    r"""Sum $\mathrm{start}_r + \sum_p \mathrm{mask}_{rp}\, \mathrm{part}_p(r)$.
 
     Part by part, the rows that open it are gathered into the smallest capacity that
     holds them, computed together (they share the part's weights) and added back:
-    exact for every mask, and at most one capacity step per part dearer than the open
+    exact for every mask, and at most one capacity step per part more work than the open
     pairs. Each part and capacity is a piece of program of its own.
 
     Args:
         rows: An array or a pytree of them, each [n, ...].
         mask: Weight of each part for each row; a pair is open where it is positive.
         part: `part(p, some_rows)` computes part `p` of gathered rows.
-        start: What every row has without any part.
+        start: Value of a row that opens no part.
         sizes: Capacities of each part, increasing; the last must hold the rows that
             open any part.
+
+    Example:
+        >>> x, mask = jnp.array([[1.0], [2.0]]), jnp.array([[1.0, 0.0], [1.0, 0.5]])
+        >>> part = lambda p, rows: [10.0, 100.0][p] * rows
+        >>> ops.sum_of_parts(x, mask, part, jnp.zeros((2, 1)), sizes=(0, 1, 2))
+        Array([[ 10.],
+               [120.]], dtype=float32)
     """
     output = jax.eval_shape(lambda rows: part(0, rows), rows)
     total = start.astype(jnp.promote_types(start.dtype, output.dtype))

@@ -1,6 +1,6 @@
 """Perturbed top-k: the mean of hard masks under noise, through optax.perturbations."""
 
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,6 @@ from dynsparse.ops.hard import hard_topk_mask
 from dynsparse.ops.infinite import allowed, finite
 
 _BEYOND = 200.0  # times the scale of the noise, where infinite scores are put
-_NOISES: dict[str, Any] = dict(
-    gumbel=optax.perturbations.Gumbel(), normal=optax.perturbations.Normal()
-)
 
 
 def perturbed_topk_mask(
@@ -24,17 +21,16 @@ def perturbed_topk_mask(
     *,
     sigma: float | Float[Array, ""],
     num_samples: int,
-    noise: Literal["gumbel", "normal"] = "gumbel",
 ) -> Float[Array, "*batch n"]:
     r"""Mean over noise of hard top-k masks, with derivatives from the score function.
 
     $E[\mathrm{topk}(s + \sigma Z)]$ and its Jacobian, both estimated without bias from
-    `num_samples` draws (Berthet et al., 2020, arXiv:2002.08676; for masks of patches
-    Cordonnier et al., 2021, arXiv:2104.03059). Every draw opens `k` units, so the mask
-    sums to `k` and lies in [0, 1], in steps of 1 / `num_samples`; the Jacobian sums to
-    0 only in expectation. O(`num_samples` n) memory.
+    `num_samples` draws of Gumbel noise Z (Berthet et al., 2020, arXiv:2002.08676; for
+    masks of patches Cordonnier et al., 2021, arXiv:2104.03059). Every draw opens `k`
+    units, so the mask sums to `k` and lies in [0, 1], in steps of 1 / `num_samples`;
+    the Jacobian sums to 0 only in expectation. O(`num_samples` n) memory.
 
-    Misuse: the variance of the gradient grows as $1 / \sigma^2$; with few samples it
+    Pitfall: the variance of the gradient grows as $1 / \sigma^2$; with few samples it
     drowns the signal. Rows are perturbed apart: one draw over a whole batch would let
     each row's noise into the gradients of all the others.
 
@@ -45,17 +41,19 @@ def perturbed_topk_mask(
             is clipped.
         sigma: Scale of the noise, > 0, in units of `scores`.
         num_samples: Draws per row, at least 1.
-        noise: Distribution of Z.
 
     Returns:
         The mask, in the shape and dtype of `scores`.
 
     Raises:
-        ValueError: If a concrete value is out of range or `noise` is unknown.
+        ValueError: If a concrete value is out of range.
+
+    Example:
+        >>> key, scores = jax.random.key(0), jnp.array([2.0, 1.0, -9.0])
+        >>> ops.perturbed_topk_mask(key, scores, 1, sigma=1.0, num_samples=10)
+        Array([0.8, 0.2, 0. ], dtype=float32)
     """
     require_positive("perturbed_topk_mask", sigma=sigma, num_samples=num_samples)
-    if noise not in _NOISES:
-        raise ValueError(f"noise must be one of {sorted(_NOISES)}, got {noise!r}.")
     n = scores.shape[-1]
     counts = per_row("perturbed_topk_mask", k, scores).astype(jnp.int32).reshape(-1)
     rows = finite(scores, _BEYOND * sigma).reshape(-1, n)
@@ -63,10 +61,7 @@ def perturbed_topk_mask(
     def one_row(key, row, k):
         topk: Any = lambda scores: hard_topk_mask(scores, k)
         smoothed: Any = optax.perturbations.make_perturbed_fun(
-            topk,
-            num_samples=num_samples,
-            sigma=sigma,
-            noise=_NOISES[noise],
+            topk, num_samples=num_samples, sigma=sigma
         )
         return smoothed(key, row)
 

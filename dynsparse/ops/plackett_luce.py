@@ -17,11 +17,18 @@ def gumbel_perturb(
 ) -> Float[Array, "*batch n"]:
     """The scores plus standard Gumbel noise, drawn and returned in float32 at least.
 
-    bfloat16 noise has 128 values and no tail; it is never drawn here.
+    Noise in bfloat16 would have 128 values and no tail.
 
     Args:
         key: One draw per score.
         scores: Logits.
+
+    Example:
+        >>> logits = jnp.log(jnp.array([0.7, 0.2, 0.1]))
+        >>> scores = jnp.broadcast_to(logits, (1000, 3))
+        >>> first = ops.gumbel_perturb(jax.random.key(0), scores).argmax(-1)
+        >>> jnp.bincount(first) / 1000
+        Array([0.7 , 0.19, 0.11], dtype=float32)
     """
     wide = widened(scores)
     return wide + jax.random.gumbel(key, wide.shape, wide.dtype)
@@ -48,6 +55,11 @@ def gumbel_topk_mask(
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
+
+    Example:
+        >>> scores = jnp.array([9.0, 0.0, 0.0, -9.0])
+        >>> ops.gumbel_topk_mask(jax.random.key(0), scores, 2)
+        Array([1., 1., 0., 0.], dtype=float32)
     """
     return hard_topk_mask(gumbel_perturb(key, scores), k).astype(scores.dtype)
 
@@ -65,6 +77,12 @@ def plackett_luce_log_prob(
 
     Returns:
         In float32 at least.
+
+    Example:
+        >>> scores = jnp.log(jnp.array([0.5, 0.3, 0.2]))
+        >>> log_prob = ops.plackett_luce_log_prob(scores, jnp.array([0, 1]))
+        >>> jnp.exp(log_prob)  # 0.5 * 0.3 / (1 - 0.5)
+        Array(0.3, dtype=float32)
     """
     scores = finite(scores, _SURE)
 

@@ -5,5 +5,10 @@ from jaxtyping import Array, Float
 
 
 def widened(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Returns `x` in float32, or in float64 where that is its type."""
+    """`x` in float32, or in float64 where that is the dtype of `x`.
+
+    Example:
+        >>> ops.widened(jnp.ones(2, jnp.bfloat16)).dtype
+        dtype('float32')
+    """
     return x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)

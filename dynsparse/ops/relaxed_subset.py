@@ -1,4 +1,4 @@
-"""Relaxed subset sampling: k softmaxes, each without what the earlier ones took."""
+"""Relaxed subset sampling: k softmaxes, each less the share that earlier ones took."""
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +25,12 @@ def relaxed_subset_mask(
     gradient: O(k n) memory; a traced `k` costs as much as k = n. Scores of `inf` share
     the first softmaxes; `-inf` forbids a unit.
 
-    Misuse: each softmax multiplies what tells two like units apart by up to 1 / T. Far
-    below T = 1, rounding decides among tied or widely spread scores after a few of
+    Pitfall: each softmax multiplies differences between units by up to 1 / T. Far below
+    T = 1, rounding decides among tied or widely spread scores after a few of
     them, and the gradient of many ties overflows; the mask still sums to `k`.
 
     Args:
-        key: Of the noise; None for the mask of the scores as they are.
+        key: Draws the noise; None for the mask of the scores as they are.
         scores: Logits.
         k: Units to take, in [0, n]; one number or one per row. A traced value outside
             is clipped.
@@ -41,6 +41,10 @@ def relaxed_subset_mask(
 
     Raises:
         ValueError: If a concrete `k` or `temperature` is out of range.
+
+    Example:
+        >>> ops.relaxed_subset_mask(None, jnp.array([2.0, 1.0, 0.0]), 2)
+        Array([1.12, 0.62, 0.26], dtype=float32)
     """
     require_positive("relaxed_subset_mask", temperature=temperature)
     rows = per_row("relaxed_subset_mask", k, scores)

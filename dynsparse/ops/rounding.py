@@ -23,7 +23,7 @@ def systematic_round(
     No gradient: `straight_through(systematic_round(key, mask), mask)` gives that of
     `mask`, which is unbiased for losses that are linear in the mask.
 
-    Misuse: entries above 1 (`neural_sort_mask`, `soft_sort_mask`,
+    Pitfall: entries above 1 (`neural_sort_mask`, `soft_sort_mask`,
     `relaxed_subset_mask`) are clipped to 1, and the expectation is lost.
 
     Args:
@@ -32,6 +32,10 @@ def systematic_round(
 
     Returns:
         Zeros and ones, in the shape and dtype of `mask`.
+
+    Example:
+        >>> ops.systematic_round(jax.random.key(0), jnp.full(4, 0.5)).sum()
+        Array(2., dtype=float32)
     """
     order_key, start_key = jax.random.split(key)
     order = jnp.argsort(jax.random.uniform(order_key, mask.shape), -1)

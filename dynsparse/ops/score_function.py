@@ -1,7 +1,7 @@
 """Unbiased gradients from the losses of samples, without a relaxation.
 
-Each function returns numbers whose gradient by the logits is the estimate; their value
-means nothing.
+Each surrogate is a number whose gradient by the logits is the estimate; the value has
+no meaning.
 """
 
 import jax
@@ -18,11 +18,16 @@ def bernoulli_log_prob(
     """Log-probability of a hard mask whose units open independently.
 
     Args:
-        logits: Of opening.
+        logits: Logits of the probability to open.
         mask: Zeros and ones.
 
     Returns:
         In float32 at least.
+
+    Example:
+        >>> log_prob = ops.bernoulli_log_prob(jnp.zeros(2), jnp.array([1.0, 0.0]))
+        >>> jnp.exp(log_prob)
+        Array(0.25, dtype=float32)
     """
     wide = widened(logits)
     sign = 2 * jax.lax.stop_gradient(mask).astype(wide.dtype) - 1
@@ -40,11 +45,17 @@ def reinforce_surrogate(
     log-probability, as long as the samples are independent.
 
     Args:
-        log_prob: Of each sample, differentiable.
-        losses: What each sample led to; gets no gradient.
+        log_prob: Log-probability of each sample, differentiable.
+        losses: Loss of each sample; gets no gradient.
 
     Raises:
         ValueError: If there are fewer than two samples.
+
+    Example:
+        >>> losses = jnp.array([3.0, 1.0])
+        >>> surrogate = lambda log_prob: ops.reinforce_surrogate(log_prob, losses)
+        >>> jax.grad(surrogate)(jnp.zeros(2))
+        Array([ 1., -1.], dtype=float32)
     """
     samples = len(losses)
     if samples < 2:
@@ -66,13 +77,19 @@ def disarm_surrogate(
     arXiv:2006.10680), with $b = 1[a + L > 0]$, $\tilde b = 1[a - L > 0]$ and logistic
     L. Less variance than REINFORCE for the same two evaluations.
 
-    Misuse: only for units whose logits do not depend on other sampled units of the
+    Pitfall: only for units whose logits do not depend on other sampled units of the
     same pair; a network with gates behind gates needs `reinforce_surrogate`.
 
     Args:
         logits: a, the same for both masks.
         masks: b and its antithetic partner.
-        losses: What each mask led to; gets no gradient.
+        losses: Loss of each mask; gets no gradient.
+
+    Example:
+        >>> masks = jnp.array([[1.0, 1.0], [0.0, 1.0]])
+        >>> losses = jnp.array([3.0, 1.0])
+        >>> jax.grad(lambda a: ops.disarm_surrogate(a, masks, losses))(jnp.zeros(2))
+        Array([0.5, 0. ], dtype=float32)
     """
     wide = widened(logits)
     first, second = jax.lax.stop_gradient(masks).astype(wide.dtype)

@@ -201,7 +201,7 @@ def _descending(problem: Problem):
     return -jnp.sort(-scaled, -1)
 
 
-# Those that take certain families alone, without costs.
+# Solvers that take certain families alone, without costs.
 SOLVERS: dict[str, dict[str, Callable[[Family, Problem], Any]]] = dict(
     newton=dict(capped=solve_in_segments),
     sort=dict(laplace=solve_laplace, capped=solve_capped),

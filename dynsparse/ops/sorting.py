@@ -35,6 +35,10 @@ def neural_sort_mask(
 
     Raises:
         ValueError: If a concrete `k` or `temperature` is out of range.
+
+    Example:
+        >>> ops.neural_sort_mask(jnp.array([3.0, 1.0, 0.0]), 1)
+        Array([0.88, 0.12, 0.01], dtype=float32)
     """
     require_positive("neural_sort_mask", temperature=temperature)
 
@@ -74,6 +78,10 @@ def soft_sort_mask(
 
     Raises:
         ValueError: If a concrete `k` or `temperature` is out of range.
+
+    Example:
+        >>> ops.soft_sort_mask(jnp.array([3.0, 1.0, 0.0]), 1)
+        Array([0.84, 0.11, 0.04], dtype=float32)
     """
     require_positive("soft_sort_mask", temperature=temperature)
 

@@ -1,4 +1,4 @@
-"""A unit's mask from its own score, without noise."""
+"""Masks of units that decide alone, without noise."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,19 @@ from jaxtyping import Array, Float
 from dynsparse.ops.counts import require_positive
 from dynsparse.ops.hard import straight_through
 from dynsparse.ops.precision import widened
+
+
+def hard_step(scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Ones where a score is above 0, zeros elsewhere. No gradient.
+
+    Args:
+        scores: Any may be infinite; `nan` gives 0.
+
+    Example:
+        >>> ops.hard_step(jnp.array([-1.0, 0.0, 2.0]))
+        Array([0., 0., 1.], dtype=float32)
+    """
+    return (scores > 0).astype(scores.dtype)
 
 
 def sigmoid_straight_through(
@@ -27,12 +40,17 @@ def sigmoid_straight_through(
 
     Raises:
         ValueError: If a concrete `temperature` is not positive.
+
+    Example:
+        >>> ops.sigmoid_straight_through(jnp.array([-1.0, 1.0]))
+        Array([0., 1.], dtype=float32)
+        >>> jax.grad(ops.sigmoid_straight_through)(jnp.float32(0))
+        Array(0.25, dtype=float32)
     """
     require_positive("sigmoid_straight_through", temperature=temperature)
     wide = widened(scores)
     soft = jax.nn.sigmoid(wide / temperature)
-    hard = (wide > 0).astype(wide.dtype)
-    return straight_through(hard, soft).astype(scores.dtype)
+    return straight_through(hard_step(wide), soft).astype(scores.dtype)
 
 
 def smooth_step(
@@ -43,7 +61,7 @@ def smooth_step(
     $-2 s^3 / w^3 + 3 s / (2 w) + 1 / 2$ within the band (Hazimeh et al., 2020,
     arXiv:2002.07772). Exact zeros and ones and a continuous slope.
 
-    Misuse: the gradient is exactly 0 outside the band, so a unit that leaves it stays
+    Pitfall: the gradient is exactly 0 outside the band, so a unit that leaves it stays
     where it is: initialise the scores well inside.
 
     Args:
@@ -55,6 +73,10 @@ def smooth_step(
 
     Raises:
         ValueError: If a concrete `width` is not positive.
+
+    Example:
+        >>> ops.smooth_step(jnp.array([-1.0, 0.0, 0.25, 1.0]))
+        Array([0.  , 0.5 , 0.84, 1.  ], dtype=float32)
     """
     require_positive("smooth_step", width=width)
     wide = widened(scores)
@@ -71,9 +93,13 @@ def relu_mask(scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Differs from the paper: capped at 1, with no gradient above, since a mask lies in
     [0, 1] and the penalty, not the loss, has to bring scores back.
 
-    Misuse: an example whose scores are all negative opens nothing and learns nothing.
+    Pitfall: an example whose scores are all negative opens nothing and learns nothing.
 
     Args:
         scores: Open where positive.
+
+    Example:
+        >>> ops.relu_mask(jnp.array([-1.0, 0.25, 2.0]))
+        Array([0.  , 0.25, 1.  ], dtype=float32)
     """
     return jnp.clip(scores, 0, 1)

@@ -10,7 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from dynsparse.ops.counts import Count, per_row, widest
 from dynsparse.ops.infinite import allowed, finite
@@ -34,6 +34,10 @@ def k_subset_log_partition(
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
+
+    Example:
+        >>> jnp.exp(ops.k_subset_log_partition(jnp.zeros(4), 2))  # 4 choose 2
+        Array(6., dtype=float32)
     """
     k_rows = per_row("k_subset", k, scores).astype(jnp.int32)
     x = finite(scores, _BEYOND)
@@ -59,6 +63,10 @@ def k_subset_marginals(
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
+
+    Example:
+        >>> ops.k_subset_marginals(jnp.array([1.0, 0.0, 0.0]), 2)
+        Array([0.84, 0.58, 0.58], dtype=float32)
     """
     k_rows = per_row("k_subset", k, scores).astype(jnp.int32)
     width = widest(k, scores.shape[-1])
@@ -87,6 +95,10 @@ def k_subset_sample(
 
     Raises:
         ValueError: If a concrete `k` is outside [0, n].
+
+    Example:
+        >>> ops.k_subset_sample(jax.random.key(0), jnp.zeros((2, 4)), 2).sum(-1)
+        Array([2., 2.], dtype=float32)
     """
     left = per_row("k_subset", k, scores).astype(jnp.int32)
     _, logits = _centred(finite(jax.lax.stop_gradient(scores), _BEYOND), left)
@@ -120,24 +132,16 @@ def k_subset_log_prob(
     Args:
         scores: Logits.
         mask: Zeros and ones.
+
+    Example:
+        >>> mask = jnp.array([1.0, 0.0, 1.0, 0.0])
+        >>> jnp.exp(ops.k_subset_log_prob(jnp.zeros(4), mask))  # one of 6
+        Array(0.17, dtype=float32)
     """
     k = (mask > 0).sum(-1, dtype=jnp.int32)
     logits = finite(scores, _BEYOND)
     chosen = (logits * jax.lax.stop_gradient(mask).astype(logits.dtype)).sum(-1)
     return chosen - k_subset_log_partition(logits, k)
-
-
-def k_subset_score(
-    scores: Float[Array, "*batch n"], mask: Float[Array, "*batch n"]
-) -> Float[Array, "*batch n"]:
-    """Gradient of `k_subset_log_prob` by the scores: `mask` minus the marginals.
-
-    Args:
-        scores: Logits.
-        mask: Zeros and ones.
-    """
-    k: Int[Array, "*batch"] = (mask > 0).sum(-1, dtype=jnp.int32)
-    return mask - k_subset_marginals(scores, k)
 
 
 def _log_partition(x, k, width: int):

@@ -11,8 +11,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Float, Num
 
+from dynsparse.ops.counts import require, require_positive
 from dynsparse.ops.families import Family, find_family
 from dynsparse.ops.precision import widened
 from dynsparse.ops.solvers import SOLVERS, Problem, bisect
@@ -25,7 +26,6 @@ def soft_topk_mask(
     *,
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
-    where: Bool[Array, "*#batch n"] | None = None,
     solver: str | None = None,
 ) -> Float[Array, "*batch n"]:
     r"""Relaxed top-k mask: entries in [0, 1], each row spends exactly `k`.
@@ -56,7 +56,7 @@ def soft_topk_mask(
     $\partial m / \partial k = d / \sum_j d_j$. The gradient by `k` of a loss is minus
     the shadow price of the budget.
 
-    Misuse: gradients vanish as the tail of F at half the gap between the k-th and the
+    Pitfall: gradients vanish as the tail of F at half the gap between the k-th and the
     next score over `temperature`, and for families with a band (`capped`, `power`,
     `smoothstep`) are exactly 0 once that gap exceeds the temperature: a temperature far
     below the gap teaches the scores nothing. Rows with `nan` are `nan`.
@@ -65,7 +65,7 @@ def soft_topk_mask(
         scores: Unnormalised preferences; higher is more likely to be open. `-inf`
             forbids a unit, `inf` opens it before all finite ones, `nan` makes its whole
             row `nan`. Computed in float32 at least.
-        k: Units to open, or what they may cost together; real, in [0, n] or
+        k: Units to open, or their total cost; real, in [0, n] or
             [0, sum(costs)]; one number or one per row. A traced value outside is
             clipped, and so is one above what is not forbidden. The ends give exact
             zeros and ones, with zero gradient for the scores and the one-sided limit
@@ -75,10 +75,9 @@ def soft_topk_mask(
             greedy knapsack by scores over costs), towards infinity every entry becomes
             the same.
         family: A name above, or a `Family`.
-        costs: What a fully open unit spends, > 0; `k` is in the same unit. Only where
-            units compete for one budget at different prices: scaling costs and `k`
-            together changes nothing.
-        where: False forbids a unit: its mask and gradient are 0.
+        costs: Cost of a fully open unit, > 0, in the unit of `k`. Only where units
+            compete for one budget at different prices: scaling costs and `k` together
+            changes nothing.
         solver: "bisection" takes any family and costs, O(n) memory; "newton" takes
             `capped` without costs and is faster there; "sort" is the closed form of
             `laplace` and `capped` without costs. None for "newton" where it can be,
@@ -90,8 +89,15 @@ def soft_topk_mask(
     Raises:
         ValueError: If a concrete `k` is outside its range, a concrete `temperature` or
             cost is not positive, or `family` or `solver` is not one of those accepted.
+
+    Example:
+        >>> mask = ops.soft_topk_mask(jnp.array([2.0, 1.0, 0.0, -1.0]), 2)
+        >>> mask
+        Array([0.82, 0.62, 0.38, 0.18], dtype=float32)
+        >>> mask.sum()
+        Array(2., dtype=float32)
     """
-    return _solve(scores, k, temperature, family, costs, where, solver)[0]
+    return _solve(scores, k, temperature, family, costs, solver)[0]
 
 
 def soft_topk_threshold(
@@ -101,7 +107,6 @@ def soft_topk_threshold(
     *,
     family: str | Family = "logistic",
     costs: Float[Array, "*#batch n"] | None = None,
-    where: Bool[Array, "*#batch n"] | None = None,
     solver: str | None = None,
 ) -> Float[Array, "*batch"]:
     r"""The threshold $\theta$ of `soft_topk_mask`, one per row, in units of `scores`.
@@ -114,8 +119,7 @@ def soft_topk_threshold(
         k: Budget.
         temperature: Width of the relaxation.
         family: Member of the threshold family.
-        costs: What units spend.
-        where: False forbids a unit.
+        costs: Costs of the units.
         solver: "bisection", "newton", "sort" or None.
 
     Returns:
@@ -124,24 +128,27 @@ def soft_topk_threshold(
 
     Raises:
         ValueError: As `soft_topk_mask`.
+
+    Example:
+        >>> ops.soft_topk_threshold(jnp.array([2.0, 1.0, 0.0, -1.0]), 2)
+        Array(0.5, dtype=float32)
     """
-    return _solve(scores, k, temperature, family, costs, where, solver)[1]
+    return _solve(scores, k, temperature, family, costs, solver)[1]
 
 
-def _solve(scores, k, temperature, family, costs, where, solver):
-    """Returns the mask and the threshold."""
+def _solve(scores, k, temperature, family, costs, solver):
+    """The mask and the threshold."""
     rule = _rule(family, costs, solver)
     x = widened(scores)
     dtype = x.dtype
-    if where is not None:
-        x = jnp.where(where, x, -jnp.inf)
+    require_positive("soft_topk_mask", temperature=temperature)
     if costs is not None:
-        _require(costs, lambda c: c > 0, "costs > 0")
-    _require(temperature, lambda t: t > 0, "temperature > 0")
+        require_positive("soft_topk_mask", costs=costs)
     largest = scores.shape[-1] if costs is None else _total(costs)
     most = largest if np.ndim(largest) == 0 else "sum(costs)"
     rounded = np.asarray(largest) * (1 + 1e-6)  # as a sum in float32 may be
-    _require(k, lambda k: (k >= 0) & (k <= rounded), f"k in [0, {most}]")
+    accepted = f"k in [0, {most}]"
+    require("soft_topk_mask", accepted, k, lambda k: (k >= 0) & (k <= rounded))
     unit = jnp.ones((), dtype) if costs is None else costs.astype(dtype)
     c = jnp.broadcast_to(unit, x.shape)
     rows = (*scores.shape[:-1], 1)
@@ -189,13 +196,6 @@ def _rule(family, costs, solver):
         f"solver {solver!r} takes the families {', '.join(special)}, without costs; "
         f"got {family!r}{'' if costs is None else ' with costs'}."
     )
-
-
-def _require(value, holds, accepted: str):
-    if isinstance(value, jax.core.Tracer):
-        return
-    if not holds(np.asarray(value)).all():
-        raise ValueError(f"soft_topk_mask needs {accepted}, got {value}.")
 
 
 def _total(costs):

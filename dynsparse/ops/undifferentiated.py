@@ -1,4 +1,4 @@
-"""Values whose derivative would be wrong, and is refused in words."""
+"""Values that refuse to be differentiated, because the derivative would be wrong."""
 
 import functools
 from typing import Any
@@ -11,15 +11,22 @@ from jaxtyping import Array, Shaped
 def undifferentiated(
     reason: str, values: Shaped[Array, "*shape"], beside: Any = ()
 ) -> Shaped[Array, "*shape"]:
-    """Returns `values`; a derivative by anything that they depend on is an error.
+    """The same `values`, whose derivative by anything that they depend on is an error.
 
     Args:
-        reason: What the error says, when the derivative is traced.
-        values: Passed on.
-        beside: Other arrays, in any tree, by which nothing may be derived either.
+        reason: Text of the error, raised when the derivative is traced.
+        values: Returned unchanged.
+        beside: Other arrays, in any tree, by which nothing may be differentiated.
 
     Raises:
         ValueError: If `values` or `beside` are differentiated.
+
+    Example:
+        >>> loss = lambda x: ops.undifferentiated("take masked execution", x)
+        >>> jax.grad(loss)(1.0)
+        Traceback (most recent call last):
+            ...
+        ValueError: take masked execution...
     """
     del reason, beside
     return values

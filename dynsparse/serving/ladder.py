@@ -16,7 +16,7 @@ from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.structure import Structure
 from dynsparse.budgets import averages_at, densities_at, fix_densities
 from dynsparse.costs import Prices, itemize, median_seconds, peak_bytes, run_gates
-from dynsparse.gates.base import evaluating
+from dynsparse.gates import evaluating
 from dynsparse.serving.budgets import bought_densities
 from dynsparse.serving.checks import Batch, Inputs, Labelled, check, checked
 from dynsparse.serving.rung import Rung, front

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from dynsparse._internal.ranges import check
-from dynsparse.gates.base import Temperature
+from dynsparse.gates import Temperature
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from dynsparse.budgets import (
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import PriceCurve, Prices
-from dynsparse.gates.base import GateOutput, deterministic_output, find_gates
+from dynsparse.gates import GateOutput, deterministic_output, find_gates
 from dynsparse.training.settings import Settings
 
 Decisions = dict[str, GateOutput]

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from dynsparse.gates.base import ScoreShift
+from dynsparse.gates import ScoreShift
 from dynsparse.training.audit import audit
 from dynsparse.training.evaluation import compile_forward
 from dynsparse.training.prepare import PreparedRun

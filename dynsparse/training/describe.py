@@ -8,7 +8,7 @@ from dynsparse.budgets import density_map, has_density
 from dynsparse.budgets.penalties.base import TargetPenalty
 from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import budget_of
-from dynsparse.gates.base import TopkGate, find_gates
+from dynsparse.gates import TopkGate, find_gates
 from dynsparse.training.prepare import PreparedRun
 
 _FILES = "checkpoints/, metrics.jsonl, curve.csv, curve.png, result.json, TensorBoard"

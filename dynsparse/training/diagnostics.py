@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
-from dynsparse.gates.base import Gate, TopkGate
+from dynsparse.gates import Gate, TopkGate
 
 _SILENT = 1e-3  # bits per unit, below which a gate is said to ignore its input
 _GAP = 0.05  # of accuracy, from which training and evaluation are said to differ

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from dynsparse.budgets import fix_densities, set_density
 from dynsparse.data import Split
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.training.step import State, Trainer, reseed
 
 _NOISE = 2**32 - 1  # folded into the key of a run: what no step of training draws from

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from dynsparse.budgets import Distillation, Usage
 from dynsparse.budgets.penalties import Penalty
-from dynsparse.gates.base import Gate, GateOutput
+from dynsparse.gates import Gate, GateOutput
 
 
 def objective(

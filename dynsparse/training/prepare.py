@@ -14,7 +14,7 @@ from dynsparse._internal.program_key import program_key
 from dynsparse.budgets import density_map, has_density
 from dynsparse.costs import Prices, largest_density
 from dynsparse.data import Dataset
-from dynsparse.gates.base import Gate, TopkGate, find_gates, gated_modules
+from dynsparse.gates import Gate, TopkGate, find_gates, gated_modules
 from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches

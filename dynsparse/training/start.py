@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 from dynsparse.budgets import BudgetShares
-from dynsparse.gates.base import gated_modules
+from dynsparse.gates import gated_modules
 from dynsparse.training.checkpoint import CheckpointError, Checkpoints
 from dynsparse.training.flat_state import flatten, unflatten
 from dynsparse.training.step import State

@@ -13,7 +13,7 @@ from flax import nnx
 from dynsparse._internal.structure import Structure
 from dynsparse.costs import Prices
 from dynsparse.data import Dataset
-from dynsparse.gates.base import (
+from dynsparse.gates import (
     Density,
     Gate,
     GateRecord,

@@ -15,7 +15,7 @@ from dynsparse.budgets import (
     fix_densities,
     set_density,
 )
-from dynsparse.gates.base import GateRecord, evaluating, records
+from dynsparse.gates import GateRecord, evaluating, records
 from tests.layers.rows import build
 from tests.training import tiny
 

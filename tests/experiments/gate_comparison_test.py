@@ -9,7 +9,7 @@ from flax import nnx
 
 from configs import METHODS, cluttered_digits
 from dynsparse import costs, gates, models
-from dynsparse.gates.base import evaluating
+from dynsparse.gates import evaluating
 from dynsparse.launching import sweep
 from experiments import digits, gate_comparison
 from tests.experiments.ablations_test import Made

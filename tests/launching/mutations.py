@@ -24,7 +24,7 @@ WORDS += ["(None,)", "(nan,)", "(1e400,)", "{'a': 1}", "{1: 2}", "{'name': 'x'}"
 WORDS += ["(", "'", "é", "../..", "lambda: 0", "[[1], [2]]", "x" * 5000]
 WORDS += ["1j", "b'x'", "{1, 2}", "...", "{'name': b'x'}", "{'name': 1j}"]
 NAMES = ["os:system", "subprocess:Popen", ":", "a:", ":b", "a:b:c", "base", "Dense"]
-NAMES += ["dynsparse.gates.base:Gate", "builtins:dict", "math:pi"]
+NAMES += ["dynsparse.gates:Gate", "builtins:dict", "math:pi"]
 
 
 def mutation(number: int) -> tuple[str, list[str]]:

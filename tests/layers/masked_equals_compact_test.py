@@ -241,7 +241,7 @@ class Halves(TopkGate):
 @pytest.mark.parametrize("layer", ["channels", "positions"])
 def test_soft_masks_of_training_agree_where_the_density_is_static(layer):
     module, x = build(layer, "soft_topk"), inputs(layer, 7)
-    module.gate = Halves(density=0.5)
+    module.gate = Halves(density=0.5, rngs=nnx.Rngs(0))
     view = nnx.view(evaluating(module, density=0.5), deterministic=False)
     masked, _ = run(view, x)
     compact, _ = run(nnx.view(view, execution="compact"), x)

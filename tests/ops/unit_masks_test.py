@@ -74,15 +74,6 @@ def test_hard_concrete_opens_as_often_as_its_closed_form_says(temperature, key):
     assert near((mask == 1).mean(0), np.asarray(full))
 
 
-def test_expected_cost_is_that_of_the_open_units(key):
-    costs = np.float32([1.0, 2.0, 0.5, 4.0, 3.0])
-    spent = (np.asarray(hard_concrete(key, ROWS, 2 / 3)) > 0) @ costs
-    expected = ops.hard_concrete_expected_cost(LOGITS, jnp.asarray(costs))
-    assert abs(spent.mean() - expected) < 4 * spent.std() / DRAWS**0.5
-    norm_l0 = ops.hard_concrete_expected_cost(LOGITS, jnp.ones(5))
-    np.testing.assert_allclose(norm_l0, ops.hard_concrete_open_prob(LOGITS).sum())
-
-
 def test_hard_concrete_at_test_time_is_the_papers_estimator():
     expected = np.clip(expit(np.float64(LOGITS)) * 1.2 - 0.1, 0, 1)
     np.testing.assert_allclose(ops.hard_concrete(None, LOGITS), expected, atol=1e-6)

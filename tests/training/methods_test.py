@@ -13,7 +13,7 @@ import configs
 from configs import cluttered_digits
 from dynsparse import gates, training
 from dynsparse.budgets import Usage
-from dynsparse.gates.base import GateOutput
+from dynsparse.gates import GateOutput
 from dynsparse.training.annealing import TemperatureSchedule
 from dynsparse.training.losses import objective
 from tests.sampled import sampled

@@ -10,7 +10,7 @@ from flax import nnx
 
 import configs
 from dynsparse import training
-from dynsparse.gates.base import records
+from dynsparse.gates import records
 from dynsparse.models.base import Features
 from dynsparse.training.averages import at_densities
 from dynsparse.training.curve import trace_curve

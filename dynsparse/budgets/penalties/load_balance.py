@@ -10,7 +10,7 @@ from dynsparse import ops
 from dynsparse._internal.ranges import check
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
-from dynsparse.gates.base import GateOutput
+from dynsparse.gates import GateOutput
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
