@@ -158,7 +158,8 @@ def serve(request: launching.ServeRequest, console: Console) -> int:
         from dynsparse.bench.load_test import ServedModel, run_load_test
 
         try:
-            experiment, state = training.restore(request.run, trust=request.trust)
+            run = training.restore(request.run, trust=request.trust)
+            experiment, state = run.prepared, run.state
             served = ServedModel(
                 name=request.run.name,
                 model=experiment.trainer.model(state),

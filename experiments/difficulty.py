@@ -65,12 +65,12 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     """How what each test image costs goes with what makes it hard."""
     from scipy.stats import spearmanr
 
-    from dynsparse.training.audit import audit
+    from dynsparse.training.evaluation.evaluate import audit
 
     del points
     same = experiment.dataset.test
     rows = []
-    harder = _beyond(experiment.task, len(same))
+    harder = _beyond(experiment.config["data"], len(same))
     for name, split in zip(PICTURES, (same, harder), strict=True):
         answers, bill = audit(experiment, state, split)
         varies = bill.used.min() < bill.used.max()

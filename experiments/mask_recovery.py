@@ -73,7 +73,7 @@ def _fixed_recall(experiment, density: float) -> float:
     """Recall of the tokens that find most on training images, the same for all."""
     import numpy as np
 
-    from dynsparse.training.recovery import score_recovery, true_patches
+    from dynsparse.training.evaluation.recovery import score_recovery, true_patches
 
     data = experiment.dataset
     train, test = (

@@ -66,8 +66,8 @@ def sweep(add, size):
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """What is spent as trained, and with scores moved to the target at the end."""
-    from dynsparse.training.audit import audit
-    from dynsparse.training.calibration import at_target, shifted
+    from dynsparse.training.evaluation.calibration import at_target, shifted
+    from dynsparse.training.evaluation.evaluate import audit
 
     row = lambda answers, bill, scores: dict(
         spent=bill.budget, accuracy=answers.accuracy, scores=scores

@@ -77,9 +77,8 @@ def sweep(add, size):
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """The accuracy as in training, beside those of evaluation."""
-    from dynsparse.training.audit import audit
-    from dynsparse.training.calibration import shifted
-    from dynsparse.training.evaluation import compile_forward
+    from dynsparse.training.evaluation.calibration import shifted
+    from dynsparse.training.evaluation.evaluate import audit, compile_forward
 
     test, trained = experiment.dataset.test, shifted(experiment, state, 0.0)
     noisy = compile_forward(experiment.trainer, noise=True)

@@ -1,14 +1,29 @@
-"""Ctrl-C and SIGTERM ask for a stop where nothing is lost."""
+"""Graceful shutdown on SIGINT and SIGTERM."""
 
 import signal
 from types import FrameType
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to stop, and has saved its state between two steps.
+
+    >>> str(training.Interrupted(120))
+    'stopped at step 120'
+
+    Args:
+        step: Number of steps that the saved state has behind it.
+    """
+
+    def __init__(self, step: int):
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
 class StopSignal:
-    """Counts SIGINT and SIGTERM while it is entered.
+    """Context manager that counts SIGINT and SIGTERM instead of ending the process.
 
     Attributes:
-        times: How often a stop was asked for.
+        times: Number of signals so far.
 
     Args:
         only_first: Whether the second signal acts as usual.

@@ -1,9 +1,9 @@
 """Tasks: where images come from; one source per file, found by the file's name."""
 
 from dynsparse._internal import registry
-from dynsparse.data.base import Dataset, Inputs, Split
+from dynsparse.data.base import Dataset, Inputs, KnownDataset, Split
 
-__all__ = ["Dataset", "Inputs", "Split", "available", "from_config"]
+__all__ = ["Dataset", "Inputs", "KnownDataset", "Split", "available", "from_config"]
 
 
 def available() -> list[str]:

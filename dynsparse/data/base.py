@@ -2,7 +2,9 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -169,3 +171,53 @@ class Dataset(abc.ABC):
         """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    def facts(self) -> dict[str, Any] | None:
+        """Returns plain values that make a `KnownDataset`: what a model has to know.
+
+        None for a task whose `inputs` or `augment` is of a class of its own.
+        """
+        if type(self.inputs) is not Inputs or type(self.augment) is not Augment:
+            return None
+        names = self.class_names
+        return dict(
+            image_shape=list(self.image_shape),
+            num_classes=self.num_classes,
+            class_names=None if names is None else list(names),
+            inputs=dataclasses.asdict(self.inputs),
+            augment=dataclasses.asdict(self.augment),
+        )
+
+
+class KnownDataset(Dataset):
+    """A task known by its facts, whose images are made when they are asked for.
+
+    Args:
+        facts: Values from `Dataset.facts`.
+        build: Makes the whole task.
+
+    Raises:
+        KeyError: If a fact is missing.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], build: Callable[[], Dataset]):
+        self.num_classes = facts["num_classes"]
+        self.class_names = facts["class_names"]
+        self.inputs = Inputs(*(tuple(facts["inputs"][k]) for k in ("mean", "std")))
+        self.augment = Augment(**facts["augment"])
+        self._image_shape = tuple(facts["image_shape"])
+        self._build = build
+
+    @functools.cached_property
+    def _whole(self) -> Dataset:
+        return self._build()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("train", "validation", "test"):
+            return getattr(self._whole, name)
+        raise AttributeError(name)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self._image_shape

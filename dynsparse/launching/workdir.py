@@ -24,6 +24,7 @@ def _drawn(*names: str) -> list[str]:
 
 # What runs and sweeps write into their folders.
 RUN_FILES = ["metrics.jsonl", "clock.jsonl", "curve.csv", "kept.npz", CONFIG, RESULT]
+RUN_FILES += ["task.json"]
 RUN_FILES += _drawn("curve", "curve-column", "kept")
 RUN_FOLDERS = ["checkpoints", "@kflops"]
 SWEEP_FILES = ["report.csv", "report.tex", "report.md", "seeds.csv", ERROR, SWEEP]

@@ -1,10 +1,9 @@
 """From a config to a trained, billed and drawn model."""
 
-from dynsparse.training.averages import training_inputs
-from dynsparse.training.checkpoint import CheckpointError
+from dynsparse._internal.stop_signal import Interrupted
 from dynsparse.training.describe import describe
-from dynsparse.training.finish import finish
-from dynsparse.training.interrupt import Interrupted
+from dynsparse.training.evaluation.evaluate import training_inputs
+from dynsparse.training.folder.checkpoint import CheckpointError, has_checkpoint
 from dynsparse.training.loop import train, train_together
 from dynsparse.training.prepare import (
     PreparedRun,
@@ -13,12 +12,12 @@ from dynsparse.training.prepare import (
     prepare_together,
 )
 from dynsparse.training.restore import restore
-from dynsparse.training.start import has_checkpoint
+from dynsparse.training.result import finish
 
 __all__ = [
     "CheckpointError",
-    "PreparedRun",
     "Interrupted",
+    "PreparedRun",
     "describe",
     "finish",
     "has_checkpoint",

@@ -1,10 +1,12 @@
-"""The order in which a split is read."""
+"""Shuffled batches of the training images."""
+
+import functools
 
 import grain
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from dynsparse.data.base import Split
+from dynsparse.data import Dataset
 
 
 class Batches:
@@ -14,27 +16,25 @@ class Batches:
     is `batches[i]`, whatever was read before.
 
     Args:
-        split: What to read.
-        batch_size: Examples per batch, at most the size of the split.
-        seed: Of the order.
-
-    Raises:
-        ValueError: If the split is smaller than a batch.
+        dataset: Task whose training images are read; not before the first batch is.
+        batch_size: Examples per batch, at most the number of training images.
+        seed: Seed of the order.
     """
 
-    def __init__(self, split: Split, *, batch_size: int, seed: int):
-        if len(split) < batch_size:
-            raise ValueError(
-                f"train: batch_size {batch_size} exceeds the {len(split)} training "
-                "images."
-            )
-        self._split = split
-        order = grain.MapDataset.range(len(split)).seed(seed).shuffle().repeat()
-        self._order = order.batch(batch_size, drop_remainder=True)
+    def __init__(self, dataset: Dataset, *, batch_size: int, seed: int):
+        self._dataset = dataset
+        self._batch_size, self._seed = batch_size, seed
+
+    @functools.cached_property
+    def _order(self):
+        indices = grain.MapDataset.range(len(self._dataset.train))
+        order = indices.seed(self._seed).shuffle().repeat()
+        return order.batch(self._batch_size, drop_remainder=True)
 
     def __getitem__(
         self, step: int
     ) -> tuple[UInt8[np.ndarray, "batch *shape"], Int[np.ndarray, "batch"]]:
         """Returns the images and labels of `step`."""
         chosen = self._order[step]
-        return self._split.images[chosen], self._split.labels[chosen]
+        split = self._dataset.train
+        return split.images[chosen], split.labels[chosen]

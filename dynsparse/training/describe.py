@@ -1,6 +1,6 @@
-"""What a run is about to do, in a few lines."""
+"""Description of a run before it starts, in a few lines."""
 
-import pathlib
+import os
 
 import jax
 
@@ -14,13 +14,21 @@ from dynsparse.training.prepare import PreparedRun
 _FILES = "checkpoints/, metrics.jsonl, curve.csv, curve.png, result.json, TensorBoard"
 
 
-def describe(prepared: PreparedRun, workdir: pathlib.Path, title: str) -> str:
-    """Says what would be trained, on what, for how long, and what it would write.
+def describe(prepared: PreparedRun, workdir: str | os.PathLike[str], title: str) -> str:
+    """Describes model, budget, data, steps and files of a run.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("soft_topk")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> run = training.prepare(config.to_dict())
+    >>> print(training.describe(run, "runs/first", "digits"))
+    run      digits, seed 0, on cpu
+    model    ...
 
     Args:
-        prepared: From `prepare`.
+        prepared: Run from `prepare`.
         workdir: Folder of the run.
-        title: Names data, method, model and budget.
+        title: Names of data, method, model and budget.
     """
     device, plan = jax.devices()[0], prepared.settings.train
     on = device.platform if device.platform == "cpu" else device.device_kind

@@ -1,4 +1,4 @@
-"""The optimizer of a run."""
+"""AdamW with gradient clipping, and a group of its own for gates and scorers."""
 
 import functools
 from collections.abc import Collection, Hashable
@@ -17,7 +17,11 @@ _OWN = ("gate", "scorer")  # attributes of a gated layer that are not its host
 def learning_rate_schedule(
     settings: OptimizerSettings, num_steps: int
 ) -> optax.Schedule:
-    """Linear warm-up, then a cosine to zero at `num_steps`.
+    """Learning rate by step: linear warm-up, then a cosine to zero at `num_steps`.
+
+    Args:
+        settings: Settings of the optimizer.
+        num_steps: Number of steps of the training.
 
     Raises:
         ValueError: If the warm-up takes all of the steps.
@@ -41,18 +45,21 @@ def make_optimizer(
     num_steps: int,
     model: nnx.Module,
 ) -> optax.GradientTransformation:
-    """AdamW behind gradient clipping; vectors are not decayed.
+    """AdamW (Loshchilov & Hutter, 2019, arXiv:1711.05101) after gradient clipping.
+
+    Vectors, such as biases and the scales of norms, are not decayed. Gates and scorers
+    of gated layers are a group of their own, found by type, not by name.
 
     Args:
-        settings: Of the optimizer.
-        gates: What differs for the gates and scorers of gated layers, which are a group
-            of their own; None where they have no parameters.
-        num_steps: Of the training.
-        model: Whose parameters are trained; the names of its modules decide nothing.
+        settings: Settings of the optimizer.
+        gates: Settings of the group of gates and scorers; None where they have no
+            parameters.
+        num_steps: Number of steps of the training.
+        model: Model whose parameters are trained.
 
     Raises:
-        ValueError: If the warm-up takes all of the steps, or `gates` says what changes
-            nothing, or nothing of what there is.
+        ValueError: If the warm-up takes all of the steps, or gates and scorers have
+            parameters and `gates` is None, or the other way round.
     """
     group = functools.partial(group_of, layers=gated_layers(model))
     _check_gates(gates, nnx.to_pure_dict(nnx.state(model, nnx.Param)), group)
@@ -67,7 +74,7 @@ def make_optimizer(
 
 
 def _check_gates(gates: GateOptimizerSettings | None, params, group):
-    """Refuses keys that no parameter of a gate or scorer reads, and their lack."""
+    """Refuses settings without a parameter to apply to, and parameters without any."""
     leaves = zip(jax.tree.leaves(params), jax.tree.leaves(group(params)), strict=True)
     own = [leaf for leaf, name in leaves if name == "gates"]
     if gates is None and own:
@@ -88,34 +95,25 @@ def _check_gates(gates: GateOptimizerSettings | None, params, group):
 
 
 def gated_layers(model: nnx.Module) -> frozenset[tuple[Any, ...]]:
-    """The paths of the gated layers of a model."""
+    """Paths of the gated layers of a model."""
     modules = nnx.iter_modules(model)
     return frozenset(tuple(path) for path, x in modules if isinstance(x, GatedLayer))
 
 
-def group_of(params, layers: Collection[tuple[Any, ...]] | None = None):
+def group_of(params, layers: Collection[tuple[Any, ...]]):
     """Returns "gates" or "weights" for each leaf of `params`.
 
     Args:
-        params: By path.
-        layers: Paths of the gated layers, as in `gated_layers`; None takes whatever
-            holds a `host` for one.
+        params: Tree of parameters.
+        layers: Paths of the gated layers, from `gated_layers`.
     """
-    if layers is None:
-        leaves = jax.tree_util.tree_leaves_with_path(params)
-        paths = [_keys(path) for path, _ in leaves]
-        layers = {p[:i] for p in paths for i, key in enumerate(p) if key == "host"}
 
     def group(path, _):
-        keys = _keys(path)
+        keys = tuple(getattr(entry, "key", None) for entry in path)
         places = (i for i, key in enumerate(keys) if key in _OWN)
         return "gates" if any(keys[:i] in layers for i in places) else "weights"
 
     return jax.tree_util.tree_map_with_path(group, params)
-
-
-def _keys(path: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(getattr(entry, "key", None) for entry in path)
 
 
 def _adamw(schedule: optax.Schedule, weight_decay: float):

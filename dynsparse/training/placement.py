@@ -1,4 +1,4 @@
-"""Where a step runs: on one device, or on several that share a batch."""
+"""Data parallelism: a step on one device, or on several that share each batch."""
 
 import jax
 import numpy as np
@@ -10,13 +10,13 @@ _AXIS = "batch"
 
 
 class Placement:
-    """Data parallelism: every device holds the state and a part of each batch.
+    """Devices of a run: each holds the state and an equal part of each batch.
 
-    A step is written for the whole batch; XLA divides it, and sums what devices have to
-    agree on: gradients, rates that a penalty squares, what experts share.
+    A step is written for the whole batch; XLA divides it, and sums over devices where
+    they have to agree: gradients, rates that a penalty squares, loads of experts.
 
     Args:
-        num_devices: At most those that there are.
+        num_devices: Number of devices each batch is sharded over.
         batch_size: Examples of a batch, a multiple of `num_devices`.
 
     Raises:
@@ -46,13 +46,13 @@ class Placement:
         self._divided = NamedSharding(mesh, PartitionSpec(_AXIS))
 
     def spread(self, state: State) -> State:
-        """The state on every device, to be given up to steps."""
+        """Replicates the state to every device, in buffers that steps may donate."""
         return jax.device_put(state, self._whole, may_alias=False)
 
     def divide(self, *batch: np.ndarray) -> tuple[jax.Array, ...]:
-        """Arrays of a batch, [batch, ...], a part on each device."""
+        """Puts a part of each array of a batch, [batch, ...], on each device."""
         return jax.device_put(batch, self._divided)
 
     def gather(self, state: State) -> State:
-        """A copy of the state on the first device, where runs evaluate and save."""
+        """Copies the state to the first device, where runs evaluate and save."""
         return jax.device_put(state, self._first, may_alias=False)

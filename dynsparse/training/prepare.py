@@ -18,24 +18,33 @@ from dynsparse.gates import Gate, TopkGate, find_gates, gated_modules
 from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches
+from dynsparse.training.folder.checkpoint import has_checkpoint
+from dynsparse.training.init_from import start_from
 from dynsparse.training.optimizer import make_optimizer
 from dynsparse.training.placement import Placement
-from dynsparse.training.settings import Settings
+from dynsparse.training.settings import Settings, TrainSettings
 from dynsparse.training.sizes import check_sizes
-from dynsparse.training.start import has_checkpoint, start_from
 from dynsparse.training.step import State, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRun:
-    """Everything that a run needs.
+    """A run before its first step: settings, data, model and initial state.
+
+    `prepare` makes it.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("soft_topk")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> run = training.prepare(config.to_dict())
+    >>> run.prices.dense, run.densities[:3]
+    (4703520, (1.0, 0.75, 0.5))
 
     Attributes:
         settings: Of the run.
-        task: The section `data` of its config.
-        dataset: The task.
-        batches: The training images by step.
-        placement: Where steps run.
+        config: Plain values of the whole config.
+        dataset: Task of the run.
+        batches: Training images and labels by step.
         trainer: Steps the state.
         initial_state: Before the first step.
         prices: Of the model.
@@ -46,10 +55,9 @@ class PreparedRun:
     """
 
     settings: Settings
-    task: Mapping[str, Any]
+    config: Mapping[str, Any]
     dataset: Dataset
     batches: Batches
-    placement: Placement
     trainer: Trainer
     initial_state: State
     prices: Prices
@@ -63,8 +71,16 @@ def prepare(
     dataset: Dataset | None = None,
     *,
     resumed: bool = False,
+    trains: bool = True,
 ) -> PreparedRun:
     """Builds the run that `config` describes.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("soft_topk")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> run = training.prepare(config.to_dict())
+    >>> int(run.initial_state["step"])
+    0
 
     Args:
         config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
@@ -75,6 +91,8 @@ def prepare(
         dataset: That of the section `data`, where it is there already.
         resumed: Whether a checkpoint takes the place of its first state, for which
             `train.init_from` is then not read.
+        trains: Whether the run is to be trained here. Otherwise neither its training
+            images nor its devices have to be there, and `train.init_from` is not read.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
@@ -87,14 +105,13 @@ def prepare(
     gate = gates.from_config(config["gate"], rngs=nnx.Rngs(seed))
     _check_gate(gate, settings)
     _check_points(gate, config["gate"]["name"], settings)
-    source = None if resumed else settings.train.init_from
+    source = settings.train.init_from if trains and not resumed else None
     if source and not has_checkpoint(pathlib.Path(source)):
         raise ValueError(f"train.init_from: {source[:_SHOWN]} has no checkpoint.")
     if dataset is None:
         dataset = data.from_config(config["data"])
-    batch_size = settings.train.batch_size
-    batches = Batches(dataset.train, batch_size=batch_size, seed=seed)
-    placement = Placement(num_devices=settings.train.num_devices, batch_size=batch_size)
+    if trains:
+        _check_batch(settings.train, len(dataset.train))
     model = models.from_config(
         config["model"],
         gate=config["gate"],
@@ -131,10 +148,9 @@ def prepare(
     grid = getattr(model, "grid", None)
     return PreparedRun(
         settings=settings,
-        task=config["data"],
+        config=config,
         dataset=dataset,
-        batches=batches,
-        placement=placement,
+        batches=Batches(dataset, batch_size=settings.train.batch_size, seed=seed),
         trainer=trainer,
         initial_state=state,
         prices=prices,
@@ -148,6 +164,13 @@ def prepare_together(
     configs: Sequence[Mapping[str, Any]], resumed: Sequence[bool] = ()
 ) -> list[PreparedRun]:
     """Builds runs that can train together, on one dataset.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("dense")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> seeds = [config.to_dict() | dict(seed=seed) for seed in (0, 1)]
+    >>> [run.settings.seed for run in training.prepare_together(seeds)]
+    [0, 1]
 
     Args:
         configs: As in `prepare`.
@@ -169,7 +192,17 @@ def prepare_together(
 
 
 def least_density(prepared: PreparedRun) -> float:
-    """The lowest density that a run is trained at; 1 for gates that have none."""
+    """Lowest density that a run is trained at; 1 for gates without a density.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("soft_topk")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> training.least_density(training.prepare(config.to_dict()))
+    0.05
+
+    Args:
+        prepared: Run from `prepare`.
+    """
     sampling = prepared.settings.density_sampling
     if sampling is not None:
         return sampling.low
@@ -193,6 +226,16 @@ def find_densities(
     wanted, spread = settings.evaluation, density_map(model)
     bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
     return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
+
+
+def _check_batch(plan: TrainSettings, examples: int):
+    """Refuses a batch that the training images or the devices cannot serve."""
+    if examples < plan.batch_size:
+        raise ValueError(
+            f"train: batch_size {plan.batch_size} exceeds the {examples} training "
+            "images."
+        )
+    Placement(num_devices=plan.num_devices, batch_size=plan.batch_size)
 
 
 def _check_gate(gate: Gate, settings: Settings):

@@ -1,4 +1,4 @@
-"""The steps of one run or of several, as one compiled program."""
+"""Training steps of one run or of several, as one compiled program."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,33 +7,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynsparse.training.placement import Placement
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State, Trainer
 
 
 class Program:
-    """Steps runs that differ in what their states and batches hold, and in no more.
+    """Steps runs that differ only in the numbers of their states and batches.
 
-    One run is stepped as it is. Several are stacked and mapped over, which pays where
-    one leaves a device idle, as a small model leaves a GPU: one launch of each
-    operation for all of them.
+    One run is stepped as it is. Several are stacked and mapped over by `jax.vmap`,
+    which pays where one run leaves a device idle, as a small model leaves a GPU: one
+    launch of each operation serves all runs.
 
     Args:
-        runs: Prepared runs, of one `program_key`.
+        runs: Prepared runs with the same `program_key`.
 
     Raises:
-        ValueError: If several are to share more than one device.
+        ValueError: If several runs are to share more than one device.
     """
 
     def __init__(self, runs: Sequence[PreparedRun]):
         first = runs[0]
-        self._placement = first.placement
+        plan = first.settings.train
+        self._placement = Placement(
+            num_devices=plan.num_devices, batch_size=plan.batch_size
+        )
         self._batches = [run.batches for run in runs]
         self._trainer = first.trainer
-        if self._several and first.settings.train.num_devices > 1:
+        if self._several and plan.num_devices > 1:
             raise ValueError(
                 "train: num_devices must be 1 for runs that train together, got "
-                f"{first.settings.train.num_devices}."
+                f"{plan.num_devices}."
             )
 
     @property
@@ -41,39 +45,39 @@ class Program:
         return len(self._batches) > 1
 
     def begin(self, states: Sequence[State]) -> State:
-        """The states of the runs, as steps take them and give them up."""
+        """Returns the states of the runs in the form that `step` takes."""
         if not self._several:
             return self._placement.spread(states[0])
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
         return stacked | dict(step=jnp.copy(states[0]["step"]))
 
     def step(self, working: State, index: int) -> tuple[State, dict[str, jax.Array]]:
-        """The next states and the metrics, each [runs] for several.
+        """Returns the next states and the metrics, each [runs] for several runs.
 
         Args:
-            working: Given up.
-            index: Of the batches, from 0.
+            working: State to update; its buffers are donated.
+            index: Number of the batch, from 0.
         """
         return _step(self._trainer, self._several, working, *self._read(index))
 
     def step_unfused(self, working: State, index: int) -> State:
-        """The next states, computed with a kernel for each operation.
+        """Returns the next states, computed with one kernel for each operation.
 
         Args:
-            working: Kept.
-            index: Of the batches, from 0.
+            working: State to start from; it is not donated.
+            index: Number of the batch, from 0.
         """
         return _unfused(self._trainer, self._several, working, *self._read(index))[0]
 
     def _read(self, index: int):
-        """Images and labels, [runs, ...] for several."""
+        """Images and labels, [runs, ...] for several runs."""
         batches = [batches[index] for batches in self._batches]
         if not self._several:
             return self._placement.divide(*batches[0])
         return tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
 
     def states(self, working: State) -> list[State]:
-        """A copy of the state of each run, on the first device."""
+        """Returns a copy of the state of each run, on the first device."""
         if not self._several:
             return [self._placement.gather(working)]
         apart = {name: part for name, part in working.items() if name != "step"}
@@ -84,7 +88,7 @@ class Program:
         ]
 
     def values(self, metrics: Mapping[str, jax.Array]) -> list[dict[str, float]]:
-        """The metrics of each run; waits for the device."""
+        """Returns the metrics of each run; waits for the device."""
         rows = {name: np.atleast_1d(value) for name, value in metrics.items()}
         return [
             {name: float(row[run]) for name, row in rows.items()}

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains."""
+"""Progress of a run for people: a live bar on a terminal, lines elsewhere."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -18,120 +19,124 @@ from rich.table import Column
 _SECONDS_BETWEEN_LINES = 10
 
 
-class ProgressReport:
-    """A live bar on a terminal, a line now and then elsewhere.
+class _Bar:
+    """Bar on a terminal; elsewhere a line every ten seconds.
 
     Args:
-        start: The step that the run starts from.
-        num_steps: The last one.
+        *columns: Columns of the bar.
+        transient: Whether the bar disappears at the end.
     """
 
-    def __init__(self, start: int, num_steps: int):
+    def __init__(self, *columns: ProgressColumn, transient: bool = False):
         console = _console()
         self._live = console.is_terminal
-        self._num_steps = num_steps
-        self._first = self._last = (time.monotonic(), start)
+        self._begun = self._said = time.monotonic()
         self._progress = Progress(
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[metrics]}", table_column=_whole()),
-            TimeRemainingColumn(compact=True, table_column=_whole()),
-            console=console,
-            disable=not self._live,
-        )
-        self._task = self._progress.add_task(
-            "train", total=num_steps, completed=start, metrics=""
+            *columns, console=console, disable=not self._live, transient=transient
         )
 
-    def __enter__(self) -> "ProgressReport":
+    def __enter__(self):
         self._progress.start()
         return self
 
     def __exit__(self, *_):
         self._progress.stop()
 
+    def say(self, text: str):
+        """Prints a line, above the bar where there is one."""
+        _say(self._progress.console, text)
+
+    def _say_now_and_then(self, text: str, now: float, *, always: bool = False):
+        waited = now - self._said >= _SECONDS_BETWEEN_LINES
+        if not self._live and (waited or always):
+            self._said = now
+            self.say(text)
+
+
+class ProgressReport(_Bar):
+    """Progress of a training.
+
+    Args:
+        start: Step that the run starts from.
+        num_steps: Last step.
+    """
+
+    def __init__(self, start: int, num_steps: int):
+        super().__init__(
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[metrics]}", table_column=_whole()),
+            TimeRemainingColumn(compact=True, table_column=_whole()),
+        )
+        self._start, self._num_steps = start, num_steps
+        self._task = self._progress.add_task(
+            "train", total=num_steps, completed=start, metrics=""
+        )
+
     def update(self, step: int, metrics: Mapping[str, float]):
         """Shows the metrics of `step`."""
-        now, (then, before) = time.monotonic(), self._first
-        rate = (step - before) / max(now - then, 1e-9)
+        now = time.monotonic()
+        rate = (step - self._start) / max(now - self._begun, 1e-9)
         shown = [f"loss {metrics['loss']:.3f}", f"acc {metrics['accuracy']:.3f}"]
         if "density" in metrics:
             shown.append(f"density {metrics['density']:.2f}")
         text = "  ".join([*shown, f"{rate:.1f} steps/s"])
         self._progress.update(self._task, completed=step, metrics=text)
-        waited = now - self._last[0] >= _SECONDS_BETWEEN_LINES
-        if not self._live and (waited or step == self._num_steps):
-            self._last = (now, step)
-            self.say(f"step {step}/{self._num_steps}  {text}")
+        line = f"step {step}/{self._num_steps}  {text}"
+        self._say_now_and_then(line, now, always=step == self._num_steps)
 
     def working(self, text: str, *, aloud: bool = False):
         """Says what takes a while, in place of the metrics.
 
         Args:
-            text: What is done.
+            text: Description of the work.
             aloud: Whether to print a line where there is no bar.
         """
         self._progress.update(self._task, metrics=f"{text} ...")
         if aloud and not self._live:
             self.say(f"{text} ...")
 
-    def say(self, text: str):
-        """Prints a line, above the bar where there is one."""
-        _say(self._progress.console, text)
 
-
-class Phase:
-    """A stretch of work after the training: a bar on a terminal, a line elsewhere.
+class Phase(_Bar):
+    """Progress of one part of the work that follows a training.
 
     Args:
-        text: What is done.
-        total: Parts that it has; None where they cannot be counted.
+        text: Description of the work.
+        total: Number of parts; None where they cannot be counted.
     """
 
     def __init__(self, text: str, total: int | None = None):
-        console = _console()
-        self._live = console.is_terminal
-        self._text, self._total, self._done = text, total, 0
-        self._said = time.monotonic()
-        columns = [MofNCompleteColumn()] if total else []
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description}", table_column=_whole()),
             BarColumn(bar_width=None),
-            *columns,
+            *([MofNCompleteColumn()] if total else []),
             TimeElapsedColumn(),
-            console=console,
-            disable=not self._live,
             transient=True,
         )
+        self._text, self._total, self._done = text, total, 0
         self._task = self._progress.add_task(text, total=total)
 
-    def __enter__(self) -> "Phase":
+    def __enter__(self):
         if not self._live:
             say(f"{self._text} ...")
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_):
-        self._progress.stop()
+        return super().__enter__()
 
     def advance(self):
-        """Counts a part that is done."""
+        """Counts a part as done."""
         self._done += 1
         self._progress.advance(self._task)
-        now = time.monotonic()
-        if not self._live and now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
-            say(f"  {self._done} of {self._total} done")
-
-
-def _whole() -> Column:
-    """A column that keeps its words when the bar has little room."""
-    return Column(no_wrap=True)
+        line = f"  {self._done} of {self._total} done"
+        self._say_now_and_then(line, time.monotonic())
 
 
 def say(text: str):
     """Prints a line, where there is no bar."""
     _say(_console(), text)
+
+
+def _whole() -> Column:
+    """A column that keeps its words when the bar has little room."""
+    return Column(no_wrap=True)
 
 
 def _say(console: Console, text: str):

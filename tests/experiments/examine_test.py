@@ -9,8 +9,8 @@ import pytest
 from configs import cluttered_digits
 from dynsparse import training
 from dynsparse.models.base import PatchGrid
-from dynsparse.training.calibration import shifted
-from dynsparse.training.curve import trace_curve
+from dynsparse.training.evaluation.calibration import shifted
+from dynsparse.training.evaluation.curve import trace_curve
 from experiments import (
     difficulty,
     mask_recovery,

@@ -8,7 +8,7 @@ import pytest
 import launch
 from dynsparse import launching, reports, training
 from dynsparse._internal.atomic_write import DamagedFileError
-from dynsparse.training.writer import put_rows_back
+from dynsparse.training.folder.metrics import put_rows_back
 from tests.launching.commands import ROOT, command
 from tests.reports import fake_sweep
 from tests.sampled import sampled

@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import launch
 from dynsparse import launching, reports, training
 from dynsparse.launching.workdir import RUN_FILES, RUN_FOLDERS
-from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.folder.checkpoint import Checkpoints
 from tests.launching.commands import CONFIG, ROOT, command
 from tests.training import tiny
 

@@ -137,9 +137,10 @@ def test_an_accuracy_that_no_rung_has_is_refused(trained, capsys):
 
 
 def test_a_run_comes_back_from_its_folder(trained):
-    experiment, state = training.restore(trained)
-    assert int(state["step"]) == 2
-    assert experiment.settings.train.num_steps == 2
+    run = training.restore(trained)
+    assert int(run.state["step"]) == 2
+    assert run.config["train"]["num_steps"] == 2
+    assert run.prepared.settings.train.num_steps == 2
 
 
 @pytest.mark.parametrize(

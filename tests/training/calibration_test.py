@@ -8,9 +8,9 @@ import pytest
 
 from dynsparse import training
 from dynsparse.costs import itemize
-from dynsparse.training import calibration
-from dynsparse.training.calibration import calibrate, shifted
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.evaluation import calibration
+from dynsparse.training.evaluation.calibration import calibrate, shifted
+from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
 from tests.sampled import unless
 from tests.training import tiny
 

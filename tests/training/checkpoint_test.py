@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsparse.training.checkpoint import CheckpointError, Checkpoints
+from dynsparse.training.folder.checkpoint import CheckpointError, Checkpoints
 
 DTYPES = ("float32", "bfloat16", "float16", "int32", "uint8", "bool")
 

@@ -7,10 +7,10 @@ import pytest
 from flax import nnx
 
 from dynsparse import gates
-from dynsparse.training.diagnostics import (
+from dynsparse.training.evaluation.diagnostics import (
     GateHealth,
     diagnose,
-    gap_complaint,
+    gap_warnings,
     gate_warnings,
     has_choice,
 )
@@ -85,9 +85,9 @@ def test_what_is_wrong_is_said_in_words(changes, words):
 
 
 def test_a_gap_between_training_and_evaluation_is_said_where_it_is_large():
-    assert gap_complaint(0.9, 0.87) == []
-    (line,) = gap_complaint(0.9, 0.3)
-    assert "accuracy 0.900 in training, 0.300 in evaluation" in line
+    assert gap_warnings(0.9, 0.87) == []
+    (line,) = gap_warnings(0.9, 0.3)
+    assert "0.900 with them, as in training, 0.300 without" in line
 
 
 @pytest.mark.parametrize(

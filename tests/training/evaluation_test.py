@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
 from tests.training import tiny
 
 

@@ -8,7 +8,7 @@ from jax.interpreters import partial_eval
 
 import configs
 from dynsparse import training
-from dynsparse.training.evaluation import compile_forward
+from dynsparse.training.evaluation.evaluate import compile_forward
 from tests.training import tiny
 
 METHODS = sorted(configs.METHODS)

@@ -13,7 +13,7 @@ import pytest
 from dynsparse import training
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.training.batches import Batches
-from dynsparse.training.checkpoint import Checkpoints
+from dynsparse.training.folder.checkpoint import Checkpoints
 from dynsparse.training.program import Program
 from dynsparse.training.progress import ProgressReport
 from tests.sampled import sampled
@@ -234,8 +234,8 @@ def test_a_step_depends_on_the_key_and_the_step_alone(experiment, step):
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone(experiment):
-    split = experiment.dataset.train
-    batches = [Batches(split, batch_size=16, seed=s) for s in (0, 0, 1)]
+    data = experiment.dataset
+    batches = [Batches(data, batch_size=16, seed=s) for s in (0, 0, 1)]
     first, again, other = [np.stack([b[i][0] for i in range(8)]) for b in batches]
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -243,7 +243,7 @@ def test_batches_depend_on_the_seed_and_the_step_alone(experiment):
 
 def test_every_epoch_reads_every_example_once_in_a_new_order(experiment):
     split = experiment.dataset.train
-    batches = Batches(split, batch_size=16, seed=0)
+    batches = Batches(experiment.dataset, batch_size=16, seed=0)
     epochs = [
         [image.tobytes() for i in range(8) for image in batches[8 * epoch + i][0]]
         for epoch in (0, 1)

@@ -12,9 +12,12 @@ import configs
 from dynsparse import training
 from dynsparse.gates import records
 from dynsparse.models.base import Features
-from dynsparse.training.averages import at_densities
-from dynsparse.training.curve import trace_curve
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.evaluation.curve import trace_curve
+from dynsparse.training.evaluation.evaluate import (
+    at_densities,
+    compile_forward,
+    evaluate,
+)
 from tests.training import tiny
 
 MODELS = sorted(configs.MODELS)

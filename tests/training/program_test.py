@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.evaluation import compile_forward
+from dynsparse.training.evaluation.evaluate import compile_forward
 from dynsparse.training.program import Program
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dynsparse.models.base import PatchGrid
-from dynsparse.training.recovery import score_recovery, true_patches
+from dynsparse.training.evaluation.recovery import score_recovery, true_patches
 
 
 def test_patches_count_where_half_lies_on_the_object():

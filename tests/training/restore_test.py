@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.averages import at_densities
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.evaluation.evaluate import (
+    at_densities,
+    compile_forward,
+    evaluate,
+)
 from tests.training import tiny
 
 
@@ -41,14 +44,13 @@ def workdir(images, tmp_path_factory):
     config["data"] = images
     workdir = tmp_path_factory.mktemp("run")
     training.train(training.prepare(config), workdir)
-    (workdir / "config.json").write_text(json.dumps(config))
     return workdir
 
 
 @pytest.mark.parametrize("density", [None, 0.25])
 def test_raw_images_are_answered_as_in_evaluation(workdir, density):
     run = training.restore(str(workdir))
-    experiment, state = run
+    experiment, state = run.prepared, run.state
     test = experiment.dataset.test
     expected = evaluate(
         compile_forward(experiment.trainer),
@@ -73,13 +75,13 @@ def test_raw_images_are_answered_as_in_evaluation(workdir, density):
 def test_other_images_are_refused(workdir, change, message, as_users_call):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=message):
-        run(change(run.prepared.dataset.test.images))
+        run(change(run.task.test.images))
 
 
 def test_a_density_out_of_range_is_refused(workdir):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=r"density must be in \[0, 1\], got 2"):
-        run(run.prepared.dataset.test.images, density=2.0)
+        run(run.task.test.images, density=2.0)
 
 
 @pytest.fixture
@@ -123,6 +125,42 @@ def test_code_that_a_folder_names_runs_where_it_is_trusted(
     with pytest.raises(ValueError, match="cannot load 'elsewhere:Nothing'"):
         training.restore(run, trust=True)
     assert elsewhere.exists()
+
+
+def test_a_model_is_restored_without_its_data(workdir, images, tmp_path):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    answered = training.restore(run)
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["path"] = "gone.npz"
+    (run / "config.json").write_text(json.dumps(config))
+    alone = training.restore(run)
+    some = np.load(images["path"])["x_test"][:4]
+    np.testing.assert_array_equal(alone(some), answered(some))
+    logits = alone.model(alone.task.inputs(some))
+    np.testing.assert_allclose(logits, alone(some), rtol=1e-5, atol=1e-5)
+    assert alone.config["data"]["path"] == "gone.npz"
+    with pytest.raises(ValueError, match="no such file 'gone.npz'"):
+        len(alone.task.train)
+
+
+def test_without_facts_of_its_task_a_run_reads_its_data(workdir, tmp_path):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    known = training.restore(run)
+    some = known.task.test.images[:4]
+    (run / "task.json").unlink()
+    np.testing.assert_array_equal(training.restore(run)(some), known(some))
+
+
+def test_a_curve_is_that_of_the_result(workdir, tmp_path):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    restored = training.restore(run)
+    with pytest.raises(ValueError, match="not the folder of a finished run"):
+        len(restored.curve)
+    result = training.finish(
+        restored.prepared, restored.state, run, dict(restored.config), "tiny"
+    )
+    assert restored.curve == result["curve"]
+    assert [point["density"] for point in restored.curve][0] == 1.0
 
 
 def test_training_sees_what_evaluation_sees(images):

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse.gates import ScoreShift
-from dynsparse.training.audit import audit
-from dynsparse.training.evaluation import compile_forward
+from dynsparse.training.evaluation.evaluate import audit, compile_forward
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 

@@ -1,7 +1,8 @@
-"""What a run leaves: curve, images, TensorBoard summary and, last, result.json."""
+"""Results of a trained run: curve, images, TensorBoard summary and result.json."""
 
 import csv
 import functools
+import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +16,17 @@ from dynsparse import reports
 from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.provenance import provenance
 from dynsparse.data import Split
-from dynsparse.training.curve import Point, trace_curve
-from dynsparse.training.diagnostics import GateHealth, gate_warnings, has_choice
-from dynsparse.training.evaluation import compile_forward, evaluate
+from dynsparse.training.evaluation.curve import Point, trace_curve
+from dynsparse.training.evaluation.diagnostics import (
+    GateHealth,
+    gate_warnings,
+    has_choice,
+)
+from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
+from dynsparse.training.folder.metrics import Writer
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.progress import Phase
 from dynsparse.training.step import State
-from dynsparse.training.writer import Writer
 
 Examine = Callable[[PreparedRun, State, list[Point]], list[dict[str, Any]]]
 
@@ -29,25 +34,41 @@ Examine = Callable[[PreparedRun, State, list[Point]], list[dict[str, Any]]]
 def finish(
     prepared: PreparedRun,
     state: State,
-    workdir: pathlib.Path,
+    workdir: str | os.PathLike[str],
     config: Mapping[str, Any],
     title: str,
     examine: Examine | None = None,
 ) -> dict[str, Any]:
-    """Evaluates the trained `state` on the test split and writes everything.
+    """Evaluates a trained state on the test split and writes all results.
+
+    >>> from dynsparse.configs import cluttered_digits
+    >>> config = cluttered_digits.get_config("dense")
+    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
+    >>> config.evaluation.latency_repeats = config.model.depth = 1
+    >>> run = training.prepare(config.to_dict())
+    >>> result = training.finish(
+    ...     run, run.initial_state, "runs/untrained", config.to_dict(), "untrained"
+    ... )
+    evaluating the model on 64 test images ...
+    >>> [point["budget"] for point in result["curve"]]
+    [1.0]
 
     Args:
-        prepared: What was trained.
-        state: After the last step.
-        workdir: Folder of the run.
+        prepared: Run of the state.
+        state: State after the last step.
+        workdir: Folder of the run; gets curve.csv, curve.png, kept.npz and kept.png for
+            token gates, TensorBoard files and, last, result.json.
         config: Plain values of the whole config.
-        title: Of figures and tables.
-        examine: Looks further: returns rows of plain values, which the result keeps.
+        title: Title of figures and tables.
+        examine: Further analysis, `(prepared, state, points) -> rows` of plain values,
+            kept in the result under `examined`.
 
     Returns:
         The content of result.json.
     """
     started = time.monotonic()
+    workdir = pathlib.Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
     points = trace_curve(prepared, state, prepared.dataset.test)
     everything = _everything_open(prepared, state)
     _write_curve(workdir, points)
@@ -81,7 +102,7 @@ def finish(
 
 
 def _everything_open(prepared: PreparedRun, state: State) -> float | None:
-    """Test accuracy with all gates open, for gates whose curve is one point."""
+    """Test accuracy with all gates open, for models whose curve is one point."""
     closing = [g for g in prepared.trainer.gates.values() if g.count != "full"]
     if not closing or prepared.densities != (None,):
         return None
@@ -100,7 +121,7 @@ def _busy(points: list[Point]) -> list[str]:
 
 
 def _decided(prepared: PreparedRun, points: list[Point]) -> dict[str, GateHealth]:
-    """Of the gates that have a choice, at the point that leaves them most of it."""
+    """Health of the gates at the density nearest to a half, if they have a choice."""
     point = min(points, key=lambda point: abs(point.density - 0.5))
     gates = prepared.trainer.gates
     return {
@@ -158,7 +179,9 @@ def _write_board(
     with Writer(workdir, step) as writer:
         settings, first = reports.other_settings(config), reports.telling(config)
         writer.summary(step, settings, rows, first)
-        writer.board.text("run", reports.run_in_words(result, config, workdir))
+        writer.tensorboard.text("run", reports.run_in_words(result, config, workdir))
         for name, path in figures.items():
             pixels = matplotlib.image.imread(path)[..., :3]
-            writer.board.image(step, name, (255 * pixels).round().astype(np.uint8))
+            writer.tensorboard.image(
+                step, name, (255 * pixels).round().astype(np.uint8)
+            )

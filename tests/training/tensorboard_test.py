@@ -14,8 +14,8 @@ from tensorboard.plugins.hparams import backend_context
 
 from configs import cluttered_digits
 from dynsparse import reports
-from dynsparse.training.board import Board, short_names, tagged
-from dynsparse.training.means import Means
+from dynsparse.training.folder.metrics import Means
+from dynsparse.training.folder.tensorboard import TensorBoard, short_names, tagged
 
 ROWS = [
     dict(density=d, accuracy=a, flops_mean=1e6 * d, latency_ms=1.0)
@@ -48,7 +48,7 @@ def compared(tmp_path_factory):
     for seed, (name, argument) in enumerate(arguments.items()):
         config = cluttered_digits.get_config(argument).to_dict() | dict(seed=seed)
         (folder / name).mkdir()
-        with Board(folder / name, 1) as board:
+        with TensorBoard(folder / name, 1) as board:
             board.scalars(1, "validation", dict(accuracy=0.5))
             settings = reports.other_settings(config)
             board.summary(1, settings, ROWS, reports.telling(config))

@@ -3,8 +3,8 @@
 Invariants:
 - a checkpoint appears under its step when it is whole, so that a kill leaves the one
   before;
-- what is restored has the digests of what was saved;
-- only what `Checkpoints` has made is removed.
+- restored arrays have the digests of the saved ones;
+- `Checkpoints` removes only folders that it has made.
 """
 
 import concurrent.futures
@@ -19,8 +19,15 @@ import numpy as np
 from orbax import checkpoint as ocp
 
 from dynsparse._internal.atomic_write import as_disk_error, require_space, write_bytes
-from dynsparse.training.digests import FILE, DamagedError, Digests, Kind
-from dynsparse.training.flat_state import flatten, kinds_of, unflatten
+from dynsparse.training.folder.arrays import (
+    FILE,
+    DamagedError,
+    Digests,
+    Kind,
+    flatten,
+    kinds_of,
+    unflatten,
+)
 from dynsparse.training.step import State
 
 _STATE = "state"
@@ -34,16 +41,20 @@ _ONCE, _EACH, _EACH_ALONE = 2**17, 2**10, 20 * 2**10
 
 
 class CheckpointError(ValueError):
-    """No checkpoint of a folder can be used here."""
+    """No checkpoint of a folder can be used here.
+
+    >>> issubclass(training.CheckpointError, ValueError)
+    True
+    """
 
 
 class Checkpoint(NamedTuple):
-    """A run after some step.
+    """State of a run after some step.
 
     Attributes:
-        state: Of its training.
-        rows: The content of metrics.jsonl up to there.
-        passed_over: Why newer checkpoints cannot be used, newest first.
+        state: State of the training.
+        rows: Content of metrics.jsonl up to that step.
+        passed_over: Reasons why newer checkpoints cannot be used, newest first.
     """
 
     state: State
@@ -52,14 +63,14 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run; the newest two are kept.
+    """Checkpoints of one run; the newest two are kept.
 
     Saving returns at once and goes on in the background.
 
     Args:
-        directory: Where they live.
-        cleans: Whether to remove what a killed process left unfinished: for the process
-            that holds the run, since another may be writing just that.
+        directory: Folder of the checkpoints.
+        cleans: Whether to remove what a killed process left unfinished: only for the
+            process that holds the run, since another one may be writing it.
 
     Raises:
         CheckpointError: If something else is in the place of the directory.
@@ -87,7 +98,7 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The step of the newest checkpoint, or None."""
+        """Step of the newest checkpoint, or None."""
         self._wait()
         return max(self._steps(), default=None)
 
@@ -95,11 +106,11 @@ class Checkpoints:
         """Saves `state` under its step, unless that was saved or restored here.
 
         Args:
-            state: Of the training.
-            rows: The content of metrics.jsonl up to there.
+            state: State of the training.
+            rows: Content of metrics.jsonl up to there.
 
         Raises:
-            OSError: If an earlier one could not be saved.
+            OSError: If an earlier checkpoint could not be saved.
         """
         step = int(state["step"])
         self._wait()
@@ -112,11 +123,12 @@ class Checkpoints:
         """Returns the newest checkpoint that is whole.
 
         Args:
-            like: A state of the same shapes, such as the one before the first step.
-            newest_only: Whether to refuse a run whose newest is damaged.
+            like: State of the same shapes, such as the one before the first step.
+            newest_only: Whether to refuse a run whose newest checkpoint is damaged.
 
         Raises:
-            CheckpointError: If none is whole, or it holds other names or shapes.
+            CheckpointError: If no checkpoint is whole, or it holds other names or
+                shapes.
         """
         self._wait()
         passed_over: list[str] = []
@@ -136,10 +148,10 @@ class Checkpoints:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays of the newest checkpoint by name, of whatever model.
+        """Arrays of the newest checkpoint by name, whatever the model.
 
         Raises:
-            CheckpointError: If there is none, or it is damaged.
+            CheckpointError: If there is no checkpoint, or it is damaged.
         """
         step = self.latest
         if step is None:
@@ -196,7 +208,7 @@ class Checkpoints:
             )
 
     def _wait(self):
-        """Waits for what is being saved, and raises what went wrong."""
+        """Waits for the save in progress, and raises what went wrong."""
         saving, self._saving = self._saving, None
         if saving is not None:
             saving.result()
@@ -236,7 +248,7 @@ class Checkpoints:
             self._remove(self._directory / str(old))
 
     def _put(self, folder: pathlib.Path, step: int):
-        """Gives a whole checkpoint its place, which something else may have."""
+        """Moves a whole checkpoint to its place, after what stands there has moved."""
         place = self._directory / str(step)
         if _is_checkpoint(place):
             self._remove(place)
@@ -251,7 +263,7 @@ class Checkpoints:
         shutil.rmtree(removed, ignore_errors=True)
 
     def _steps(self) -> list[int]:
-        """Steps that have a checkpoint, whole or not."""
+        """Steps with a checkpoint, whole or not."""
         if not self._directory.is_dir():
             return []
         return [
@@ -260,6 +272,23 @@ class Checkpoints:
             if path.name.isascii() and path.name.isdecimal()
             if str(int(path.name)) == path.name and _is_checkpoint(path)
         ]
+
+
+def has_checkpoint(workdir: pathlib.Path) -> bool:
+    """Whether a run would resume from a checkpoint.
+
+    >>> import pathlib
+    >>> training.has_checkpoint(pathlib.Path("no/such/run"))
+    False
+
+    Args:
+        workdir: Folder of the run.
+    """
+    try:
+        with Checkpoints(workdir / "checkpoints") as checkpoints:
+            return checkpoints.latest is not None
+    except (CheckpointError, OSError):  # such as a name that is too long
+        return False
 
 
 def _is_checkpoint(path: pathlib.Path) -> bool:

@@ -1,8 +1,9 @@
-"""TensorBoard, a view of what a run wrote: the truth is in metrics.jsonl."""
+"""TensorBoard files of a run: a view of metrics.jsonl, which holds the truth."""
 
+import os
 import pathlib
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,19 @@ _MOST = 100_000  # values of a histogram
 _BINS: Any = np.linspace(0, 1, 31)
 
 
-class Board:
-    """The event files of a run.
-
-    What follows the step that a run resumes from is dropped.
+class TensorBoard:
+    """Event files of a run.
 
     Args:
         workdir: Folder of the run.
-        start: The step that the run starts from.
+        start: Step that the run starts from; events of later steps are dropped.
     """
 
     def __init__(self, workdir: pathlib.Path, start: int):
         self._workdir = workdir
         self._events = Events(workdir, purge_step=start + 1)
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "TensorBoard":
         return self
 
     def __exit__(self, *_):
@@ -40,7 +39,7 @@ class Board:
         self._events.close()
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]):
-        """Writes `values` of `split`, those of single gates in a group of their own."""
+        """Writes `values` of `split`; values of single gates form their own group."""
         for tag, value in tagged(split, values).items():
             self._events.add(summary.scalar(tag, float(value)), step)
         self._events.flush()  # a kill loses nothing that a checkpoint keeps
@@ -78,10 +77,10 @@ class Board:
         tab too: its settings, and its numbers at the point nearest to density 0.5.
 
         Args:
-            step: The last step.
+            step: Last step of the run.
             settings: Flat config.
-            rows: The rows of curve.csv.
-            first: What the first columns say, in their order; None is left out.
+            rows: Rows of curve.csv.
+            first: Values of the first columns, in their order; None is left out.
         """
         folder = self._workdir / KFLOPS
         shutil.rmtree(folder, ignore_errors=True)
@@ -104,14 +103,14 @@ class Board:
 
 
 def tagged(split: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Returns the values by tag, such that no group of charts is spoilt by another.
+    """Returns the values by tag, such that charts of one kind share a group.
 
     `accuracy_at_0.5` is `validation_by_density/accuracy_at_0.5` and `density/LAYER` is
     `train_gates/density/LAYER`, with LAYER cut down to what tells the gates apart.
 
     Args:
-        split: That the values are of.
-        values: By name.
+        split: Split that the values describe.
+        values: Values by name.
     """
     layers = [name.partition("/")[2] for name in values if "/" in name]
     short, tags = short_names(layers), {}
@@ -133,27 +132,17 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     TensorBoard cuts long tags in their middle, where the paths of gates differ.
 
     Args:
-        paths: Of gates, with slashes.
+        paths: Paths of gates, with slashes.
     """
     split = {path: path.split("/") for path in paths}
     if len(split) < 2:
         return {path: parts[-1] for path, parts in split.items()}
-    head = _common(list(split.values()))
-    tail = _common([parts[head:][::-1] for parts in split.values()])
+    head = len(os.path.commonprefix(list(split.values())))
+    tail = len(os.path.commonprefix([p[head:][::-1] for p in split.values()]))
     short = {
         path: ".".join(parts[head : len(parts) - tail]) for path, parts in split.items()
     }
     return short if len(set(short.values())) == len(short) else {p: p for p in short}
-
-
-def _common(paths: Collection[Sequence[str]]) -> int:
-    """How many first parts all have in common."""
-    count = 0
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        count += 1
-    return count
 
 
 def _in_order(columns: Mapping[str, bool | str | float | int | None]):

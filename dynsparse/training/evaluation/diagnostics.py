@@ -1,4 +1,4 @@
-"""How well gates use their freedom: what they do with the inputs of a split."""
+"""Health of gates: how much their decisions depend on the input."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,14 +14,15 @@ _GAP = 0.05  # of accuracy, from which training and evaluation are said to diffe
 
 @dataclasses.dataclass(frozen=True)
 class GateHealth:
-    """What one gate did over a split.
+    """Statistics of the decisions of one gate over a split.
 
     Attributes:
         density: Mean fraction of open units.
         example_spread: Standard deviation of the density over the examples.
         class_spread: Standard deviation, over the classes, of their mean density.
-        mutual_information: Of a unit and the input, in bits, mean over the units: 0 for
-            a gate that ignores its input, at most the entropy of its density.
+        mutual_information: Mutual information of a unit and the input, in bits, mean
+            over the units: 0 for a gate that ignores its input, at most the entropy of
+            its density.
         never_open: Fraction of the units that no example opened.
         always_open: Fraction of the units that every example opened.
     """
@@ -41,9 +42,9 @@ def diagnose(
     """Returns the health of each gate, by layer.
 
     Args:
-        probabilities: `open_prob` of evaluation, by layer; 0 or 1 but for gates that
-            are random there.
-        labels: The class of each example.
+        probabilities: `open_prob` in evaluation, by layer; 0 or 1 except for gates that
+            stay random there.
+        labels: Class of each example.
     """
     return {
         name: _diagnose(prob.reshape(len(prob), -1), labels)
@@ -73,21 +74,21 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 def has_choice(gate: Gate, density: float | None) -> bool:
-    """Whether a gate can do otherwise than open or close everything.
+    """Whether a gate may open some units and close others.
 
     Args:
-        gate: Of any kind.
-        density: Of the top-k gates; None where there are none.
+        gate: Gate of any kind.
+        density: Density of the top-k gates; None for models without them.
     """
     asked = density in (0.0, 1.0) and isinstance(gate, TopkGate)
     return gate.count != "full" and not asked
 
 
 def gate_warnings(health: Mapping[str, GateHealth]) -> list[str]:
-    """What is wrong, in words, one line per gate and cause.
+    """Warnings in words, one line per gate.
 
     Args:
-        health: At a density where gates have a choice.
+        health: Health by layer, at a density where gates have a choice.
     """
     lines = []
     for name, gate in health.items():
@@ -103,16 +104,16 @@ def gate_warnings(health: Mapping[str, GateHealth]) -> list[str]:
     return lines
 
 
-def gap_complaint(training: float, evaluation: float) -> list[str]:
-    """The same for the soft-to-hard gap, which is none where it is small.
+def gap_warnings(training: float, evaluation: float) -> list[str]:
+    """Warning about the soft-to-hard gap, where it is large.
 
     Args:
         training: Accuracy with the noise and soft masks of training.
-        evaluation: Accuracy without.
+        evaluation: Accuracy without them.
     """
     if abs(training - evaluation) < _GAP:
         return []
     return [
-        f"gates answer otherwise without their noise: accuracy {training:.3f} in "
-        f"training, {evaluation:.3f} in evaluation"
+        f"accuracy depends on the noise and soft masks of the gates: {training:.3f} "
+        f"with them, as in training, {evaluation:.3f} without"
     ]

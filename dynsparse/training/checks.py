@@ -1,6 +1,11 @@
-"""Whether the compiled training step computes the gradient that it should."""
+"""Checks of training steps: right gradients, and finite numbers.
 
-from collections.abc import Callable
+XLA has compiled wrong gradients for some models. The first steps of a run are compared
+with the same steps compiled without fusion, which show it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,21 +19,22 @@ Step = Callable[[State, int], tuple[State, dict[str, jax.Array]]]
 
 CHECKED = 3  # steps that have to differ in a row: a decision on the edge may flip once
 _TOLERANCE = 1e-2  # of the largest entry of a parameter's gradient
-_FLOOR = 1e-4  # of the largest entry of all: below it a gradient is rounding
+_FLOOR = 1e-4  # of the largest entry of all gradients: less is rounding
+_FINITE = dict(loss="loss", gradient_norm="gradient's norm")
 
 
 class WrongGradientError(FloatingPointError):
-    """The compiled step has another gradient than the same step without fusion."""
+    """The compiled step and the same step without fusion have different gradients."""
 
 
 def difference(found: State, expected: State) -> tuple[float, str]:
-    """How far the gradients behind two first steps are apart.
+    """Returns how far the gradients of two steps are apart.
 
-    They are read from the first moments of Adam, which are linear in them.
+    Gradients are read from the first moments of Adam, which are linear in them.
 
     Args:
-        found: After a step, from the compiled training step.
-        expected: After the same step, operation by operation.
+        found: State after the compiled step.
+        expected: State after the same step, operation by operation.
 
     Returns:
         The largest difference of an entry, as a fraction of the largest entry of its
@@ -49,11 +55,13 @@ def difference(found: State, expected: State) -> tuple[float, str]:
 
 
 def checking(program: Program) -> Step:
-    """The steps of a program, the first of them computed without fusion too.
+    """Returns the step of a program, which checks its first calls.
 
-    Raises:
-        WrongGradientError: By a step, if it and those before it have other gradients
-            than they should. What is not finite is left to the loop to name.
+    A step raises a `WrongGradientError` if its gradient and those of the steps before
+    it are wrong. Numbers that are not finite are left to the loop to name.
+
+    Args:
+        program: Program whose step is checked.
     """
     left = CHECKED
 
@@ -76,6 +84,26 @@ def checking(program: Program) -> Step:
         return working, metrics
 
     return step
+
+
+def require_finite(seen: Mapping[int, Mapping[str, jax.Array]], names: Sequence[str]):
+    """Waits for metrics, and refuses a loss or gradient that is not finite.
+
+    Args:
+        seen: Metrics of each step, [runs] for several runs.
+        names: Prefix of the message for each run.
+
+    Raises:
+        FloatingPointError: With the run and the step.
+    """
+    for step, metrics in seen.items():
+        for metric, words in _FINITE.items():
+            values = np.atleast_1d(metrics[metric]).tolist()
+            for name, value in zip(names, values, strict=True):
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"{name}the {words} is {value} at step {step}"
+                    )
 
 
 def _moments(optimizer: Any) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Scores a gate over image patches against the true place of the object."""
+"""Scores of a gate over image patches against the true place of the object."""
 
 import dataclasses
 
@@ -10,15 +10,15 @@ from dynsparse.models.base import PatchGrid
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
-    """How well the open patches find the true ones.
+    """Precision and recall of open patches, beside what random patches reach.
 
     Attributes:
         precision: Share of the open patches that are true, mean over the examples that
             open any.
         recall: Share of the true patches that are open, over the share attainable with
             as many open patches; mean over the examples that open any.
-        random_precision: What as many random patches reach in expectation.
-        random_recall: The same for recall.
+        random_precision: Expected precision of as many random patches.
+        random_recall: Expected recall of as many random patches.
     """
 
     precision: float
@@ -30,11 +30,11 @@ class Recovery:
 def true_patches(
     best_mask: Bool[np.ndarray, "n height width"], grid: PatchGrid
 ) -> Bool[np.ndarray, "n units"]:
-    """Patches of which at least half lies on the object, row by row.
+    """Patches at least half of which lies on the object, row by row.
 
     Args:
         best_mask: Pixels of the object.
-        grid: Where the patches lie.
+        grid: Places of the patches.
     """
     n, height, width = best_mask.shape
     rows, columns, patch, _ = grid

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.flat_state import flatten
-from dynsparse.training.start import has_checkpoint
+from dynsparse.training.folder.arrays import flatten
+from dynsparse.training.folder.checkpoint import has_checkpoint
 from tests.training import tiny
 
 

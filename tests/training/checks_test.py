@@ -8,7 +8,7 @@ import pytest
 
 from dynsparse import training
 from dynsparse.training import program
-from dynsparse.training.first_steps import CHECKED, WrongGradientError
+from dynsparse.training.checks import CHECKED, WrongGradientError
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config
 

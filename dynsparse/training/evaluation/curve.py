@@ -1,4 +1,4 @@
-"""The curve of a trained model: accuracy, MACs and time at each of its points."""
+"""Accuracy, MACs and time of a trained model at each density of its curve."""
 
 import dataclasses
 import statistics
@@ -11,36 +11,41 @@ import numpy as np
 from dynsparse.budgets import densities_at
 from dynsparse.costs import Bill, itemize, ratio_quartiles, seconds_by_turn
 from dynsparse.data import Split
-from dynsparse.training.averages import at_densities
-from dynsparse.training.diagnostics import GateHealth, diagnose
-from dynsparse.training.evaluation import (
+from dynsparse.training.evaluation.diagnostics import GateHealth, diagnose
+from dynsparse.training.evaluation.evaluate import (
     Evaluation,
     Forward,
+    at_densities,
     compile_forward,
     evaluate,
 )
+from dynsparse.training.evaluation.recovery import (
+    Recovery,
+    score_recovery,
+    true_patches,
+)
 from dynsparse.training.prepare import PreparedRun, find_densities
 from dynsparse.training.progress import Phase
-from dynsparse.training.recovery import Recovery, score_recovery, true_patches
 from dynsparse.training.step import State
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A trained model at one density.
+    """Measurements of a trained model at one density.
 
     Attributes:
         density: Mean fraction of open units over the gated layers.
-        answers: Over the test split, from compact execution.
-        bill: What they cost.
-        health: Of the gates, by layer.
-        latency_ms: Median of one batch in compact execution.
-        latency_dense_ms: Median of one batch of the dense model, beside it.
-        time_ratio: Quartiles and median, over turns of both, of the time of a batch by
-            that of the dense model in the same turn: first quartile, median, third.
-        dense_again: Median of the same for the dense model beside itself: far from 1
+        answers: Evaluation in compact execution over the test split.
+        bill: MACs of the answers.
+        health: Health of the gates, by layer.
+        latency_ms: Median time of one batch in compact execution, in milliseconds.
+        latency_dense_ms: Median time of one batch of the dense model.
+        time_ratio: First quartile, median and third quartile, over turns of both, of
+            the time of a batch divided by that of the dense model in the same turn.
+        dense_again: Median of that ratio for the dense model beside itself: far from 1
             on a machine that does other things as well.
-        recovery: Of the true patches, for token gates on data that knows them.
+        recovery: Scores against the true patches, for token gates on data that knows
+            them; None elsewhere.
     """
 
     density: float
@@ -54,7 +59,7 @@ class Point:
     recovery: Recovery | None
 
     def row(self) -> dict[str, float]:
-        """The row of curve.csv."""
+        """Returns the row of curve.csv."""
         return dict(
             density=self.density,
             budget=self.bill.budget,
@@ -72,7 +77,7 @@ class Point:
         )
 
     def report(self) -> dict[str, Any]:
-        """The row of curve.csv and what else is known, by layer."""
+        """Returns the row of curve.csv with the figures of layers and recovery."""
         layers = {
             name: dict(
                 density=float(self.answers.masks[name].mean()),
@@ -90,7 +95,7 @@ class Point:
 def trace_curve(prepared: PreparedRun, state: State, split: Split) -> list[Point]:
     """Evaluates compact execution over `split` at every point, from dense to sparse.
 
-    Norms answer by the running averages of each point's density.
+    BatchNorm statistics are re-estimated at each density.
     """
     wanted = prepared.settings.evaluation
     model = prepared.trainer.model(state)
@@ -124,7 +129,7 @@ def _number(densities: int) -> str:
 def _time(
     prepared: PreparedRun, state: State, split: Split, forwards: Mapping[str, Forward]
 ) -> dict[str, list[float]]:
-    """Seconds by turn, of the dense model twice."""
+    """Seconds by turn of each forward pass, and of the dense model twice."""
     wanted = prepared.settings.evaluation
     images = split.images[np.arange(wanted.batch_size) % len(split)]
     key = jax.random.key(0)

@@ -1,4 +1,4 @@
-"""The first state of a run that starts from the weights of another."""
+"""Initial state of a run that starts from the weights of another run."""
 
 import pathlib
 from collections.abc import Iterable
@@ -8,41 +8,28 @@ from flax import nnx
 
 from dynsparse.budgets import BudgetShares
 from dynsparse.gates import gated_modules
-from dynsparse.training.checkpoint import CheckpointError, Checkpoints
-from dynsparse.training.flat_state import flatten, unflatten
+from dynsparse.training.folder.arrays import flatten, unflatten
+from dynsparse.training.folder.checkpoint import Checkpoints
 from dynsparse.training.step import State
 
 _PARTS = ("params", "variables")  # of a state: weights, and averages of norms
-_HOST = "host"  # where a gated layer keeps what stood there before
-_OWN = ("gate", "scorer")  # where it keeps what decides
-
-
-def has_checkpoint(workdir: pathlib.Path) -> bool:
-    """Whether a run would go on from a checkpoint.
-
-    Args:
-        workdir: Its folder.
-    """
-    try:
-        with Checkpoints(workdir / "checkpoints") as checkpoints:
-            return checkpoints.latest is not None
-    except (CheckpointError, OSError):  # such as a name that is too long
-        return False
+_HOST = "host"  # attribute of a gated layer with the module that it replaced
+_OWN = ("gate", "scorer")  # attributes of a gated layer that decide
 
 
 def start_from(
     workdir: pathlib.Path, state: State, model: nnx.Module
 ) -> tuple[State, str]:
-    """Returns `state` with the weights of another run, and says what was taken.
+    """Returns `state` with the weights of another run, and a note of what was taken.
 
-    Weights fit by their path, in which a host stands in the place of its gated layer.
-    What decides may differ: parameters of gates, scorers and shares that the other run
-    lacks stay as they are, and those that it alone has are left there.
+    Weights are matched by their path, where a host counts as its gated layer. Gates,
+    scorers and shares may differ: their parameters stay as they are where the other
+    run lacks them, and are left out where only the other run has them.
 
     Args:
         workdir: Folder of the other run, whose newest checkpoint is read.
-        state: Before the first step.
-        model: Whose state it is.
+        state: State before the first step.
+        model: Model of `state`.
 
     Raises:
         ValueError: If there is no checkpoint, or names or shapes do not fit.
@@ -84,7 +71,7 @@ def _bare(name: str) -> str:
 
 
 def _deciding(model: nnx.Module) -> list[str]:
-    """The paths of the gates, scorers and shares of a model."""
+    """Paths of the gates, scorers and shares of a model."""
     layers = ["/".join(map(str, path)) for path in gated_modules(model)]
     shares = [
         "/".join(map(str, path))
@@ -95,6 +82,6 @@ def _deciding(model: nnx.Module) -> list[str]:
 
 
 def _stands_in(name: str, paths: Iterable[str]) -> bool:
-    """Whether an array of a state is below one of some paths of its model."""
+    """Whether an array of a state is below one of `paths` of its model."""
     _, _, path = name.partition("/")
     return any(path == each or path.startswith(f"{each}/") for each in paths)

@@ -1,0 +1,1 @@
+"""What a trained state answers, what the answers cost, and how its gates decide."""
