@@ -33,7 +33,7 @@ SWEEP_FOLDERS = ["_summary"]
 
 
 def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
-    """Refuses a folder that holds a sweep, a run of another config, or neither.
+    """Refuse a folder that holds a sweep, a run of another config, or neither.
 
     Where the run is not finished, what it will write is not to find a folder in the
     place of a file, or a file in that of a folder.
@@ -59,11 +59,11 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
             f"can start from these weights, by --config.train.init_from={workdir} and "
             "another --workdir."
         )
-    found = [
+    told = [
         f"{key}: {there} there, {here} here" for key, (there, here) in changed.items()
     ]
-    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    shown = "; ".join([*found[:_SHOWN], *more])
+    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+    shown = "; ".join([*told[:_SHOWN], *more])
     raise UserError(f"{workdir} holds a run of another config ({shown}).")
 
 
@@ -117,7 +117,7 @@ def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
 
 
 def refuse_foreign(workdir: pathlib.Path):
-    """Refuses a folder that is not empty and holds no run, trial or sweep.
+    """Refuse a folder that is not empty and holds no run, trial or sweep.
 
     Raises:
         UserError: With some of what it holds.
@@ -141,7 +141,7 @@ def refuse_foreign(workdir: pathlib.Path):
 def refuse_blocked(
     workdir: pathlib.Path, files: Collection[str], folders: Collection[str]
 ):
-    """Refuses a folder in which something is in the way of what will be written.
+    """Refuse a folder in which something is in the way of what will be written.
 
     Args:
         workdir: Folder of a run or a sweep; it may not exist yet.
@@ -151,18 +151,14 @@ def refuse_blocked(
     Raises:
         UserError: With the first that is in the way.
     """
-    for name in files:
-        if (workdir / name).is_dir():
-            raise UserError(
-                f"--workdir: {workdir / name} is a folder, where a file will be "
-                "written; move it away."
-            )
-    for name in folders:
-        if os.path.lexists(workdir / name) and not (workdir / name).is_dir():
-            raise UserError(
-                f"--workdir: {workdir / name} is no folder, where one will be written "
-                "into; move it away."
-            )
+    for path in map(workdir.joinpath, (*files, *folders)):
+        if path.name in files and path.is_dir():
+            told = "a folder, where a file will be written"
+        elif path.name in folders and os.path.lexists(path) and not path.is_dir():
+            told = "no folder, where one will be written into"
+        else:
+            continue
+        raise UserError(f"--workdir: {path} is {told}; move it away.")
 
 
 _SHOWN = 4  # differences of two configs, or files of others

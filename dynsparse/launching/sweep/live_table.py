@@ -46,14 +46,8 @@ class LiveTable(Progress):
         )
         for trial in trials:
             state = "finished" if trial.name in done else "waiting"
-            self.add_task(
-                trial.name,
-                start=False,
-                visible=False,
-                state=state,
-                complaint="",
-                together=1,
-            )
+            row = self.add_task(trial.name, start=False, visible=False)
+            self.update(row, state=state, complaint="", together=1)
         self._rows |= {task.description: task for task in self.tasks}
 
     def __enter__(self) -> "LiveTable":

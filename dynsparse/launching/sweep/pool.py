@@ -24,16 +24,18 @@ from concurrent import futures
 from dynsparse._internal.atomic_write import DamagedFileError
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.errors import MISTAKE, UserError
-from dynsparse.launching.shipped import IN_CHECKOUT, PACKAGE
+from dynsparse.launching.shipped import PACKAGE
 from dynsparse.launching.sweep.live_table import LiveTable
+from dynsparse.launching.sweep.slots import search_path
 from dynsparse.launching.sweep.trial import Bundle
 from dynsparse.reports import read_result
 
 ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 STOPPED = 130  # exit status of a trial that was asked to stop
-_GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
+GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at a process
+WORKER = (sys.executable, str(PACKAGE.parent / "launch.py"))
 _LAUNCHER = "DYNSPARSE_LAUNCHER"  # variable that holds the id of its process
 _LONGEST, _LAST = 300, 4096  # characters of a complaint, bytes of a log that hold it
 
@@ -151,14 +153,17 @@ def run_process(
         The exit status, and on one line why a result may be missing.
     """
     log = folders[0] / "log.txt"
-    script = [str(PACKAGE.parent / "launch.py")] if IN_CHECKOUT else ["-m", "dynsparse"]
-    trials = [f"--trial={folder}" for folder in folders]
-    unfiltered = {"JAX_TRACEBACK_FILTERING": "off"}  # else a note on it comes last
-    known = {**environment, _LAUNCHER: str(os.getpid())}
+    environment = {
+        "JAX_TRACEBACK_FILTERING": "off",  # else a note on it comes last
+        **os.environ,
+        **search_path(),
+        **environment,
+        _LAUNCHER: str(os.getpid()),
+    }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *script, *trials],
-            env=unfiltered | os.environ | known,
+            [*WORKER, *(f"--trial={folder}" for folder in folders)],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -168,7 +173,7 @@ def run_process(
     stopping = late = False
     while (status := process.poll()) is None:
         if stop.times and not stopping:
-            stopping, end = True, time.monotonic() + _GRACE
+            stopping, end = True, time.monotonic() + GRACE
             process.terminate()
         if stop.times > 1 or time.monotonic() > end:
             late = not stopping

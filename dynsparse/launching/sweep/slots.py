@@ -15,6 +15,8 @@ import platform
 import shutil
 import subprocess
 
+from dynsparse.launching.shipped import IN_CHECKOUT, PACKAGE
+
 _GPU_MEMORY = 0.9  # of a GPU, for all the jobs on it
 
 
@@ -57,3 +59,9 @@ def compiled_once(sweep: pathlib.Path) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
+
+
+def search_path() -> dict[str, str]:
+    """The environment in which Python finds the library, if it is not installed."""
+    paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if IN_CHECKOUT else {}

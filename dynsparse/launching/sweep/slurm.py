@@ -18,11 +18,10 @@ from typing import Any
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.shipped import IN_CHECKOUT, PACKAGE
 from dynsparse.launching.sweep.live_table import LiveTable
 from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest
-from dynsparse.launching.sweep.slots import compiled_once
+from dynsparse.launching.sweep.slots import compiled_once, search_path
 from dynsparse.launching.sweep.trial import Bundle, Trial, bundles
 from dynsparse.reports import read_result
 
@@ -131,9 +130,7 @@ def _submit(
         raise UserError("--slurm needs submitit: pip install submitit") from error
     if not shutil.which("sbatch"):
         raise UserError("--slurm: this machine has no sbatch; is Slurm installed?")
-    if IN_CHECKOUT:  # where jobs find the library
-        paths = (str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ.update(search_path())  # by which jobs find the library
     executor = submitit.SlurmExecutor(
         folder=workdir / ".slurm", max_num_timeout=_REQUEUES
     )
