@@ -221,6 +221,12 @@ _ROWS = (
         "The temperature alone sets the density: no penalty moves it.",
         dict(temperature=1.0),
     ),
+    Method(
+        "nucleus",
+        "Huang et al., 2024, arXiv:2403.07652",
+        "The fewest units that hold probability p: more where the scores are unsure.",
+        dict(p=0.5, temperature=1.0),
+    ),
     # What learned gates are held against.
     Method(
         "dense",

@@ -72,6 +72,7 @@ GATES = [
         open_prob="mask",
     ),
     Row(topk("neural_sort", temperature=10.0), open_prob="mask"),
+    Row(dict(name="nucleus", p=0.7, temperature=2.0), open_prob="mask"),
     Row(topk("perturbed_topk", sigma=0.5, num_samples=50), open_prob="mask"),
     Row(dict(name="random_bernoulli", density=0.25), learns=None, random=True),
     Row(topk("random_topk"), learns=None, random=True),
