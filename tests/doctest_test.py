@@ -27,6 +27,7 @@ COMPLETE = [
     "dynsparse.gates",
     "dynsparse.ops",
     "dynsparse.serving",
+    "dynsparse.training",
 ]
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

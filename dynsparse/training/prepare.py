@@ -38,7 +38,7 @@ class PreparedRun:
     >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
     >>> run = training.prepare(config.to_dict())
     >>> run.prices.dense, run.densities[:3]
-    (4703520, (1.0, 0.75, 0.5))
+    (4704480, (1.0, 0.75, 0.5))
 
     Attributes:
         settings: Of the run.
@@ -198,7 +198,7 @@ def least_density(prepared: PreparedRun) -> float:
     >>> config = cluttered_digits.get_config("soft_topk")
     >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
     >>> training.least_density(training.prepare(config.to_dict()))
-    0.05
+    0.1
 
     Args:
         prepared: Run from `prepare`.
