@@ -1,6 +1,6 @@
 """A small vision transformer on real digits hidden in clutter, gated by tokens.
 
-    python launch.py --config=configs/cluttered_digits.py:<method>[,<model>[,<budget>]]
+    python launch.py run --config=cluttered_digits:<method>[,<model>[,<budget>]]
 
 They are rows of configs/methods.py, models.py and budgets.py; soft_topk,
 conv_vit and what the method has of its own where none is named.

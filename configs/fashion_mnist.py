@@ -1,6 +1,6 @@
 r"""A residual network on Fashion-MNIST, gated by tiles of positions.
 
-    python launch.py --config=configs/fashion_mnist.py:<method>[,<model>[,<budget>]] \
+    python launch.py run --config=fashion_mnist:<method>[,<model>[,<budget>]] \
         --config.data.path=fashion_mnist.npz
 
 The file is as npz_images.py says: the official split of 60,000 and 10,000 images

@@ -1,6 +1,6 @@
 r"""The model of cluttered_digits.py on images of one's own.
 
-    python launch.py --config=configs/npz_images.py:<method>[,<model>[,<budget>]] \
+    python launch.py run --config=npz_images:<method>[,<model>[,<budget>]] \
         --config.data.path=FILE.npz
 
 The file holds uint8 `x_train` and `x_test`, [n, h, w] or [n, h, w, c], and integer

@@ -13,7 +13,8 @@ import sys
 import types
 from collections.abc import Sequence
 
-from dynsparse.launching import UserError, make_console, sweep
+from dynsparse.launching import UserError, sweep
+from dynsparse.launching.process import make_console
 
 
 def run_alone(module: types.ModuleType, argv: Sequence[str] | None = None) -> int:

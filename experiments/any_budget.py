@@ -1,6 +1,6 @@
 """Is one model for any budget worth as much as one model per budget?
 
-    python launch.py --sweep=experiments/any_budget.py:full --workdir=DIR
+    python launch.py sweep experiments/any_budget.py:full --workdir=DIR
 
 Claim: a model that trains at the largest, the smallest and a random density in every
 step (the sandwich rule with in-place distillation: Yu and Huang, 2019,

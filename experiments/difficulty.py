@@ -1,6 +1,6 @@
 """Do gates spend more on harder inputs, also on inputs harder than those they know?
 
-    python launch.py --sweep=experiments/difficulty.py:full --workdir=DIR
+    python launch.py sweep experiments/difficulty.py:full --workdir=DIR
 
 Claim: gates of a varying count spend more MACs on images with more clutter, and on
 images with less contrast, and go on doing so with more clutter than in any image of

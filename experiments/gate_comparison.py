@@ -1,6 +1,6 @@
 """Which gate is worth its cost?
 
-    python launch.py --sweep=experiments/gate_comparison.py:full --workdir=DIR
+    python launch.py sweep experiments/gate_comparison.py:full --workdir=DIR
 
 Claim: gates that look at the input are more accurate at equal MACs than random gates,
 static pruning and a narrower dense network (Gao et al., 2018, arXiv:1810.05331, for

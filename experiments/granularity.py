@@ -1,6 +1,6 @@
 """Which unit to skip?
 
-    python launch.py --sweep=experiments/granularity.py:full --workdir=DIR
+    python launch.py sweep experiments/granularity.py:full --workdir=DIR
 
 Claim: where the object fills a part of the image, leaving out tokens is worth more
 accuracy than leaving out blocks, heads or neurons, at equal MACs and at equal

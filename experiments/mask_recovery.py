@@ -1,6 +1,6 @@
 """Do gates find the object that nobody showed them?
 
-    python launch.py --sweep=experiments/mask_recovery.py:full --workdir=DIR
+    python launch.py sweep experiments/mask_recovery.py:full --workdir=DIR
 
 Claim: the tokens that a gate learns to keep are those of the object, though it learns
 from classes alone (Rao et al., 2021, arXiv:2106.02034, show images of it). What would

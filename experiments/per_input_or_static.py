@@ -1,6 +1,6 @@
 """Is it worth deciding for each input, or is it enough to prune once for all?
 
-    python launch.py --sweep=experiments/per_input_or_static.py:full --workdir=DIR
+    python launch.py sweep experiments/per_input_or_static.py:full --workdir=DIR
 
 Claim: gates that look at the input are more accurate at equal MACs than static pruning,
 random gates and a narrower dense network (blocks: Veit and Belongie, 2018,

@@ -1,6 +1,6 @@
 """Does a gate spend what it was asked to, without tuning?
 
-    python launch.py --sweep=experiments/reaching_the_target.py:full --workdir=DIR
+    python launch.py sweep experiments/reaching_the_target.py:full --workdir=DIR
 
 Claim: the PI controller (Sohrabi et al., 2024, arXiv:2406.04558) brings gates of a
 varying count within 2 % of a target for their MACs, whatever its first price, where a

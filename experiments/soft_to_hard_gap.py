@@ -1,6 +1,6 @@
 """Do gates decide in training as they do afterwards?
 
-    python launch.py --sweep=experiments/soft_to_hard_gap.py:full --workdir=DIR
+    python launch.py sweep experiments/soft_to_hard_gap.py:full --workdir=DIR
 
 Claim: gates that are hard in training, without noise, have no gap between training and
 evaluation; soft samples have a large one; and hard samples with Gumbel noise have a

@@ -1,6 +1,6 @@
 """What is a gate of a varying count worth at each budget?
 
-    python launch.py --sweep=experiments/targets.py:full [--config=FILE.py:METHOD]
+    python launch.py sweep experiments/targets.py:full [--config=FILE.py:METHOD]
 
 Claim: a gate whose count varies with the input, trained anew for each target for its
 MACs, is at most a point less accurate from half of the dense MACs on than the dense

@@ -1,6 +1,6 @@
 """Which tokens to keep: those that a gate learned, or those that are easy to name?
 
-    python launch.py --sweep=experiments/token_choice.py:full --workdir=DIR
+    python launch.py sweep experiments/token_choice.py:full --workdir=DIR
 
 Claim: learned tokens are more accurate at equal MACs than random ones, those of the
 largest features, evenly spaced ones and the same ones for every input (Rao et al.,

@@ -55,7 +55,7 @@ def test_images_are_there():
 @pytest.mark.parametrize(
     "command",
     [
-        INSTALL + ".venv/bin/python launch.py --config=configs/cluttered_digits.py",
+        INSTALL + ".venv/bin/python launch.py run --config=configs/cluttered_digits.py",
         INSTALL + ".venv/bin/python -m pytest",
     ],
 )

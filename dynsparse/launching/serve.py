@@ -1,90 +1,138 @@
-"""From the command line to a checked request to serve a run."""
+"""A finished run, served under load."""
 
+import argparse
 import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from rich.console import Console
+
+from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.bench.arrivals import PROFILES
 from dynsparse.bench.options import LoadTestOptions
-from dynsparse.launching.command_line import Parser, asks, in_range, one_of
+from dynsparse.launching.arguments import number
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.process import hush_libraries
 from dynsparse.reports.records import read_run
 
+_DEFAULTS = dataclasses.asdict(LoadTestOptions())
+_LOAD = "how many requests come over time; 1 is what the full model can serve"
+_NUMBERS = (
+    ("seconds", float, 3, 86_400, "seconds of each replay of the load"),
+    (
+        "rounds",
+        int,
+        1,
+        1_000,
+        "rounds, in which each policy is tried once",
+    ),
+    ("request_size", int, 1, 65_536, "examples per request"),
+    ("rungs", int, 2, 100, "budgets, at most; none below the densities trained at"),
+    ("lowest", float, 0.01, 0.9, "lowest budget, a fraction of the dense MACs"),
+    (
+        "least_accuracy",
+        float,
+        0,
+        1,
+        "on validation, for rungs that the controller may use",
+    ),
+    ("seed", int, 0, 2**32 - 1, "seed of the arrivals"),
+)
+_TRUST = (
+    "import the classes outside this library that its config.json names, and so run "
+    "their code: for folders whose maker you trust"
+)
 
-@dataclasses.dataclass(frozen=True)
-class ServeRequest:
-    """A finished run, to be served under load.
 
-    Attributes:
-        run: Its folder.
-        options: Load, size of the requests and budgets.
-        trust: Whether to import what config.json names outside of this library.
-    """
+def add_verbs(verbs):
+    """Adds the parser of `serve`."""
+    text = "replay a load against the ladder of budgets of a finished run"
+    parser = verbs.add_parser(
+        "serve",
+        help=text,
+        description=f"{text.capitalize()}, with the controller and on each rung "
+        "alone; write ladder.json, serving.csv and serving.png into a new folder, "
+        "RUN_DIR/serve/LOAD-NUMBER.",
+    )
+    add = parser.add_argument
+    add("run", type=pathlib.Path, metavar="RUN_DIR", help="folder of a finished run")
+    add("--load", choices=sorted(PROFILES), help=f"{_LOAD} (%(default)s)")
+    for name, kind, least, most, text in _NUMBERS:
+        add(
+            f"--{name}",
+            type=number(kind, least, most),
+            metavar="N",
+            help=f"{text} (%(default)s)",
+        )
+    add("--trust", action="store_true", help=_TRUST)
+    parser.set_defaults(do=serve, **_DEFAULTS)
 
-    run: pathlib.Path
-    options: LoadTestOptions
-    trust: bool
 
-
-def asks_to_serve(argv: Sequence[str]) -> bool:
-    """Whether a command line is one to serve with."""
-    return asks(argv, "serve")
-
-
-def parse_serve(argv: Sequence[str]) -> ServeRequest:
-    """Reads the command line.
+def serve(values: argparse.Namespace, console: Console) -> int:
+    """Replays a load against the ladder of a run; returns the exit status.
 
     Args:
-        argv: As in `sys.argv`.
+        values: Of the arguments above.
+        console: Shows the table.
 
     Raises:
         DamagedFileError: If the folder holds no run that is finished.
-        UserError: If a flag or a value is not accepted.
+        UserError: If a value does not fit the run.
     """
-    defaults = dataclasses.asdict(LoadTestOptions())
-    parser = Parser()
-    parser.set_defaults(**defaults)
-    parser.add_argument("--serve", default="")
-    parser.add_argument("--trust", action="store_true")
-    parser.add_argument("--load", type=one_of(sorted(PROFILES)))
-    parser.add_argument("--seconds", type=in_range(float, 3, 86_400))
-    parser.add_argument("--rounds", type=in_range(int, 1, 1_000))
-    parser.add_argument("--request_size", type=in_range(int, 1, 65_536))
-    parser.add_argument("--rungs", type=in_range(int, 2, 100))
-    parser.add_argument("--lowest", type=in_range(float, 0.01, 0.9))
-    parser.add_argument("--least_accuracy", type=in_range(float, 0, 1))
-    parser.add_argument("--seed", type=in_range(int, 0))
-    values, _ = parser.read(argv)
-    run = pathlib.Path(values.serve)
-    read_run(run)
-    chosen = {name: getattr(values, name) for name in defaults}
-    return ServeRequest(run, LoadTestOptions(**chosen), values.trust)
+    read_run(values.run)
+    hush_libraries()
+    with (
+        StopSignal(only_first=True) as stop,
+        serve_folder(values.run, values.load) as folder,
+    ):
+        from dynsparse import training
+        from dynsparse.bench.load_test import ServedModel, run_load_test
+
+        try:
+            run = training.restore(values.run, trust=values.trust)
+            prepared = run.prepared
+            served = ServedModel(
+                name=values.run.name,
+                model=prepared.trainer.model(run.state),
+                dataset=prepared.dataset,
+                inputs=training.training_inputs(prepared),
+                least_density=training.least_density(prepared),
+            )
+            chosen = {name: getattr(values, name) for name in _DEFAULTS}
+            whole = run_load_test(
+                served,
+                LoadTestOptions(**chosen),
+                folder,
+                console=console,
+                stopped=lambda: stop.times > 0,
+            )
+        except ValueError as error:
+            raise UserError(error) from error
+        except KeyboardInterrupt:  # nothing had been measured yet
+            console.print("stopped before anything was measured")
+            return 130
+    return 0 if whole else 130
 
 
 @contextlib.contextmanager
-def serve_folder(request: ServeRequest) -> Iterator[pathlib.Path]:
-    """Makes a new folder in that of the run: nothing is written over.
+def serve_folder(run: pathlib.Path, load: str) -> Iterator[pathlib.Path]:
+    """Makes a new folder in that of a run: nothing is written over.
 
-    It is gone at the end if it is empty.
-
-    Args:
-        request: Names the run and the load.
+    The new folder is gone at the end if it is empty.
 
     Raises:
         UserError: If it cannot be made.
     """
-    for number in itertools.count(1):
-        folder = request.run / "serve" / f"{request.options.load}-{number}"
+    for count in itertools.count(1):
+        folder = run / "serve" / f"{load}-{count}"
         try:
             folder.mkdir(parents=True)
             break
-        except FileExistsError as error:
-            if not folder.is_dir():  # a file is in the way
-                raise UserError(f"--serve: cannot write {folder}: {error}.") from error
         except OSError as error:
-            raise UserError(f"--serve: cannot write {folder}: {error}.") from error
+            if not isinstance(error, FileExistsError) or not folder.is_dir():
+                raise UserError(f"serve: cannot write {folder}: {error}.") from error
     try:
         yield folder
     finally:

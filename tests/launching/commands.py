@@ -1,13 +1,26 @@
-"""The command that trains a tiny run."""
+"""The command that trains a tiny run, and what commands ask for."""
 
 import pathlib
+import shlex
 
-import launch
+from dynsparse.launching.main import parse
+from dynsparse.launching.run import read_request
 from tests.training import tiny
 
-ROOT = pathlib.Path(launch.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = f"--config={ROOT}/configs/cluttered_digits.py"
 
 
+def parsed(words):
+    """What a command asks to run, without the program."""
+    return read_request(parse(words))
+
+
+def typed(command):
+    """The words of a printed command, without the program."""
+    words = shlex.split(command)
+    return words[words.index("dynsparse") + 1 :]
+
+
 def command(workdir, *flags, config=CONFIG):
-    return ["launch.py", config, *tiny.FLAGS, f"--workdir={workdir}", *flags]
+    return ["run", config, *tiny.FLAGS, f"--workdir={workdir}", *flags]

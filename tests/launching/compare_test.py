@@ -1,4 +1,4 @@
-"""`launch.py --compare`: what it prints and what it refuses."""
+"""`launch.py compare`: what it prints and what it refuses."""
 
 import io
 import json
@@ -7,8 +7,8 @@ import shutil
 import pytest
 from rich.console import Console
 
-import launch
 from dynsparse import reports
+from dynsparse.launching import main
 from tests.reports import fake_sweep
 
 
@@ -22,22 +22,17 @@ def runs(tmp_path):
 
 
 def test_differences_come_before_the_numbers(runs, capsys):
-    assert launch.main(["launch.py", "--compare", *runs]) == 0
+    assert main(["compare", *runs]) == 0
     printed = capsys.readouterr().out
     assert printed.index("train.num_steps") < printed.index("acc %")
     assert "gate.name" not in printed
     assert printed.count("0.362") == 2
 
 
-def test_the_first_folder_may_follow_an_equals_sign(runs, capsys):
-    assert launch.main(["launch.py", f"--compare={runs[0]}", runs[1]]) == 0
-    assert "train.num_steps" in capsys.readouterr().out
-
-
 def test_a_folder_may_have_brackets(runs, tmp_path):
     shutil.copytree(runs[1], tmp_path / "lr=[0.1]*")
-    words = ["launch.py", "--compare", runs[0], str(tmp_path / "lr=[0.1]*")]
-    assert launch.main(words) == 0
+    words = ["compare", runs[0], str(tmp_path / "lr=[0.1]*")]
+    assert main(words) == 0
 
 
 def without_a_result(folder):
@@ -71,7 +66,7 @@ def with_a_measured_result(folder):
 )
 def test_a_mistake_is_one_line_and_status_2(runs, tmp_path, arguments, message, capsys):
     words = [str(word) for word in arguments(tmp_path)]
-    assert launch.main(["launch.py", "--compare", *words]) == 2
+    assert main(["compare", *words]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-import launch
-from dynsparse.launching import sweep
+from dynsparse.launching import main, sweep
 
-ROOT = pathlib.Path(launch.__file__).parent
-TOYS = "--sweep=tests/launching/toys.py"
+ROOT = pathlib.Path(__file__).parents[2]
+TOYS = "sweep", "tests/launching/toys.py"
+NAMED = f"{TOYS[1]}:small"  # as a sweep records it
 
 
 @pytest.fixture
@@ -26,12 +26,15 @@ def toys(tmp_path, monkeypatch):
             monkeypatch.setenv("TOYS", json.dumps(trials))
 
         def run(self, *flags):
-            command = ["launch.py", TOYS, f"--workdir={self.folder}", *flags]
-            return launch.main(command)
+            command = [*TOYS, f"--workdir={self.folder}", *flags]
+            return main(command)
+
+        def report(self):
+            return main(["report", str(self.folder)])
 
         def start(self):
             return subprocess.Popen(
-                [sys.executable, "launch.py", TOYS, f"--workdir={self.folder}"],
+                [sys.executable, "launch.py", *TOYS, f"--workdir={self.folder}"],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -39,9 +42,10 @@ def toys(tmp_path, monkeypatch):
 
         def finish(self, trial, **changes):
             """Leaves the result of a trial that was never run."""
-            every = sweep.ExperimentFile.load(TOYS.partition("=")[2]).trials("small")
+            every = sweep.ExperimentFile.load(TOYS[1]).trials("small")
             (made,) = (found for found in every if found.asked == trial)
             (self.folder / made.name).mkdir(parents=True)
+            (self.folder / "sweep.json").write_text(json.dumps(dict(sweep=NAMED)))
             where = dict(commit="abc", device="cpu", processor="x", cores=2)
             where |= dict(python="3", packages={}) | changes
             content = dict(rows=[dict(trial)], **where)

@@ -5,11 +5,12 @@ import shutil
 
 import pytest
 
-import launch
-from dynsparse import launching, reports, training
+from dynsparse import reports, training
 from dynsparse._internal.atomic_write import DamagedFileError
+from dynsparse.launching import main
+from dynsparse.launching.workdir import check_config, claim
 from dynsparse.training.folder.metrics import put_rows_back
-from tests.launching.commands import ROOT, command
+from tests.launching.commands import ROOT, command, parsed
 from tests.reports import fake_sweep
 from tests.sampled import sampled
 
@@ -47,15 +48,15 @@ def run(tmp_path):
     """A finished run, as its own command knows it, and another to compare it with."""
     for name in ("run", "other"):
         fake_sweep.write_run(tmp_path / name, "soft_topk", seed=0)
-    config = launching.parse(command(tmp_path / "run")).plain_config
+    config = parsed(command(tmp_path / "run")).plain_config
     (tmp_path / "run/config.json").write_text(json.dumps(config))
     return tmp_path / "run"
 
 
 WORDS = dict(
     resumed=command,
-    compared=lambda run: ["launch.py", "--compare", str(run), f"{run}/../other"],
-    served=lambda run: ["launch.py", f"--serve={run}"],
+    compared=lambda run: ["compare", str(run), f"{run}/../other"],
+    served=lambda run: ["serve", str(run)],
 )
 
 
@@ -66,7 +67,7 @@ def test_a_damaged_file_of_a_run_is_named(done, how, name, run, capsys):
     assert_intact(done, run, capsys)
     damage(run / name, how)
     before = content(run)
-    assert launch.main(WORDS[done](run)) == 2
+    assert main(WORDS[done](run)) == 2
     told = one_line(capsys)
     assert f"{run}/{name}" in told or f"{run} holds a run of another config" in told
     assert content(run) == before
@@ -75,9 +76,9 @@ def test_a_damaged_file_of_a_run_is_named(done, how, name, run, capsys):
 def assert_intact(done, run, capsys):
     """What is damaged next is refused for nothing else."""
     if done == "served":
-        launching.parse_serve(WORDS[done](run))
+        reports.read_run(run)
     else:
-        assert launch.main(WORDS[done](run)) == 0
+        assert main(WORDS[done](run)) == 0
     capsys.readouterr()
 
 
@@ -119,7 +120,7 @@ def test_what_a_result_lacks_is_named(change, told, run, capsys):
     result = json.loads((run / "result.json").read_text())
     change(result)
     (run / "result.json").write_text(json.dumps(result))
-    assert launch.main(command(run)) == 2
+    assert main(command(run)) == 2
     assert f"{run}/result.json is damaged: {told}" in one_line(capsys)
 
 
@@ -177,7 +178,7 @@ def test_a_recovery_of_nothing_is_shown(run, capsys):
     for point in result["curve"][1:]:
         point["recovery"] = dict.fromkeys(nothing, 0.5)
     (run / "result.json").write_text(json.dumps(result))
-    assert launch.main(command(run)) == 0
+    assert main(command(run)) == 0
     assert "none" in capsys.readouterr().out
 
 
@@ -187,30 +188,31 @@ def swept(tmp_path, monkeypatch):
     monkeypatch.setenv("TOYS", json.dumps([dict(does="a"), dict(does="b")]))
     monkeypatch.chdir(ROOT)
     folder = tmp_path / "sweep"
-    words = ["launch.py", "--sweep=tests/launching/toys.py", f"--workdir={folder}"]
+    words = ["sweep", "tests/launching/toys.py", f"--workdir={folder}"]
     from dynsparse.launching import sweep
 
     folder.mkdir()
     (folder / "sweep.json").write_text('{"sweep": "tests/launching/toys.py:small"}')
-    for trial in sweep.parse_sweep(words).experiment.trials("small"):
+    for trial in sweep.requested(words[1:]).experiment.trials("small"):
         trial.write(folder, "command")
         rows = dict(rows=[dict(trial.asked)])
         result = folder / trial.name / "result.json"
         result.write_text(json.dumps(fake_sweep.PLACE | rows))
-    assert launch.main(words) == 0
+    assert main(words) == 0
     return words, folder
 
 
 @pytest.mark.parametrize("how", damages())
 @pytest.mark.parametrize("name", ["sweep.json", "does=a*/result.json"])
-@pytest.mark.parametrize("flags", [[], ["--report_only"], ["--dry_run"]], ids=str)
+@pytest.mark.parametrize("flags", [[], ["report"], ["--dry_run"]], ids=str)
 def test_a_damaged_file_of_a_sweep_is_named(flags, name, how, swept, capsys):
     words, folder = swept
     (path,) = folder.glob(name)
     capsys.readouterr()
     damage(path, how)
     before = (folder / "report.md").read_bytes()
-    assert launch.main([*words, *flags]) == 2
+    words = ["report", str(folder)] if "report" in flags else [*words, *flags]
+    assert main(words) == 2
     assert str(path) in one_line(capsys) or how == "nested"
     assert (folder / "report.md").read_bytes() == before
 
@@ -228,9 +230,9 @@ def test_a_folder_of_others_is_refused_before_anything_is_written(
     before = content(folder)
     ask = dict(
         command=command(folder),
-        sweep=["launch.py", "--sweep=tests/launching/toys.py", f"--workdir={folder}"],
+        sweep=["sweep", "tests/launching/toys.py", f"--workdir={folder}"],
     )
-    assert launch.main(ask[words]) == 2
+    assert main(ask[words]) == 2
     assert repr(name.partition("/")[0]) in one_line(capsys)
     assert content(folder) == before
 
@@ -252,8 +254,8 @@ def test_what_is_in_the_way_of_a_run_is_named_before_it_trains(
         file.unlink()
     (run / "curve.csv").unlink()
     (run / name).touch() if name.startswith("@") else (run / name).mkdir()
-    monkeypatch.setattr(launch, "describe", lambda *_: pytest.fail("began"))
-    assert launch.main(command(run)) == 2
+    monkeypatch.setattr(training, "describe", lambda *_: pytest.fail("began"))
+    assert main(command(run)) == 2
     assert f"{run / name} {told}" in one_line(capsys)
 
 
@@ -263,7 +265,7 @@ def test_what_is_in_the_way_of_a_report_is_named_before_the_trials(name, swept, 
     capsys.readouterr()
     (folder / name).unlink(missing_ok=True)
     (folder / name).touch() if name.startswith("_") else (folder / name).mkdir()
-    assert launch.main(words) == 2
+    assert main(words) == 2
     assert f"{folder / name} is " in one_line(capsys)
 
 
@@ -271,6 +273,6 @@ def test_what_is_in_the_way_of_a_report_is_named_before_the_trials(name, swept, 
 def test_what_a_killed_run_left_is_taken(left, tmp_path):
     for name in left:
         (tmp_path / name).touch()
-    with launching.claim(tmp_path, dict(seed=0)):
+    with claim(tmp_path, dict(seed=0)):
         shutil.copy(tmp_path / "config.json", tmp_path / "copy")
-    launching.check_config(tmp_path, dict(seed=0))
+    check_config(tmp_path, dict(seed=0))

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-import launch
-from dynsparse import launching, training
-from tests.launching.commands import CONFIG, command
+from dynsparse import training
+from dynsparse.launching import main
+from tests.launching.commands import CONFIG, command, parsed
 from tests.training import tiny
 
 
 def test_a_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path, capsys):
-    assert launch.main(command(tmp_path / "run", "--dry_run")) == 0
+    assert main(command(tmp_path / "run", "--dry_run")) == 0
     printed = capsys.readouterr().out
     for words in (
         "cluttered_digits, soft_topk, conv_vit, seed 0, on cpu",
@@ -25,8 +25,7 @@ def test_a_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path, capsys):
 
 
 def test_the_command_to_go_on_with_is_no_dry_run(tmp_path):
-    request = launching.parse(["launch.py", CONFIG, "--dry_run", "--workdir=x"])
-    assert request.dry_run
+    request = parsed(["run", CONFIG, "--dry_run", "--workdir=x"])
     assert "dry_run" not in request.command
 
 

@@ -11,10 +11,9 @@ import types
 
 import pytest
 
-import launch
 from dynsparse import training
 from dynsparse._internal.atomic_write import as_disk_error, require_space
-from dynsparse.launching import hush, sweep
+from dynsparse.launching import hush, main, sweep
 from dynsparse.reports import Events
 from tests.launching.commands import ROOT, command
 from tests.launching.damage_test import content
@@ -40,7 +39,7 @@ def test_a_disk_that_refuses_is_one_line(code, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(training, "train_together", fail)
     full = code in (errno.ENOSPC, errno.EDQUOT)
-    assert launch.main(command(tmp_path)) == (sweep.FULL_DISK if full else 1)
+    assert main(command(tmp_path)) == (sweep.FULL_DISK if full else 1)
     error = capsys.readouterr().err
     assert error.startswith(f"failed: [Errno {code}] {os.strerror(code)}: ")
     assert "metrics.jsonl" in error

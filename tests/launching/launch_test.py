@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import pathlib
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,11 +17,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import launch
-from dynsparse import launching, reports, training
+from dynsparse import reports, training
+from dynsparse.launching import main
 from dynsparse.launching.workdir import RUN_FILES, RUN_FOLDERS
 from dynsparse.training.folder.checkpoint import Checkpoints
-from tests.launching.commands import CONFIG, ROOT, command
+from tests.launching.commands import CONFIG, ROOT, command, parsed, typed
 from tests.training import tiny
 
 _CLOCK = ("latency", "time", "dense_again")  # starts of columns that are no bits
@@ -31,7 +30,7 @@ _CLOCK = ("latency", "time", "dense_again")  # starts of columns that are no bit
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "digits"
-    assert launch.main(command(workdir)) == 0
+    assert main(command(workdir)) == 0
     return workdir
 
 
@@ -120,7 +119,7 @@ def test_tensorboard_compares_runs_by_mflops_and_accuracy(finished):
 
 def test_a_finished_run_prints_its_table_again(finished, capsys):
     before = (finished / "result.json").stat().st_mtime_ns
-    assert launch.main(command(finished)) == 0
+    assert main(command(finished)) == 0
     printed = capsys.readouterr().out
     assert "acc %" in printed
     assert "tensorboard" in printed
@@ -132,12 +131,12 @@ def test_runs_in_one_process_leave_no_file_and_no_thread_open(finished, tmp_path
     before = open_now()
     for name in ("one", "two"):
         often = "--config.train.checkpoint_every=1"
-        assert launch.main(command(tmp_path / name, often)) == 0
+        assert main(command(tmp_path / name, often)) == 0
         assert open_now() == before
 
 
 def test_a_changed_config_is_refused_with_the_difference(finished, capsys):
-    assert launch.main(command(finished, "--config.model.width=16")) == 2
+    assert main(command(finished, "--config.model.width=16")) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "model.width: 8 there, 16 here" in error
@@ -146,16 +145,16 @@ def test_a_changed_config_is_refused_with_the_difference(finished, capsys):
 def test_a_folder_in_use_is_refused(tmp_path, capsys):
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert launch.main(command(tmp_path)) == 2
+        assert main(command(tmp_path)) == 2
     assert "is in use by another process" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path, capsys):
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(dict(step=np.array(1), weights=np.ones(3)))
-    config = launching.parse(command(tmp_path)).plain_config
+    config = parsed(command(tmp_path)).plain_config
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert launch.main(command(tmp_path)) == 2
+    assert main(command(tmp_path)) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "is of another model or version of the library" in error
@@ -168,7 +167,7 @@ def test_a_loss_that_is_not_finite_is_one_line_and_status_1(
         raise FloatingPointError("the loss is nan at step 37")
 
     monkeypatch.setattr(training, "train_together", fail)
-    assert launch.main(command(tmp_path)) == 1
+    assert main(command(tmp_path)) == 1
     error = capsys.readouterr().err
     assert error.startswith("failed: the loss is nan at step 37")
     assert error.count("\n") == 1
@@ -189,7 +188,7 @@ def test_an_interrupted_run_says_how_to_go_on(
         raise stop
 
     monkeypatch.setattr(training, where, interrupt)
-    assert launch.main(command(tmp_path)) == 130
+    assert main(command(tmp_path)) == 130
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(said)
     assert last.endswith(f"--workdir={tmp_path}")
@@ -198,9 +197,9 @@ def test_an_interrupted_run_says_how_to_go_on(
 
 def test_folders_are_fresh_where_none_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = launching.parse(["launch.py", CONFIG]).workdir
+    first = parsed(["run", CONFIG]).workdir
     first.mkdir(parents=True)
-    second = launching.parse(["launch.py", CONFIG]).workdir
+    second = parsed(["run", CONFIG]).workdir
     assert first.parent == second.parent == pathlib.Path("runs")
     assert first != second
 
@@ -215,8 +214,8 @@ def test_folders_are_fresh_where_none_is_named(tmp_path, monkeypatch):
     ids=str,
 )
 def test_the_printed_command_resumes(words):
-    request = launching.parse(["launch.py", CONFIG, *words])
-    again = launching.parse(shlex.split(request.command)[1:])
+    request = parsed(["run", CONFIG, *words])
+    again = parsed(typed(request.command))
     assert again.workdir == request.workdir
     assert again.plain_config == request.plain_config
     assert again.config.seed == 3
@@ -239,14 +238,14 @@ def test_ones_own_images_train_and_leave_a_curve(tmp_path, capsys):
     config = f"--config={ROOT}/configs/npz_images.py:gumbel_sigmoid"
     workdir = tmp_path / "run"
     arguments = [config, *flags, f"--config.data.path={path}", f"--workdir={workdir}"]
-    assert launch.main(["launch.py", *arguments]) == 0
+    assert main([*arguments]) == 0
     with (workdir / "curve.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 1
     assert (workdir / "kept.png").exists()
     said = capsys.readouterr().out
     opened = json.loads((workdir / "result.json").read_text())["everything_open"]
     assert f"{100 * opened:.2f}" in next(s for s in said.splitlines() if "open*" in s)
-    assert "--sweep=experiments/targets.py:full --config=" in said
+    assert "sweep", "experiments/targets.py:full --config=" in said
 
 
 def final_state(workdir):

@@ -3,8 +3,8 @@
 import pytest
 
 import dynsparse
-import launch
 from dynsparse import training
+from dynsparse.launching import main
 from tests.launching.commands import CONFIG, ROOT, command
 
 MISTAKES = [
@@ -36,8 +36,14 @@ MISTAKES = [
     (["--config.model.width=2147483648"], "width: must be an integer below 2^31"),
     (["--config.optimizer.clip_norm=nan"], "clip_norm: must be a number below 1e30"),
     (["--config.gate={'name': 'soft_topk', 'density': '1'}"], "needs the key"),
-    (["--workdri=x"], "unknown flag '--workdri=x'; see --help; did you mean workdir?"),
-    (["--seed=3"], "unknown flag '--seed=3'; see --help; did you mean --config.seed?"),
+    (
+        ["--workdri=x"],
+        "; see run --help; did you mean workdir?",
+    ),
+    (
+        ["--seed=3"],
+        "unknown flag '--seed=3'; see run --help; did you mean --config.s",
+    ),
     (["--densty=0.5"], "; did you mean --config.gate.density?"),
     (["--model.width", "9"], "; did you mean --config.model.width?"),
     (
@@ -57,7 +63,7 @@ MISTAKES = [
 )
 def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
     workdir = tmp_path / "run"
-    assert launch.main(command(workdir, *flags)) == 2
+    assert main(command(workdir, *flags)) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -77,7 +83,7 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, tmp_path, capsys):
     ],
 )
 def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
-    assert launch.main(["launch.py", config]) == 2
+    assert main(["run", config]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
@@ -100,7 +106,7 @@ def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
     with config.open("a") as file:
         file.write("def get_config():\n    config = whole().unlock()\n")
         file.write(f"    del config.{gone}\n    return config\n")
-    assert launch.main(["launch.py", f"--config={config}"]) == 2
+    assert main(["run", f"--config={config}"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {message}")
     assert error.count("\n") == 1
@@ -109,27 +115,28 @@ def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
 def test_a_missing_image_file_is_one_line_and_status_2(tmp_path, capsys):
     config = f"--config={ROOT}/configs/npz_images.py"
     flags = ["--config.data.path=nowhere.npz", f"--workdir={tmp_path}/run"]
-    assert launch.main(["launch.py", config, *flags]) == 2
+    assert main(["run", config, *flags]) == 2
     assert "no such file 'nowhere.npz'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--swep=x"], "unknown flag '--swep=x'; see --help; did you mean sweep?"),
-        (["--sweep=x", "--jbos=2"], "did you mean jobs?"),
+        (["swep", "x"], "'swep'"),
+        (["swep", "x"], "; did you mean sweep?"),
+        (["sweep", "x", "--jbos=2"], "did you mean jobs?"),
         (
-            ["--sweep=experiments/any_budget.py", "--num_steps=9"],
+            ["sweep", "experiments/any_budget.py", "--num_steps=9"],
             "did you mean --config.train.num_steps?",
         ),
-        (["--jobs=0", "--sweep=x"], "--jobs: must be an integer >= 1, got '0'"),
-        (["--limit=nan", "--sweep=x"], "--limit: must be a number >= 1, got 'nan'"),
-        (["--serve"], "--serve: expected one argument"),
-        (["runs/a", "--compare"], "needs two folders of runs or more, got 1"),
+        (["sweep", "--jobs=0", "x"], "--jobs: must be an integer >= 1, got '0'"),
+        (["sweep", "--limit=nan", "x"], "--limit: must be a number >= 1, got 'nan'"),
+        (["serve"], "required: RUN_DIR"),
+        (["compare", "runs/a"], "needs two folders of runs or more, got 1"),
     ],
 )
 def test_each_command_reads_its_flags_in_any_order(words, message, capsys):
-    assert launch.main(["launch.py", *words]) == 2
+    assert main([*words]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
@@ -150,21 +157,35 @@ def test_memory_that_does_not_suffice_is_one_line_and_status_2(
         raise error
 
     monkeypatch.setattr(training, "train_together", fail)
-    assert launch.main(command(tmp_path)) == 2
+    assert main(command(tmp_path)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: out of memory: lower model, train or evaluation")
     assert "9 bytes" in told
     assert told.count("\n") == 1
 
 
-def test_help_lists_what_there_is_to_choose_from(capsys):
-    assert launch.main(["launch.py", "--help"]) == 0
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ("run", "sweep", "serve", "compare", "report", "--version")),
+        (["--help"], ("run", "sweep", "serve", "compare", "report", "VERB --help")),
+        (["run", "--help"], ("--workdir", "--dry_run", "fashion_mnist", "mac_target")),
+        (["run", "--help"], ("gumbel_sigmoid", "Start here", "resnet", "sandwich")),
+        (["sweep", "--help"], ("--jobs", "--slurm", "wall_clock", "show on the clock")),
+        (["serve", "--help"], ("--load", "spike", "RUN_DIR", "--least_accuracy")),
+        (["compare", "--help"], ("RUN_DIR", "two folders")),
+        (["report", "--help"], ("DIR", "--workdir")),
+    ],
+    ids=str,
+)
+def test_help_lists_what_there_is_to_choose_from(words, told, capsys):
+    assert main(words) == 0
     printed = capsys.readouterr().out
-    for word in ("--workdir", "--dry_run", "gumbel_sigmoid", "resnet", "sandwich"):
+    for word in told:
         assert word in printed
     assert max(map(len, printed.splitlines())) <= 88
 
 
 def test_version_is_one_line(capsys):
-    assert launch.main(["launch.py", "--version"]) == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"dynsparse {dynsparse.__version__}\n"

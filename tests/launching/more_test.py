@@ -1,18 +1,14 @@
 """A run that is one point names the command that draws its curve, and it runs."""
 
-import shlex
-
 import pytest
 
-import launch
-from dynsparse import launching
-from dynsparse.launching import sweep
-from tests.launching.commands import CONFIG, ROOT
+from dynsparse.launching import UserError, main, sweep
+from tests.launching.commands import CONFIG, ROOT, parsed, typed
 
 
 def more(argument, *flags):
-    words = ["launch.py", f"{CONFIG}:{argument}", *flags, "--workdir=x"]
-    return launching.parse(words).more
+    words = ["run", f"{CONFIG}:{argument}", *flags, "--workdir=x"]
+    return parsed(words).more
 
 
 @pytest.mark.parametrize(
@@ -22,7 +18,7 @@ def test_values_that_are_wrong_are_told_before_anything_is_made_of_them(
     flag, tmp_path, capsys
 ):
     words = [f"{CONFIG}:static,,pi_controller", f"--config.{flag}"]
-    assert launch.main(["launch.py", *words, f"--workdir={tmp_path / 'run'}"]) == 2
+    assert main(["run", *words, f"--workdir={tmp_path / 'run'}"]) == 2
     error = capsys.readouterr().err
     assert flag.partition("=")[0].split(".")[-1] in error
     assert error.count("\n") == 1
@@ -45,7 +41,7 @@ def test_the_command_sweeps_this_method_and_this_model_over_targets(
         flags += ["--config.penalties.mac_target.weight=2"]
     said, _, command = more(argument, *flags).partition(":  ")
     assert "a sweep over targets draws it" in said
-    request = sweep.parse_sweep(shlex.split(command)[1:])
+    request = sweep.requested(typed(command)[1:])
     trials = request.experiment.trials(request.size, request.changes)
     method, model, *_ = [*argument.split(","), ""]
     targets = set()
@@ -62,16 +58,16 @@ def test_the_command_sweeps_this_method_and_this_model_over_targets(
 def test_the_command_asks_a_gate_with_a_density_of_its_own_for_another(monkeypatch):
     monkeypatch.chdir(ROOT)
     said, _, command = more("random_bernoulli", "--config.seed=3").partition(":  ")
-    config = launching.parse(shlex.split(command)[1:]).config
+    config = parsed(typed(command)).config
     assert (config.gate.density, config.seed) == (0.25, 3)
     assert said == "one point of a curve; another"
 
 
 def test_an_experiment_that_takes_no_method_says_so(monkeypatch):
     monkeypatch.chdir(ROOT)
-    words = ["launch.py", "--sweep=experiments/targets.py"]
+    words = ["experiments/targets.py"]
     words += ["--config=configs/cluttered_digits.py:soft_topk"]
-    assert sweep.parse_sweep(words).changes.method == "soft_topk"
-    words[1] = "--sweep=experiments/any_budget.py"
-    with pytest.raises(launching.UserError, match="each trial of .* its own method"):
-        sweep.parse_sweep(words)
+    assert sweep.requested(words).changes.method == "soft_topk"
+    words[0] = "experiments/any_budget.py"
+    with pytest.raises(UserError, match="each trial of .* its own method"):
+        sweep.requested(words)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-import launch
+from dynsparse.launching import main
 from tests.launching.commands import ROOT
 from tests.launching.mutations import mutation
 
@@ -60,14 +60,14 @@ def check_outcome(status, error, workdir):
 
 def words(number, workdir):
     config, flags = mutation(number)
-    return ["launch.py", f"--config={config}", *flags, f"--workdir={workdir}"]
+    return ["run", f"--config={config}", *flags, f"--workdir={workdir}"]
 
 
 @pytest.mark.parametrize("number", [*SMOKE, *full(n for n in ALL if n not in SMOKE)])
 def test_a_mutated_config_is_refused_in_a_line_or_runs(number, tmp_path, capsys):
     workdir = tmp_path / "run"
     with no_longer_than(_SECONDS):
-        status = launch.main(words(number, workdir))
+        status = main(words(number, workdir))
     check_outcome(status, capsys.readouterr().err, workdir)
 
 

@@ -8,12 +8,12 @@ import pytest
 from dynsparse import launching
 from dynsparse._internal.program_key import program_key
 from dynsparse.launching import naming
-from tests.launching.commands import CONFIG
+from tests.launching.commands import CONFIG, parsed
 from tests.training import tiny
 
 
-def parsed(argument, *flags):
-    return launching.parse(["launch.py", f"{CONFIG}:{argument}", *flags])
+def named(argument, *flags):
+    return parsed(["run", f"{CONFIG}:{argument}", *flags])
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def parsed(argument, *flags):
     ],
 )
 def test_a_run_is_named_by_the_words_it_was_asked_for_with(argument, flags, title):
-    request = parsed(argument, *flags)
+    request = named(argument, *flags)
     assert request.title == title
     words = re.split("[ ,]+", title)
     assert "-".join(request.workdir.name.split("-")[:-2]).replace("-", "_") == "_".join(
@@ -44,7 +44,7 @@ def test_a_run_is_named_by_the_words_it_was_asked_for_with(argument, flags, titl
 
 
 def test_no_name_of_a_folder_offends_a_file_system():
-    request = parsed("static", "--config.data.name=own.images:Mine/..\\x y")
+    request = named("static", "--config.data.name=own.images:Mine/..\\x y")
     assert re.fullmatch(r"runs/[A-Za-z0-9._+=-]+", str(request.workdir))
 
 
@@ -55,10 +55,10 @@ def test_names_change_no_program():
 
 
 def test_names_are_recorded_with_the_config():
-    names = json.loads(json.dumps(parsed("static,mixer").plain_config))["names"]
+    names = json.loads(json.dumps(named("static,mixer").plain_config))["names"]
     assert names == dict(method="static", model="mixer", budget="own")
 
 
 def test_names_are_words():
     with pytest.raises(launching.UserError, match="names"):
-        parsed("static", "--config.names.method=")
+        named("static", "--config.names.method=")

@@ -26,7 +26,7 @@ def test_a_report_that_raises_is_one_line_and_its_traceback_a_file(
     module = sweep.ExperimentFile.load(TOYS).module
     with monkeypatch.context() as patched:
         patched.setattr(module, "report", report)
-        assert toys.run("--report_only") == 1
+        assert toys.report() == 1
     error = capsys.readouterr().err
     assert error.startswith("failed: no report: report() of tests/launching/toys.py r")
     assert error.count("\n") == 1
@@ -35,7 +35,7 @@ def test_a_report_that_raises_is_one_line_and_its_traceback_a_file(
     told = toys.folder / "error.txt"
     assert "in raises" in told.read_text()
     assert not (toys.folder / "report.md").exists()
-    assert toys.run("--report_only") == 0
+    assert toys.report() == 0
     assert not told.exists()
 
 

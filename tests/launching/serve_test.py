@@ -1,7 +1,6 @@
 """Serving from the command line: what it writes, and what it refuses."""
 
 import csv
-import dataclasses
 import json
 import shutil
 import signal
@@ -12,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
-import launch
-from dynsparse import launching, reports, training
+from dynsparse import reports, training
 from dynsparse.bench.replay import FIELDS
+from dynsparse.launching import UserError, main, serve
 from tests.launching.commands import ROOT, command
 
 SERVE = ["--seconds=3", "--rounds=1", "--request_size=8", "--rungs=3"]
@@ -25,14 +24,14 @@ def trained(tmp_path_factory):
     """Any budget, and half the features: the floor leaves room for three rungs."""
     workdir = tmp_path_factory.mktemp("runs") / "served"
     flags = "--config.train.num_steps=2", "--config.optimizer.warmup_steps=1"
-    assert launch.main(command(workdir, *flags)) == 0
+    assert main(command(workdir, *flags)) == 0
     return workdir
 
 
 @pytest.fixture(scope="module")
 def served(trained):
-    words = ["launch.py", f"--serve={trained}", "--load=sine", *SERVE]
-    assert launch.main(words) == 0
+    words = ["serve", str(trained), "--load=sine", *SERVE]
+    assert main(words) == 0
     return trained / "serve" / "sine-1"
 
 
@@ -103,36 +102,32 @@ def test_the_least_density_is_that_of_the_training(trained, gate, sampling, expe
 
 
 def test_a_second_time_writes_beside_the_first(trained):
-    request = launching.parse_serve(["launch.py", f"--serve={trained}", "--load=ramp"])
-    with launching.serve_folder(request) as first:
+    with serve.serve_folder(trained, "ramp") as first:
         (first / "ladder.json").write_text("1")
-    with launching.serve_folder(request) as second:
+    with serve.serve_folder(trained, "ramp") as second:
         (second / "ladder.json").write_text("2")
     assert (first.name, second.name) == ("ramp-1", "ramp-2")
     assert (first / "ladder.json").read_text() == "1"
 
 
 def test_nothing_is_left_where_nothing_was_written(trained):
-    words = ["launch.py", f"--serve={trained}", "--load=constant"]
-    with launching.serve_folder(launching.parse_serve(words)) as folder:
+    with serve.serve_folder(trained, "constant") as folder:
         assert folder.is_dir()
     assert not folder.exists()
 
 
 def test_a_file_in_the_way_is_named(tmp_path, trained):
-    request = launching.parse_serve(["launch.py", f"--serve={trained}"])
     (tmp_path / "serve").write_text("")
-    request = dataclasses.replace(request, run=tmp_path)
     with (
-        pytest.raises(launching.UserError, match="cannot write .*spike-1"),
-        launching.serve_folder(request),
+        pytest.raises(UserError, match="cannot write .*spike-1"),
+        serve.serve_folder(tmp_path, "spike"),
     ):
         pass
 
 
 def test_an_accuracy_that_no_rung_has_is_refused(trained, capsys):
-    words = ["launch.py", f"--serve={trained}", *SERVE, "--least_accuracy=1"]
-    assert launch.main(words) == 2
+    words = ["serve", str(trained), *SERVE, "--least_accuracy=1"]
+    assert main(words) == 2
     assert "least_accuracy 1: no rung has it, the best has" in capsys.readouterr().err
 
 
@@ -158,7 +153,7 @@ def test_a_run_comes_back_from_its_folder(trained):
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_2(trained, flags, message, capsys):
-    assert launch.main(["launch.py", f"--serve={trained}", *flags]) == 2
+    assert main(["serve", str(trained), *flags]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -166,7 +161,7 @@ def test_mistakes_are_one_line_and_exit_status_2(trained, flags, message, capsys
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
-    assert launch.main(["launch.py", f"--serve={tmp_path}"]) == 2
+    assert main(["serve", str(tmp_path)]) == 2
     assert "is not the folder of a finished run: it has no config.json" in (
         capsys.readouterr().err
     )
@@ -176,7 +171,7 @@ def test_a_run_that_is_not_finished_is_refused(trained, tmp_path, capsys):
     unfinished = tmp_path / "run"
     shutil.copytree(trained, unfinished)
     (unfinished / "result.json").unlink()
-    assert launch.main(["launch.py", f"--serve={unfinished}"]) == 2
+    assert main(["serve", str(unfinished)]) == 2
     assert "it has no result.json" in capsys.readouterr().err
 
 
@@ -187,7 +182,7 @@ def test_a_signal_leaves_what_was_measured(trained, tmp_path, number):
         trained, tmp_path / "run", ignore=shutil.ignore_patterns("serve")
     )
     folder = trained / "serve" / "spike-1"
-    words = [f"--serve={trained}", *SERVE, "--seconds=60"]
+    words = ["serve", str(trained), *SERVE, "--seconds=60"]
     process = subprocess.Popen(
         [sys.executable, "launch.py", *words], cwd=ROOT, stdout=subprocess.PIPE
     )
@@ -200,18 +195,3 @@ def test_a_signal_leaves_what_was_measured(trained, tmp_path, number):
     assert process.returncode == 130
     assert b"controller" in output
     assert reports.read_serving(folder)
-
-
-@pytest.mark.system
-def test_parsing_a_request_to_serve_imports_no_jax(trained):
-    code = (
-        "import launch, sys; from dynsparse import launching;"
-        f"launching.parse_serve(['launch.py', '--serve={trained}']);"
-        "sys.exit('jax' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-
-def test_a_config_is_no_request_to_serve():
-    assert not launching.asks_to_serve(["launch.py", "--config=serve.py"])
-    assert launching.asks_to_serve(["launch.py", "--serve=runs/x"])

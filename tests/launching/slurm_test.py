@@ -14,9 +14,7 @@ import time
 
 import pytest
 
-import launch
-
-ROOT = pathlib.Path(launch.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel", "scontrol")
 pytestmark = pytest.mark.system
 CONFIG = """
@@ -98,7 +96,7 @@ def cluster(tmp_path_factory):
 
 
 def start(cluster, experiment, folder, **variables):
-    command = [sys.executable, "launch.py", f"--sweep=tests/launching/{experiment}.py"]
+    command = [sys.executable, "launch.py", "sweep", f"tests/launching/{experiment}.py"]
     command += [f"--workdir={folder}", "--slurm=test", "--limit=300"]
     return subprocess.Popen(
         command,

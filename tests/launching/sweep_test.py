@@ -13,12 +13,11 @@ import time
 
 import pytest
 
-import launch
 from dynsparse import reports
 from dynsparse.launching import sweep
 
-ROOT = pathlib.Path(launch.__file__).parent
-TOYS = "--sweep=tests/launching/toys.py"
+ROOT = pathlib.Path(__file__).parents[2]
+TOYS = "sweep", "tests/launching/toys.py"
 
 
 def until(condition, seconds=60):
@@ -121,7 +120,7 @@ def test_a_stopped_sweep_says_how_to_go_on_and_does(number, toys, tmp_path):
     assert "stopped; go on with" in printed.splitlines()[-1]
     assert not alive(int((tmp_path / "pid").read_text()))
     if number == signal.SIGINT:  # the printed command is the one
-        assert TOYS in printed.splitlines()[-1]
+        assert " ".join(TOYS) in printed.splitlines()[-1]
         assert toys.run() == 0
         assert len(toys.rows()) == 1
 
@@ -170,10 +169,10 @@ def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypa
 
     toys.plan(dict(does="returns"))
     toys.finish(dict(does="returns"))
-    assert toys.run("--report_only") == 0
+    assert toys.report() == 0
     before = (toys.folder / "report.md").read_text()
     monkeypatch.setattr(reports, "write_report", write)
-    assert toys.run("--report_only") == 2
+    assert toys.report() == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "no space left on the device" in error
@@ -184,19 +183,21 @@ def test_a_report_says_what_is_missing_and_what_differs(toys):
     toys.plan(dict(does="one"), dict(does="two"), dict(does="three"))
     toys.finish(dict(does="one"))
     toys.finish(dict(does="two"), commit="def", device="gpu")
-    assert toys.run("--report_only") == 0
+    assert toys.report() == 0
     report = (toys.folder / "report.md").read_text()
     assert "differ in their commit: abc (1 trials), def (1 trials)." in report
     assert "differ in their device" in report
     assert "Missing: 1 of 3 trials.\n\n- `does=three-" in report
     assert "Measured at commit abc and def on " in report
-    assert "`python launch.py --sweep=tests/launching/toys.py:small " in report
+    assert "`python launch.py sweep tests/launching/toys.py:small " in report
     assert toys.calls() == []
 
 
 def test_a_report_of_nothing_is_refused(toys, capsys):
-    toys.plan(dict(does="one"))
-    assert toys.run("--report_only") == 2
+    toys.plan(dict(does="one"), dict(does="two"))
+    toys.finish(dict(does="one"))
+    next(toys.folder.glob("*/result.json")).unlink()
+    assert toys.report() == 2
     assert "is finished" in capsys.readouterr().err
 
 
@@ -246,8 +247,8 @@ def test_a_folder_of_something_else_is_refused(name, content, message, toys, cap
 def test_the_launcher_imports_no_jax(toys):
     toys.plan(dict(does="returns"))
     code = (
-        "import sys, launch;"
-        f"status = launch.main(['launch.py', {TOYS!r}, '--workdir={toys.folder}']);"
+        "import sys; from dynsparse.launching import main;"
+        f"status = main([*{TOYS!r}, '--workdir={toys.folder}']);"
         "sys.exit(status or 'jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,6 +1,6 @@
 """Does a sweep train?
 
-Claim: as launch.py does. What would refute it: another curve.
+Claim: as `run` does. What would refute it: another curve.
 """
 
 from dynsparse.reports import Report

@@ -1,4 +1,4 @@
-"""A sweep of training runs: stopped, resumed, and the same as launch.py --config."""
+"""A sweep of training runs: stopped, resumed, and the same as a run alone."""
 
 import csv
 import json
@@ -11,18 +11,17 @@ import time
 
 import pytest
 
-import launch
 from dynsparse import reports
 
 pytestmark = pytest.mark.system
-ROOT = pathlib.Path(launch.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A sweep that was stopped in the middle of its one run, and gone on with."""
     folder = tmp_path_factory.mktemp("sweeps") / "digits [1]"
-    command = [sys.executable, "launch.py", "--sweep=tests/launching/tiny_digits.py"]
+    command = [sys.executable, "launch.py", "sweep", "tests/launching/tiny_digits.py"]
     command += [f"--workdir={folder}"]
     quick = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     process = subprocess.Popen(

@@ -6,14 +6,14 @@ import types
 
 import pytest
 
-import launch
-from dynsparse.launching import UserError, sweep
+from dynsparse.launching import UserError, main, sweep
 from dynsparse.launching.sweep import slots
-from dynsparse.launching.sweep.request import split_changes
-from dynsparse.launching.sweep.trial import make_trial
+from dynsparse.launching.sweep.trial import Changes, make_trial
 from tests.training import tiny
 
-ROOT = pathlib.Path(launch.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
+ANY = ["sweep", "experiments/any_budget.py"]
+CLOCK = ["sweep", "experiments/wall_clock.py"]
 TRAINS = dict(
     config="configs/cluttered_digits.py:soft_topk",
     method="soft_topk",
@@ -103,44 +103,54 @@ def test_a_trial_that_cannot_be_is_refused_with_its_call(changes, message):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--sweep=experiments/nothing.py"], "no such Python file"),
-        (["--sweep=experiments/wall_clock.py:huge"], "accepted: small, full"),
-        (["--sweep=experiments/wall_clock.py", "--jobs=2"], "measures times, so its"),
-        (["--sweep=experiments/readme.py"], "is no experiment: it has no sweep()"),
-        (["--sweep=experiments/any_budget.py", "--slurm=long"], "needs --limit"),
-        (["--sweep=experiments/any_budget.py", "--jobs=0"], "got '0'"),
-        (["--sweep=experiments/any_budget.py", "--colour=red"], "colour"),
-        (["--sweep=experiments/any_budget.py", "now"], "unexpected argument 'now'"),
+        (["sweep", "experiments/nothing.py"], "no such Python file"),
+        (["sweep", "experiments/wall_clock.py:huge"], "accepted: small, full"),
+        ([*CLOCK, "--jobs=2"], "measures times, so its"),
+        (["sweep", "experiments/readme.py"], "is no experiment: it has no sweep()"),
+        ([*ANY, "--slurm=long"], "needs --limit"),
+        ([*ANY, "--jobs=0"], "got '0'"),
+        ([*ANY, "--colour=red"], "colour"),
+        ([*ANY, "now"], "unexpected argument 'now'"),
         (
-            ["--sweep=experiments/any_budget.py", "--config=configs/no.py"],
+            [*ANY, "--config=configs/no.py"],
             "no such Python file: 'configs/no.py'",
         ),
         (
-            ["--sweep=experiments/any_budget.py", "--config=configs/a.py:dense"],
+            [*ANY, "--config=configs/a.py:dense"],
             "names its own method; accepted: --config=configs/a.py",
         ),
         (
-            ["--sweep=experiments/difficulty.py", "--config=configs/npz_images.py"],
+            ["sweep", "experiments/difficulty.py", "--config=configs/npz_images.py"],
             "examines what only its own images have recorded",
         ),
         (
             [
-                "--sweep=experiments/difficulty.py",
+                "sweep",
+                "experiments/difficulty.py",
                 "--config.data.name=npz_images",
                 "--dry_run",
             ],
             "--config.data.name=npz_images: experiments/difficulty.py examines what",
         ),
-        (["--sweep=experiments/any_budget.py", "--config.seed=1"], "a seed of its own"),
-        (["--sweep=experiments/any_budget.py", "--config.train=1"], "train"),
-        (["--sweep=experiments/any_budget.py", "--config.model.widht=1"], "widht: no"),
-        (["--sweep=experiments/any_budget.py", "--config.a"], "--config.a needs a val"),
-        (["--sweep=experiments/wall_clock.py", "--config.a=1"], "are measured, not tr"),
-        (["--trial=nowhere"], "is not the folder of a trial"),
+        (
+            [*ANY, "--config.seed=1"],
+            "a seed of its own",
+        ),
+        ([*ANY, "--config.train=1"], "train"),
+        ([*ANY, "--config.model.widht=1"], "widht: no"),
+        (
+            [*ANY, "--config.a"],
+            "--config.a needs a val",
+        ),
+        (
+            ["sweep", "experiments/wall_clock.py", "--config.a=1"],
+            "are measured, not tr",
+        ),
+        (["trial", "nowhere"], "is not the folder of a trial"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(flags, message, capsys):
-    assert launch.main(["launch.py", *flags]) == 2
+    assert main([*flags]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -148,7 +158,7 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, capsys):
 
 
 def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
-    request = sweep.parse_sweep(["launch.py", "--sweep=experiments/any_budget.py"])
+    request = sweep.requested(["experiments/any_budget.py"])
     assert request.workdir == pathlib.Path("runs/any_budget-small")
     assert request.command.endswith("--workdir=runs/any_budget-small")
 
@@ -156,8 +166,8 @@ def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
 @pytest.mark.parametrize("size", sweep.SIZES)
 def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     task, path = "--config=configs/npz_images.py", "--config.data.path=mine.npz"
-    sweep_of = ["launch.py", f"--sweep=experiments/gate_comparison.py:{size}"]
-    request = sweep.parse_sweep([*sweep_of, task, path, "--config.train.num_steps=7"])
+    sweep_of = [f"experiments/gate_comparison.py:{size}"]
+    request = sweep.requested([*sweep_of, task, path, "--config.train.num_steps=7"])
     found = request.experiment.trials(request.size, request.changes)
     usual = request.experiment.trials(request.size)
     assert len(found) == len(usual)
@@ -172,12 +182,12 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
         assert trial.name.rpartition("-")[0] == before.name.rpartition("-")[0]
     assert not {trial.name for trial in found} & {trial.name for trial in usual}
     words = f"experiments/gate_comparison.py:{size} {task} {path}"
-    assert f"--sweep={words} --config.train.num_steps=7 " in request.recorded
+    assert f"sweep {words} --config.train.num_steps=7 " in request.recorded
     assert f"{task} {path}" in request.command
 
 
 def test_what_a_trial_asks_of_its_images_goes_with_them():
-    other, _ = split_changes(["--config=configs/npz_images.py"])
+    other = Changes("configs/npz_images.py")
     made = make_trial(
         "experiments/x.py",
         TRAINS | dict(overrides={"data.num_train": 9, "train.num_steps": 9}),
@@ -190,20 +200,15 @@ def test_what_a_trial_asks_of_its_images_goes_with_them():
 
 def test_changes_are_the_same_in_any_order():
     words = ["--config=configs/a.py", "--config.b=1", "--config.c=2", "--config.c=3"]
-    changes, _ = split_changes(words)
-    again, others = split_changes(
-        ["launch.py", "-config.c=2", "--config.c=3", "--config.b=1", words[0]]
-    )
-    assert again == changes
-    assert again.words == [words[0], *words[1:]]
-    assert others == ["launch.py"]
+    task, one, *two = words
+    changes = sweep.requested([*ANY[1:], *words]).changes
+    assert changes == sweep.requested([*two, one, *ANY[1:], task]).changes
+    assert changes.words == words
 
 
 def test_trials_that_become_the_same_run_are_refused():
     falls = "--config.temperature_schedule.final=1"
-    request = sweep.parse_sweep(
-        ["launch.py", "--sweep=experiments/soft_to_hard_gap.py", falls]
-    )
+    request = sweep.requested(["experiments/soft_to_hard_gap.py", falls])
     with pytest.raises(UserError, match=f"are the same run under {falls}"):
         request.experiment.trials(request.size, request.changes)
 
@@ -268,6 +273,6 @@ def test_code_that_the_folder_of_a_trial_names_runs_in_a_sweep_alone(
     monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
     made = sweep.Trial("t", "tests/launching/toys.py", dict(does="returns"), None)
     folder = made.write(tmp_path, "command")
-    assert launch.main(["launch.py", f"--trial={folder}"]) == 2
-    assert "--trial is for the processes of a sweep" in capsys.readouterr().err
+    assert main(["trial", str(folder)]) == 2
+    assert "trial is for the processes of a sweep" in capsys.readouterr().err
     assert not (tmp_path / "calls").exists()

@@ -6,30 +6,30 @@ import threading
 
 import pytest
 
-from dynsparse import launching
-from dynsparse.launching import sweep
+from dynsparse.launching import UserError, sweep
+from dynsparse.launching.workdir import check_config, claim
 
 
 def test_only_the_first_differences_are_named(tmp_path):
     there, here = (dict(model={name: n for name in "abcdefg"}) for n in (1, 2))
     (tmp_path / "config.json").write_text(json.dumps(there))
-    with pytest.raises(launching.UserError, match=r"; model.d: 1 .*; and 3 more\)"):
-        launching.check_config(tmp_path, here)
+    with pytest.raises(UserError, match=r"; model.d: 1 .*; and 3 more\)"):
+        check_config(tmp_path, here)
 
 
 def test_a_run_is_not_made_longer_but_another_can_start_from_it(tmp_path):
     there, here = (dict(train=dict(num_steps=n), seed=0) for n in (4, 8))
     (tmp_path / "config.json").write_text(json.dumps(there))
     told = f"holds a run of 4 steps, .*: one of 8 is .*train.init_from={tmp_path} and"
-    with pytest.raises(launching.UserError, match=told):
-        launching.check_config(tmp_path, here)
+    with pytest.raises(UserError, match=told):
+        check_config(tmp_path, here)
 
 
 def test_the_folder_of_a_sweep_is_refused_but_not_one_in_it(tmp_path):
     (tmp_path / "sweep.json").write_text("{}")
-    launching.check_config(tmp_path / "trial", {})
-    with pytest.raises(launching.UserError, match="holds a sweep, not a run"):
-        launching.check_config(tmp_path, {})
+    check_config(tmp_path / "trial", {})
+    with pytest.raises(UserError, match="holds a sweep, not a run"):
+        check_config(tmp_path, {})
 
 
 @pytest.mark.parametrize("trains", [False, True])
@@ -41,10 +41,10 @@ def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypat
     folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
     trial, request = sweep.read_trial(folder)
     before = contextlib.ExitStack()
-    before.enter_context(launching.claim(folder, config or asked))
+    before.enter_context(claim(folder, config or asked))
     threading.Timer(0.5, before.close).start()
     if trains:
-        with launching.claim(folder, request.plain_config, request.patience):
+        with claim(folder, request.plain_config, request.patience):
             pass
     else:
         sweep.measure(trial, folder)

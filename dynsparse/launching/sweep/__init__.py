@@ -2,11 +2,15 @@
 
 from dynsparse.launching.sweep.experiment_file import SIZES, ExperimentFile
 from dynsparse.launching.sweep.pool import FULL_DISK, STOPPED, stop_with_launcher
-from dynsparse.launching.sweep.request import SweepRequest, asks_to_sweep, parse_sweep
+from dynsparse.launching.sweep.request import (
+    SweepRequest,
+    add_arguments,
+    read_request,
+    requested,
+)
 from dynsparse.launching.sweep.run import run_sweep
 from dynsparse.launching.sweep.trial import (
     Trial,
-    asks_for_trial,
     examiner,
     measure,
     read_trial,
@@ -19,12 +23,12 @@ __all__ = [
     "ExperimentFile",
     "SweepRequest",
     "Trial",
-    "asks_for_trial",
-    "asks_to_sweep",
+    "add_arguments",
     "examiner",
     "measure",
-    "parse_sweep",
+    "read_request",
     "read_trial",
+    "requested",
     "run_sweep",
     "stop_with_launcher",
 ]

@@ -24,7 +24,6 @@ from concurrent import futures
 from dynsparse._internal.atomic_write import DamagedFileError
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.launching.errors import MISTAKE, UserError
-from dynsparse.launching.shipped import PACKAGE
 from dynsparse.launching.sweep.live_table import LiveTable
 from dynsparse.launching.sweep.slots import search_path
 from dynsparse.launching.sweep.trial import Bundle
@@ -35,7 +34,7 @@ FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write t
 STOPPED = 130  # exit status of a trial that was asked to stop
 GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at a process
-WORKER = (sys.executable, str(PACKAGE.parent / "launch.py"))
+WORKER = (sys.executable, "-m", "dynsparse", "trial")
 _LAUNCHER = "DYNSPARSE_LAUNCHER"  # variable that holds the id of its process
 _LONGEST, _LAST = 300, 4096  # characters of a complaint, bytes of a log that hold it
 
@@ -162,7 +161,7 @@ def run_process(
     }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*WORKER, *(f"--trial={folder}" for folder in folders)],
+            [*WORKER, *map(str, folders)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -199,7 +198,7 @@ def stop_with_launcher():
             run, which its launcher alone has written there.
     """
     if _LAUNCHER not in os.environ:
-        raise UserError("--trial is for the processes of a sweep; start one: --sweep")
+        raise UserError("trial is for the processes of a sweep, which sweep starts")
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     parent = int(os.environ[_LAUNCHER])
 

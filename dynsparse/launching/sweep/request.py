@@ -1,16 +1,18 @@
 """From the command line to a checked request for a sweep."""
 
+import argparse
 import dataclasses
 import pathlib
 import shlex
 from collections.abc import Sequence
 
-from dynsparse.launching.command_line import Parser, asks, flag_of, go_on, in_range
+from dynsparse.launching.arguments import Parser, go_on, number, split_changes
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.meant import keys_of
 from dynsparse.launching.sweep.experiment_file import SIZES, ExperimentFile
 from dynsparse.launching.sweep.slots import devices
 from dynsparse.launching.sweep.trial import Changes
+
+_ARRAY = 256  # jobs that run at once on a cluster, where none are asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,45 +49,85 @@ class SweepRequest:
 
     @property
     def asked(self) -> str:
-        """The experiment, its size and the changes, as after --sweep=."""
+        """The experiment, its size and the changes, as after `sweep`."""
         sweep = f"{self.experiment.path}:{self.size}"
         return shlex.join([sweep, *self.changes.words])
 
     @property
     def recorded(self) -> str:
         """The command that a report states."""
-        return f"python launch.py --sweep={self.asked} --workdir=DIR"
+        return f"python launch.py sweep {self.asked} --workdir=DIR"
 
 
-def asks_to_sweep(argv: Sequence[str]) -> bool:
-    """Whether a command line is one to sweep with."""
-    return asks(argv, "sweep")
+def add_arguments(parser: Parser):
+    """Adds what `read_request` reads."""
+    add = parser.add_argument
+    add(
+        "experiment",
+        metavar="EXPERIMENT[:SIZE]",
+        help="name of an experiment below, or path of a file; SIZE is small, which "
+        "takes minutes and claims nothing, or full",
+    )
+    add(
+        "--workdir",
+        metavar="DIR",
+        help="folder of the sweep; runs/NAME-SIZE by default",
+    )
+    add(
+        "--config",
+        metavar="TASK",
+        help="task of all trials that train, in place of the experiment's; each keeps "
+        "its method",
+    )
+    add("--config.KEY", metavar="VALUE", help="another value for all trials")
+    add(
+        "--jobs",
+        type=number(int, 1),
+        metavar="N",
+        help="trials at the same time: on the CPU they share the cores, and with GPUs "
+        "each sees one; as many as there are GPUs by default, or 1",
+    )
+    add(
+        "--together",
+        type=number(int, 1),
+        default=1,
+        metavar="N",
+        help="trials that one process may train as one program, where their configs "
+        "differ in seed and weights of penalties alone: pays on a GPU that one of them "
+        "leaves idle",
+    )
+    add(
+        "--limit",
+        type=number(float, 1),
+        metavar="SECONDS",
+        help="after which a trial counts as hung and is killed; a trial that dies is "
+        "tried once more",
+    )
+    add("--dry_run", action="store_true", help="print the trials")
+    add(
+        "--slurm",
+        metavar="PARTITION",
+        help="run the trials as an array of jobs there; --jobs bounds how many run at "
+        "once, and sbatch's own variables, such as SBATCH_GRES=gpu:1, say what else a "
+        "job gets",
+    )
 
 
-def parse_sweep(argv: Sequence[str]) -> SweepRequest:
-    """Reads the command line.
+def read_request(values: argparse.Namespace) -> SweepRequest:
+    """Reads what a command asks to sweep.
 
     Args:
-        argv: As in `sys.argv`.
+        values: Of the flags above; the `changes` of the config, and the whole `argv`.
 
     Raises:
-        UserError: If a flag, a file or a value is not accepted.
+        UserError: If a file or a value is not accepted.
     """
-    parser = Parser(known=["config"])
-    for name in ("sweep", "workdir", "slurm"):
-        parser.add_argument(f"--{name}")
-    for name in ("dry_run", "report_only"):
-        parser.add_argument(f"--{name}", action="store_true")
-    parser.add_argument("--jobs", type=in_range(int, 1))
-    parser.add_argument("--together", type=in_range(int, 1), default=1)
-    parser.add_argument("--limit", type=in_range(float, 1))
-    changes, others = split_changes(argv)
-    values, _ = parser.read(others, keys=lambda values: _keys(values.sweep, changes))
-    path, _, size = (values.sweep or "").partition(":")
+    path, _, size = values.experiment.partition(":")
     size = size or "small"
     if size not in SIZES:
-        raise UserError(f"--sweep: unknown size {size!r}; accepted: {', '.join(SIZES)}")
+        raise UserError(f"unknown size {size!r}; accepted: {', '.join(SIZES)}")
     experiment = ExperimentFile.load(path)
+    changes = _read_changes(values)
     most = _ARRAY if values.slurm else max(1, len(devices()))
     jobs = values.jobs or (1 if experiment.has("ALONE") else most)
     _check(experiment, changes, jobs=jobs, together=values.together)
@@ -93,56 +135,43 @@ def parse_sweep(argv: Sequence[str]) -> SweepRequest:
         raise UserError("--slurm needs --limit, the seconds that a trial may take")
     default = pathlib.Path("runs", f"{experiment.name}-{size}")
     workdir = pathlib.Path(values.workdir or default)
-    command = go_on(argv, workdir, named=bool(values.workdir), without=_ONCE)
     return SweepRequest(
         experiment,
         size,
         workdir,
-        command,
+        go_on(values.argv, workdir, named=bool(values.workdir)),
         changes,
         jobs,
         values.together,
         values.limit,
         values.dry_run,
-        values.report_only,
-        values.slurm,
+        slurm=values.slurm,
     )
 
 
-def split_changes(argv: Sequence[str]) -> tuple[Changes, list[str]]:
-    """Separate what a command line changes in every trial from its other words.
+def requested(words: Sequence[str]) -> SweepRequest:
+    """The request of the words that follow `sweep`.
 
     Raises:
-        UserError: If a change has no value, or is that of the seed.
+        UserError: If a word is not accepted.
     """
-    config, values, others = "", [], []
-    for word in argv:
-        name = flag_of(word) or ""
-        key, _, value = f"--{word.lstrip('-')}".partition("=")
-        if name != "config" and not name.startswith("config."):
-            others.append(word)
-            continue
+    changes, others = split_changes(words)
+    parser = Parser()
+    add_arguments(parser)
+    values = parser.parse_args(others)
+    values.argv, values.changes = ["sweep", *words], changes
+    return read_request(values)
+
+
+def _read_changes(values: argparse.Namespace) -> Changes:
+    for word in values.changes:
+        key, _, value = word.partition("=")
         if not value:
             raise UserError(f"{key} needs a value: {key}=VALUE")
-        if name == "config.seed":
+        if key == "--config.seed":
             raise UserError(f"{word}: each trial of a sweep has a seed of its own")
-        if name == "config":
-            config = value
-        else:
-            values.append(f"{key}={value}")
-    values.sort(key=lambda word: word.partition("=")[0])
-    return Changes(config, tuple(values)), others
-
-
-def _keys(asked: str | None, changes: Changes) -> list[str]:
-    """The keys of the config of the first trial, but for its seed."""
-    path, _, size = (asked or "").partition(":")
-    try:
-        trials = ExperimentFile.load(path).asked(size or SIZES[0], changes.method)
-    except UserError:
-        return []
-    config = changes.task or trials[0].get("config")
-    return [key for key in keys_of(config) if key != "seed"]
+    words = sorted(values.changes, key=lambda word: word.partition("=")[0])
+    return Changes(values.config or "", tuple(words))
 
 
 def _check(experiment: ExperimentFile, changes: Changes, *, jobs: int, together: int):
@@ -175,7 +204,3 @@ def _check(experiment: ExperimentFile, changes: Changes, *, jobs: int, together:
             f"{other}: {path} examines what only its own images "
             "have recorded (OWN_TASK = True there)"
         )
-
-
-_ONCE = {"dry_run", "report_only"}  # flags that a command to go on does not have
-_ARRAY = 256  # jobs that run at once on a cluster, where none are asked for

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynsparse._internal.stop_signal import StopSignal
-from dynsparse.launching.console import make_console
 from dynsparse.launching.errors import UserError
+from dynsparse.launching.process import make_console
 from dynsparse.launching.sweep.live_table import LiveTable
 from dynsparse.launching.sweep.pool import ATTEMPTS, Pool
 from dynsparse.launching.sweep.request import SweepRequest

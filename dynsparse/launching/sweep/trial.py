@@ -14,11 +14,10 @@ from dynsparse._internal.atomic_write import read_json, reading, write_json
 from dynsparse._internal.program_key import program_key
 from dynsparse._internal.provenance import provenance
 from dynsparse.launching import naming
+from dynsparse.launching.config import check_key, load_config, override
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.load_config import load_config
-from dynsparse.launching.overrides import check_key, override
-from dynsparse.launching.request import Request
-from dynsparse.launching.shipped import find_file, load_module
+from dynsparse.launching.run import RunRequest
+from dynsparse.launching.shipped import load_module
 from dynsparse.launching.workdir import TRIAL, claim
 
 _PLACE = ("method", "setting", "seed")  # what tells trials that train apart
@@ -175,15 +174,14 @@ def make_trial(
 
 def _resolve(asked: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any]:
     """Plain values of the complete config of a trial, as JSON gives them back."""
-    name, colon, argument = asked["config"].partition(":")
-    config = load_config(f"{find_file(name, 'configs')}{colon}{argument}")
+    config = load_config(asked["config"])
     try:
         for key in asked["overrides"]:
             check_key(config, key, key)
         before = naming.section_names(config)
         config.update_from_flattened_dict(asked["overrides"] | {"seed": asked["seed"]})
         naming.rename(config, before)
-        override(config, ["", *values])
+        override(config, values)
     except Exception as error:  # whatever the values of a trial may be
         told = error.args[0] if isinstance(error, KeyError) else error
         raise UserError(f"{asked['config']}: {told}") from error
@@ -203,12 +201,7 @@ def bundles(trials: Sequence[Trial], most: int) -> list[Bundle]:
     return [tuple(same[start : start + most]) for same, start in starts]
 
 
-def asks_for_trial(argv: Sequence[str]) -> bool:
-    """Whether a command line is that of a process of a sweep."""
-    return len(argv) > 1 and all(word.startswith("--trial=") for word in argv[1:])
-
-
-def read_trial(folder: pathlib.Path) -> tuple[Trial, Request | None]:
+def read_trial(folder: pathlib.Path) -> tuple[Trial, RunRequest | None]:
     """Read a trial, and the request for its run if it trains, from its folder.
 
     Raises:
@@ -217,14 +210,14 @@ def read_trial(folder: pathlib.Path) -> tuple[Trial, Request | None]:
     """
     content = read_json(folder / TRIAL, _AGAIN)
     if content is None:
-        raise UserError(f"--trial: {str(folder)!r} is not the folder of a trial")
+        raise UserError(f"trial: {str(folder)!r} is not the folder of a trial")
     with reading(folder / TRIAL, _AGAIN):
         command = content.pop("command")
         trial = Trial(**content)
         if trial.config is None:
             return trial, None
         config = ConfigDict(trial.config).lock()
-    return trial, Request(config, folder, command, _PATIENCE)
+    return trial, RunRequest(config, folder, command, _PATIENCE)
 
 
 def examiner(trial: Trial) -> Callable[..., list[dict[str, Any]]] | None:
