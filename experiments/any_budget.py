@@ -19,17 +19,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports import (
-    Difference,
+    Interval,
     Report,
-    Row,
+    answer,
     by_seed,
+    errorbars,
+    judge_bound,
     paired_difference,
     report_means,
     strokes,
     with_half,
 )
+from dynsparse.reports.stats import ENOUGH_SEEDS, FEW_SEEDS
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import caution, digits
+from .digits import digits, number_of_seeds
 
 DENSITIES = dict(
     small=dict(conv_vit=(0.35, 0.7)),
@@ -43,6 +47,10 @@ FEWER = dict(resnet=dict(train__num_steps=400, data__num_test=4_000))
 MODELS = ("any budget", "one density")
 ALLOWED = 0.005  # of accuracy
 OF = dict(budget=".3f", accuracy=".4f")
+RULE = (
+    "Supported: the 95 % interval lies above half a point less; contradicted: below. "
+    "Each interval is that of one density, not corrected for their number."
+)
 
 
 def sweep(add, size):
@@ -80,10 +88,11 @@ def report(rows: Sequence[Row]) -> Report:
         for network in dict.fromkeys(row["network"] for row in measured)
     }
     by = ("network", "model", "density")
-    return report_means(measured, by, OF, notes=_notes(networks), draw=_draw)
+    notes, said = _notes(networks)
+    return report_means(measured, by, OF, notes=notes, draw=_draw, answer=said)
 
 
-def differences(measured: Sequence[Row]) -> dict[float, Difference]:
+def differences(measured: Sequence[Row]) -> dict[float, Interval]:
     """The paired differences of accuracy over the seeds, by density.
 
     Args:
@@ -96,38 +105,21 @@ def differences(measured: Sequence[Row]) -> dict[float, Difference]:
     return found
 
 
-def _notes(networks: Mapping[str, Sequence[Row]]) -> list[str]:
-    """The verdicts of each network, and one over all."""
-    notes, words = [], []
+def _notes(networks: Mapping[str, Sequence[Row]]) -> tuple[list[str], str]:
+    """What each network says, and the answer of those with enough seeds."""
+    notes, verdicts, seeds = [], [], []
     for network, measured in networks.items():
-        few = caution(measured)
-        head = f"{network}, any budget less one density, in points of accuracy."
-        lines = [" ".join([head, *few]) + "\n"]
+        seeds.append(number_of_seeds(measured))
+        few = f" {FEW_SEEDS.capitalize()}." * (seeds[-1] < ENOUGH_SEEDS)
+        head = f"{network}, any budget minus one density, in points of accuracy.{few}"
+        lines = [f"{head}\n"]
         for density, gap in differences(measured).items():
             points = with_half(100 * gap.mean, 100 * gap.half, "+.2f")
-            lines.append(f"- density {density:g}: {points}, {_verdict(gap)}")
-            if not few:
-                words.append(_verdict(gap))
+            word = judge_bound(gap, -ALLOWED)
+            lines.append(f"- density {density:g}: {points}, {word}")
+            verdicts += [] if few else [word]
         notes.append("\n".join(lines))
-    if not words:
-        return notes
-    shown, refuted = words.count("shown"), words.count("refuted")
-    overall = "refuted" if refuted else "shown" if shown == len(words) else "not shown"
-    return [
-        f"At most half a point less at every density, by the networks of enough seeds: "
-        f"{overall}. Shown at {shown} of {len(words)}, where the 95 % interval lies "
-        f"above half a point less; refuted at {refuted}, where it lies below; not "
-        f"shown at the others. Each interval is that of one density, not corrected for "
-        f"their number.",
-        *notes,
-    ]
-
-
-def _verdict(gap: Difference) -> str:
-    """Whether the interval lies above half a point less, below it, or around it."""
-    if gap.mean - gap.half > -ALLOWED:
-        return "shown"
-    return "refuted" if gap.mean + gap.half < -ALLOWED else "not shown"
+    return [*notes, RULE], answer(verdicts, "densities", seeds=max(seeds))
 
 
 def _named(row: Row) -> dict[str, Any]:
@@ -141,21 +133,11 @@ def _draw(figure, means: Sequence[Row]):
     panels = figure.subplots(1, len(networks), squeeze=False)[0]
     looks = strokes(MODELS, MODELS[1:])
     for axes, network in zip(panels, networks, strict=True):
-        for model in MODELS:
-            place = (network, model)
-            some = [r for r in means if (r["network"], r["model"]) == place]
-            some.sort(key=lambda row: row["density"])
-            axes.errorbar(
-                [row["budget_mean"] for row in some],
-                [100 * row["accuracy_mean"] for row in some],
-                yerr=[100 * row["accuracy_half"] for row in some],
-                color=looks[model].color,
-                marker=looks[model].marker,
-                capsize=3,
-                label=model,
-            )
-        axes.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy, %")
-        axes.grid(alpha=0.25)
+        some = [row for row in means if row["network"] == network]
+        errorbars(
+            axes, some, "budget_mean", "accuracy", "model", looks=looks, scale=100.0
+        )
+        axes.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
         axes.legend()
 
 

@@ -21,16 +21,17 @@ from typing import Any
 
 from dynsparse.reports import (
     Report,
-    Row,
+    answer,
     by_seed,
-    decide,
     p_in_words,
     paired_differences,
     report_means,
     strokes,
+    verdict,
 )
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import SEEDS, caution, digits, pi_controller
+from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 OWN_TASK = True  # the difficulty of an image
 TARGET = 0.5
@@ -47,7 +48,10 @@ RANDOM = "random_bernoulli"
 MORE = 2  # times the most fragments of training
 PICTURES = ("as in training", "more clutter")
 FACTORS = ("clutter", "faintness")
-WORDS = dict(better="follows", worse="goes against", undecided="not shown to follow")
+RULE = (
+    "Correlation minus that of random gates, paired by seed; p corrected by Holm over "
+    "those of a gate."
+)
 OF = dict(clutter="+.3f", faintness="+.3f", budget=".3f", accuracy=".4f")
 
 
@@ -94,16 +98,18 @@ def _beyond(task: Mapping[str, Any], number: int):
 
 def report(rows: Sequence[Row]) -> Report:
     """The correlations, by gate and kind of image."""
-    by, notes = ("method", "images"), [*caution(rows), *_verdicts(rows)]
-    return report_means(rows, by, OF, notes=notes, draw=_draw)
+    lines, verdicts = _verdicts(rows)
+    said = answer(verdicts, "correlations", seeds=number_of_seeds(rows))
+    notes, by = ["\n".join(lines), RULE], ("method", "images")
+    return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
 
 
-def _verdicts(rows: Sequence[Row]) -> list[str]:
-    """Each gate beside the random one, by seed."""
+def _verdicts(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Each gate beside the random one, by seed: lines, and words alone."""
     values = lambda method, images, factor: by_seed(
         rows, factor, method=method, images=images
     )
-    lines = []
+    lines, verdicts = [], []
     for method in dict.fromkeys(row["method"] for row in rows):
         if method == RANDOM:
             continue
@@ -111,16 +117,15 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
             place: (values(method, *place), values(RANDOM, *place))
             for place in itertools.product(PICTURES, FACTORS)
         }
+        found = paired_differences(pairs)
         words = [
-            f"{WORDS[decide(gap.mean, p)]} {factor}, {images} "
-            f"({gap.mean:+.3f}, p {p_in_words(p)})"
-            for (images, factor), (gap, p) in paired_differences(pairs).items()
+            f"{factor}, {images}: {verdict(gap.mean, p)} ({gap.mean:+.3f}, "
+            f"p {p_in_words(p)})"
+            for (images, factor), (gap, p) in found.items()
         ]
         lines.append(f"- {method}: {'; '.join(words)}")
-    said = (
-        "Over random gates, paired by seed; p corrected by Holm over those of a gate."
-    )
-    return ["\n".join(lines), said]
+        verdicts += [verdict(gap.mean, p) for gap, p in found.values()]
+    return lines, verdicts
 
 
 def _draw(figure, means: Sequence[Row]):
@@ -142,7 +147,6 @@ def _draw(figure, means: Sequence[Row]):
             )
         axes.axvline(0, color="0.3", linewidth=1)
         axes.set_xlabel(f"rank correlation of MACs and {factor}")
-        axes.grid(axis="x", alpha=0.25)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
     panels[0].legend(title="test images")

@@ -5,7 +5,7 @@ from typing import Any
 
 from dynsparse.configs import METHODS
 
-from dynsparse.reports import Row
+from dynsparse.reports.tables import Row
 
 SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))
 NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which needs jax
@@ -97,9 +97,6 @@ def pi_controller(target: float) -> dict[str, float]:
     return dict(budget_constraint__target=target)
 
 
-def caution(rows: Collection[Row]) -> list[str]:
-    """What the number of seeds keeps a report from saying: a note, or none."""
-    enough = len(SEEDS["full"])
-    if len({row["seed"] for row in rows}) >= enough:
-        return []
-    return [f"Fewer than {enough} seeds: this proves the pipeline and makes no claim."]
+def number_of_seeds(rows: Collection[Row]) -> int:
+    """Number of the different seeds of some rows."""
+    return len({row["seed"] for row in rows})

@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import Report, answer
+from dynsparse.reports.tables import Row
 from .alone import run_alone
 from .enumerated import LOSSES, SCORES, K, losses, true_gradients
 
@@ -247,7 +248,9 @@ def report(results: Sequence[Row]) -> Report:
         f"{named(worst)}, by {worst['relative_bias']:.2f} of the norm of the truth.",
     ]
     columns = list(rows[0])[:-2]  # not draws and seed
-    return Report(rows, columns, notes, lambda figure: _draw(figure, rows, place))
+    said = answer([r["within_4_se"] for r in exact], "rows unbiased by theory")
+    draw = lambda figure: _draw(figure, rows, place)
+    return Report(rows, columns, notes, draw, answer=said)
 
 
 def _draw(figure, rows, place):

@@ -23,17 +23,16 @@ from dynsparse.configs import METHODS
 
 from dynsparse.reports import (
     Report,
-    Row,
     area_differences,
     compare_in_groups,
     read_points,
 )
+from dynsparse.reports.tables import Row
 from .alone import run_alone
 from .digits import (
     BASELINES,
     SEEDS,
     add_dense,
-    caution,
     digits,
     finely,
     pi_controller,
@@ -102,7 +101,7 @@ def report(rows: Sequence[Row]) -> Report:
     """Both parts of the table and their figures, and the gates beside each other."""
     found = {row["method"] for row in rows}
     words = [f"`{name}`: {what}." for name, what in APART.items() if name in found]
-    notes = [*caution(rows), ADVANTAGE, *([" ".join(words)] if words else [])]
+    notes = [ADVANTAGE, *([" ".join(words)] if words else [])]
     for training, reference in {ANY: "soft_topk", EACH: "gumbel_sigmoid"}.items():
         some = [row for row in rows if _training(row) == training]
         others = {row["method"] for row in some} - {reference, *BASELINES}

@@ -17,18 +17,22 @@ turns: another trial on the machine slows down both, but not every program alike
 `--jobs=1` gives the ratios of an idle machine.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import (
     Report,
-    Row,
+    answer,
     area_differences,
     compare_methods,
+    differences_of_areas,
     read_points,
+    verdict,
 )
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import SEEDS, add_dense, caution, digits, pi_controller
+from .digits import SEEDS, add_dense, digits, number_of_seeds, pi_controller
 
 UNITS = dict(
     small=("tokens", "bypass", "neurons"),
@@ -57,12 +61,13 @@ def sweep(add, size):
 def report(rows: Sequence[Row]) -> Report:
     """The units side by side, by MACs and by time."""
     points, others = read_points(rows), (*UNITS["full"][1:], "blocks")
-    verdicts = [
-        words
-        for cost in ("macs", "time")
-        for words in area_differences(points, "tokens", others, cost)
-    ]
-    return compare_methods(rows, notes=[*caution(rows), *verdicts])
+    notes, verdicts = [], []
+    for cost in ("macs", "time"):
+        notes += area_differences(points, "tokens", others, cost)
+        found = differences_of_areas(points, "tokens", others, cost)
+        verdicts += [verdict(gap.mean, p) for _, gap, p in found.values()]
+    said = answer(verdicts, "curves", seeds=number_of_seeds(rows))
+    return dataclasses.replace(compare_methods(rows, notes=notes), answer=said)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,22 @@ far more than chance.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports import (
     Report,
-    Row,
+    answer,
     by_seed,
+    errorbars,
     paired_differences,
     report_means,
-    strokes,
+    verdict,
 )
+from dynsparse.reports.stats import INCONCLUSIVE, SUPPORTED
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import SEEDS, caution, digits
+from .digits import SEEDS, digits, number_of_seeds
 
 OWN_TASK = True  # where the digit is
 METHODS = dict(
@@ -36,7 +39,13 @@ METHODS = dict(
     full=("soft_topk", "gumbel_topk", "static", "random_topk", "magnitude"),
 )
 DENSITIES = dict(small=(0.2, 0.4), full=(0.1, 0.2, 0.35, 0.5, 0.75))
+LEARNED = ("soft_topk", "gumbel_topk")  # the others are controls
 LEAST = 0.01  # of recall, that counts
+RULE = (
+    f"Above: by more than {LEAST:g}, and below 5 % by the t test paired by seed, "
+    "corrected by Holm over the densities of a method. The answer is that of learned "
+    "gates."
+)
 CHANCE = dict(
     random_recall="random tokens", fixed_recall="the best same ones for all images"
 )
@@ -89,64 +98,50 @@ def _fixed_recall(experiment, density: float) -> float:
 
 def report(rows: Sequence[Row]) -> Report:
     """Recall against density."""
-    by, notes = ("method", "density"), [*caution(rows), *_verdicts(rows)]
-    return report_means(rows, by, OF, notes=notes, draw=_draw)
-
-
-def _verdicts(rows: Sequence[Row]) -> list[str]:
-    """Each method beside both kinds of chance, paired by seed."""
-    methods = dict.fromkeys(row["method"] for row in rows)
-    lines = []
-    for method in methods:
+    lines, verdicts = [], []
+    for method in dict.fromkeys(row["method"] for row in rows):
         some = [row for row in rows if row["method"] == method]
-        above = [f"{words} {_above(some, name)}" for name, words in CHANCE.items()]
+        found = {words: _verdicts(some, name) for name, words in CHANCE.items()}
+        above = [f"{words} {_places(found[words])}" for words in found]
         lines.append(f"- {method}: recall above that of {', of '.join(above)}")
-    said = (
-        f"Above: by more than {LEAST:g}, and below 5 % by the t test paired by seed, "
-        "corrected by Holm over the densities of a method."
+        if method in LEARNED:
+            verdicts += [word for places in found.values() for word in places.values()]
+    said = answer(
+        verdicts, "densities and kinds of chance", seeds=number_of_seeds(rows)
     )
-    return ["\n".join(lines), said]
+    notes, by = ["\n".join(lines), RULE], ("method", "density")
+    return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
 
 
-def _above(rows: Sequence[Row], chance: str) -> str:
-    """The densities where the recall of one method is above a chance."""
-    densities = dict.fromkeys(row["density"] for row in rows)
+def _verdicts(rows: Sequence[Row], chance: str) -> dict[float, str]:
+    """Whether the recall of one method is above a chance, by density."""
     pairs = {
         density: tuple(
             by_seed(rows, name, density=density) for name in ("recall", chance)
         )
-        for density in densities
+        for density in dict.fromkeys(row["density"] for row in rows)
     }
-    places = [
-        f"{density:g}"
+    counts = lambda gap, p: p < 0.05 and not 0 < gap.mean <= LEAST
+    return {
+        density: verdict(gap.mean, p) if counts(gap, p) else INCONCLUSIVE
         for density, (gap, p) in paired_differences(pairs).items()
-        if p < 0.05 and gap.mean > LEAST
-    ]
-    return f"at {', '.join(places) or 'no density'} of {len(densities)}"
+    }
+
+
+def _places(verdicts: Mapping[float, str]) -> str:
+    above = [f"{place:g}" for place, word in verdicts.items() if word == SUPPORTED]
+    return f"at {', '.join(above) or 'no density'} of {len(verdicts)}"
 
 
 def _draw(figure, means: Sequence[Row]):
-    methods = list(dict.fromkeys(row["method"] for row in means))
-    looks = strokes(methods, [])
     axes = figure.subplots()
-    for method in methods:
-        some = [row for row in means if row["method"] == method]
-        axes.errorbar(
-            [row["density"] for row in some],
-            [row["recall_mean"] for row in some],
-            yerr=[row["recall_half"] for row in some],
-            color=looks[method].color,
-            marker=looks[method].marker,
-            capsize=3,
-            label=method,
-        )
+    errorbars(axes, means, "density", "recall", "method")
     for name, dashes in zip(CHANCE, ((4, 2), (1, 1.5)), strict=True):
         line = sorted({(row["density"], row[f"{name}_mean"]) for row in means})
         axes.plot(
             *zip(*line, strict=True), color="0.5", dashes=dashes, label=CHANCE[name]
         )
     axes.set(xlabel="density", ylabel="recall of the true tokens", ylim=(0, 1.02))
-    axes.grid(alpha=0.25)
     axes.legend()
 
 

@@ -7,19 +7,16 @@ jax.lax.top_k, and 20 times less than OTT-JAX takes for the same mask at the sma
 epsilon at which it converges. What would refute it: a longer time at n = 1024 (batch
 32) or at n = 32768 (batch 8), k = n / 4, in the same process.
 
-Scores are standard normal, in float32, at temperature 0.1; the operators of a trial
-take turns, and ratios are to the forward of jax.lax.top_k beside them, which runs twice
-in each turn: medians with quartiles. Memory is what XLA plans for temporaries and
-outputs. `miss` is the largest |sum - k| of a row, summed in float64; `difference` is to
-our operator that computes the same, that of the gradient relative to its largest entry.
+Scores are standard normal, in float32, at temperature 0.1; operators take turns, and
+ratios are to the forward of jax.lax.top_k, which runs twice in each turn: medians with
+quartiles. Memory is what XLA plans for temporaries and outputs. `miss` is the largest
+|sum - k| of a row, in float64; `difference` is to our operator that computes the same.
 OTT, with its default tolerance, has temperature epsilon / 2, which goes down a grid
 until value or gradient is not finite or a sum is off by 1 % of k: as it comes, with a
-ridge in the solver of its implicit gradient, and unrolled. Peers, where installed:
-ott-jax 0.6.0, jaxopt 0.8.5, entmax 1.3 on torch 2.13.0.
+ridge in the solver of its implicit gradient, and unrolled.
 """
 
 import functools
-import importlib
 import importlib.metadata
 import logging
 import os
@@ -31,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynsparse.reports import BUSY, ORANGE, Report, Row, busy_among, draw_rows
+from dynsparse.reports import Report, answer, draw_rows, figures, runs, tables
 from .alone import run_alone
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
@@ -40,7 +37,6 @@ ERRORS = ("miss", "difference", "gradient_difference", "nan_rate")
 COLUMNS = ("operator", "n", "batch", *TIMES, *SPREAD, *ERRORS, "temperature", "note")
 PARTS = ("forward", "both")
 TARGETS = ((1024, 32), (32768, 8))  # n and batch
-REFERENCES = ("jax.lax.top_k", "logistic")  # of a small sweep
 ALONE = True
 PEERS = ("ott-jax", "jaxopt", "entmax")
 OTT_TEMPERATURES = (0.25, 0.15, 0.1, 0.075, 0.05, 0.025, 0.01)
@@ -64,7 +60,7 @@ class Operator(NamedTuple):
 
 def sweep(add, size):
     """One call of `add` per n and batch, and one for the hard inputs."""
-    only = REFERENCES if size == "small" else None
+    only = ("jax.lax.top_k", "logistic") if size == "small" else None
     for n, batch in (*TARGETS, (64, 2**12), (1024, 2**8), (2**20, 1)):
         add(inputs="normal", n=n, batch=batch, only=only)
     add(inputs="hard", n=64, batch=1, only=only)
@@ -88,42 +84,46 @@ def measure(*, inputs: str, n: int, batch: int, repeats: int = 7, only=None):
     return [_hard_row(name, operator, scores) for name, operator in chosen.items()]
 
 
-def report(results: Sequence[Row]) -> Report:
+def report(results: Sequence[tables.Row]) -> Report:
     """The table, whether the targets were met, and time against n."""
     hard = {row["operator"]: row for row in results if "broken_by" in row}
-    rates = {name: row["nan_rate"] for name, row in hard.items()}
     timed = [row for row in results if "broken_by" not in row]
-    rows = [{**row, "nan_rate": rates.get(row["operator"])} for row in timed]
+    rate = lambda name: hard[name]["nan_rate"] if name in hard else None
+    rows = [{**row, "nan_rate": rate(row["operator"])} for row in timed]
     packages = sorted({row["package"] for row in rows})
-    missing = [peer for peer in PEERS if not any(peer in name for name in packages)]
-    broken = [f"{name} ({hard[name]['broken_by']})" for name in hard if rates[name]]
-    notes = [note for shape in TARGETS for note in _verdicts(rows, *shape)]
-    notes += [
+    missing = [peer for peer in PEERS if peer not in " ".join(packages)]
+    broken = [f"{name} ({hard[name]['broken_by']})" for name in hard if rate(name)]
+    found = [found for shape in TARGETS for found in _verdicts(rows, *shape)]
+    notes = [
+        *(note for note, _ in found),
         f"Broken by hard inputs: {'; '.join(broken) or 'none'}.",
         f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}.",
     ]
-    again = {f"n {row['n']}, batch {row['batch']}": row["top_k_again"] for row in rows}
-    busy = busy_among(again)
-    draw = functools.partial(_draw, rows=rows, busy=f"; {BUSY}" if busy else "")
-    return Report(rows, COLUMNS, [*busy, *notes], draw)
+    shape = lambda row: f"n {row['n']}, batch {row['batch']}"
+    busy = runs.busy_among({shape(row): row["top_k_again"] for row in rows})
+    draw = functools.partial(_draw, rows=rows, busy=f"; {runs.BUSY}" if busy else "")
+    said = answer([m for _, met in found for m in met], "operators and shapes")
+    return Report(rows, COLUMNS, [*busy, *notes], draw, answer=said)
 
 
-def _verdicts(rows, n, batch) -> Iterator[str]:
+def _verdicts(rows, n, batch) -> Iterator[tuple[str, list[bool]]]:
     at = {r["operator"]: r for r in rows if (r["n"], r["batch"]) == (n, batch)}
-    word = lambda met: "met" if met else "missed"
+    word = ("missed", "met").__getitem__
     ratios = {name: at[name]["both_ratio"] for name in FAMILIES if name in at}
     listed = ", ".join(f"{name} {r:.2f} ({word(r <= 3)})" for name, r in ratios.items())
-    yield f"n = {n}, batch {batch}, at most 3 times jax.lax.top_k: {listed or '-'}."
+    said = f"n = {n}, batch {batch}, at most 3 times jax.lax.top_k: {listed or '-'}."
+    yield said, [ratio <= 3 for ratio in ratios.values()]
     peers = [r for r in at.values() if "ott" in r["package"] and r["both_ms"]]
     for peer in sorted(peers, key=lambda r: (r["temperature"], r["both_ms"]))[:1]:
         factor = peer["both_ms"] / at["logistic"]["both_ms"]
-        yield (
+        said = (
             f"n = {n}, batch {batch}, at least 20 times faster than OTT: {factor:.1f} "
             f"({word(factor >= 20)}), of '{peer['operator']}' at its smallest epsilon, "
             f"{2 * peer['temperature']:.3g}. Its errors: {peer['miss']:.2g} in k "
             f"(logistic {at['logistic']['miss']:.2g}), {peer['difference']:.2g} in the "
             f"mask, {peer['gradient_difference']:.2g} in the gradient."
         )
+        yield said, [factor >= 20]
 
 
 def _operators() -> Iterator[tuple[str, Operator]]:
@@ -292,7 +292,7 @@ def _draw(figure, rows, busy: str):
             ends = ("both_ratio", *SPREAD[:2])
             found[row["operator"]] = tuple(each * row[end] for end in ends)
     others = [row["operator"] for row in rows if "dynsparse" not in row["package"]]
-    draw_rows(figure, panels, dict.fromkeys(others, ORANGE))
+    draw_rows(figure, panels, dict.fromkeys(others, figures.ORANGE))
     figure.supxlabel(AXIS + busy, fontsize="medium")
 
 

@@ -19,18 +19,17 @@ from collections.abc import Sequence
 
 from dynsparse.reports import (
     Report,
-    Row,
     area_differences,
     compare_in_groups,
     read_points,
 )
+from dynsparse.reports.tables import Row
 from .alone import run_alone
 from .digits import (
     BASELINES,
     SEEDS,
     Add,
     add_dense,
-    caution,
     digits,
     finely,
     pi_controller,
@@ -82,7 +81,7 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
 
 def report(rows: Sequence[Row]) -> Report:
     """A comparison per unit: with the best baseline, and with each over a range."""
-    notes = [*caution(rows), ADVANTAGE]
+    notes = [ADVANTAGE]
     for unit in dict.fromkeys(filter(None, map(_unit, rows))):
         points = read_points([row for row in rows if _unit(row) in (unit, None)])
         head, *lines = area_differences(points, "per_input", list(BASELINES)[1:])

@@ -22,9 +22,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row, report_means, strokes
+from dynsparse.reports import Report, answer, errorbars, report_means, strokes
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import SEEDS, caution, digits, pi_controller
+from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 TARGETS = dict(small=(0.35, 0.55), full=(0.3, 0.5, 0.7))
 PRICES = dict(small=(0.0, 5.0), full=(0.0, 1.0, 5.0))
@@ -32,6 +33,11 @@ WEIGHTS = dict(small=(10.0,), full=(1.0, 10.0, 100.0))
 EXACT = "exact budget"
 CLOSE = 0.02  # of the target
 TRAINED, MOVED = "as trained", "moved to the target"
+RULE = (
+    "Supported: every run of an arm of the controller (scores moved) or of the exact "
+    "budget is close to its target, and not every run of an arm of a fixed weight "
+    "(scores as trained)."
+)
 OF = dict(spent=".4f", error="+.4f", accuracy=".4f")
 
 
@@ -88,8 +94,10 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 def report(rows: Sequence[Row]) -> Report:
     """What was spent by arm and target, and how often it is close."""
     measured = _with_targets(rows)
-    by, notes = ("arm", "scores", "target"), [*caution(rows), *_counts(measured)]
-    return report_means(measured, by, OF, notes=notes, draw=_draw)
+    lines, verdicts = _counts(measured)
+    said = answer(verdicts, "arms", seeds=number_of_seeds(rows))
+    by, notes = ("arm", "scores", "target"), ["\n".join(lines), RULE]
+    return report_means(measured, by, OF, notes=notes, draw=_draw, answer=said)
 
 
 def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -115,9 +123,9 @@ def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _counts(measured: Sequence[Row]) -> list[str]:
-    """How many runs of each arm are close to their target, and where one is not."""
-    lines = []
+def _counts(measured: Sequence[Row]) -> tuple[list[str], list[bool]]:
+    """How many runs of each arm are close to their target, and what that says."""
+    lines, verdicts = [], []
     for arm, scores in dict.fromkeys((row["arm"], row["scores"]) for row in measured):
         some = [r for r in measured if (r["arm"], r["scores"]) == (arm, scores)]
         errors = [abs(row["error"]) for row in some]
@@ -130,35 +138,27 @@ def _counts(measured: Sequence[Row]) -> list[str]:
         if missed:
             line += f"; misses at {', '.join(f'{target:g}' for target in missed)}"
         lines.append(line)
-    return ["\n".join(lines)]
+        controlled = arm.startswith("PI")
+        if scores == (MOVED if controlled else TRAINED):
+            verdicts.append(bool(missed) != (controlled or arm == EXACT))
+    return lines, verdicts
 
 
 def _draw(figure, means: Sequence[Row]):
+    named = [dict(row) | dict(target=f"{row['target']:g}") for row in means]
+    named.sort(key=lambda row: float(row["target"]))
     arms = list(dict.fromkeys(row["arm"] for row in means))
-    targets = sorted({row["target"] for row in means})
     looks = strokes(arms, [EXACT])
     figure.set_size_inches(12, 5)
     left, right = figure.subplots(1, 2)
     left.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
     for axes, name, scores in ((left, "error", TRAINED), (right, "accuracy", MOVED)):
-        for index, arm in enumerate(arms):
-            some = [row for row in means if row["arm"] == arm]
-            some = [row for row in some if row["scores"] == scores or arm == EXACT]
-            spread = 0.6 * (index / max(len(arms) - 1, 1) - 0.5)
-            axes.errorbar(
-                [targets.index(row["target"]) + spread for row in some],
-                [100 * row[f"{name}_mean"] for row in some],
-                yerr=[100 * row[f"{name}_half"] for row in some],
-                color=looks[arm].color,
-                fmt=looks[arm].marker,
-                capsize=3,
-                label=arm,
-            )
-        axes.set_xticks(range(len(targets)), [f"{target:g}" for target in targets])
-        axes.set_xlabel("target, of the dense MACs")
-        axes.grid(axis="y", alpha=0.25)
-    left.set(ylabel="spent less target, % of it", title=f"Scores {TRAINED}")
-    right.set(ylabel="test accuracy, %", title=f"Scores {MOVED}")
+        some = [r for r in named if r["scores"] == scores or r["arm"] == EXACT]
+        some.sort(key=lambda row: arms.index(row["arm"]))
+        errorbars(axes, some, "target", name, "arm", looks=looks, scale=100.0)
+        axes.set(xlabel="target / dense MACs", title=f"Scores {scores}")
+    left.set_ylabel("spent minus target (% of target)")
+    right.set_ylabel("test accuracy (%)")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
 

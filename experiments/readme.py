@@ -74,14 +74,13 @@ def _row(point: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 def reported(name: str) -> str:
-    """Returns what a committed report says after its claim, for README.md.
+    """Returns what a committed report says below its heading, for README.md.
 
     Args:
         name: Of the experiment.
     """
     folder = f"{RESULTS}/{name}"
-    _, _, command, *found = (ROOT / folder / "report.md").read_text().split("\n\n")
-    text = "\n\n".join([command, *found])
+    _, _, text = (ROOT / folder / "report.md").read_text().partition("\n\n")
     return text.replace("](figure.png)", f"]({folder}/figure.png)")
 
 

@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dynsparse.reports import Report, Row
+from dynsparse.reports import Report, answer
+from dynsparse.reports.tables import Row
 from .alone import run_alone
 
 ALONE = True
@@ -195,22 +196,23 @@ def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
 def report(results: Sequence[Row]) -> Report:
     """The table, the claim's figures, and time to answer by policy."""
     rungs = [row for row in results if row["load"] == "none"]
-    find = lambda load, policy, phase: next(
-        row
-        for row in results
-        if (row["load"], row["policy"], row["phase"]) == (load, policy, phase)
-    )
-    during, after = (find("spike", "controller", p) for p in ("during", "after_2_s"))
-    before = find("spike", "controller", "before")
-    burdened = find("competition", "controller", "after_1_s")
-    pinned = [
-        (row["policy"], row["in_time"])
-        for row in results
-        if (row["load"], row["phase"]) == ("spike", "during")
-    ]
+    own = {(r["load"], r["phase"]): r for r in results if r["policy"] == "controller"}
+    phases = ("before", "during", "after_2_s")
+    before, during, after = (own["spike", phase] for phase in phases)
+    burdened = own["competition", "after_1_s"]
     slowest, fastest = rungs[-1]["idle_ms"], rungs[0]["idle_ms"]
     percent = lambda share: "-" if share is None else f"{share:.1%}"  # no requests: -
+    by_policy = ", ".join(
+        f"{row['policy']} {percent(row['in_time'])}"
+        for row in results
+        if (row["load"], row["phase"]) == ("spike", "during")
+    )
     back = after["top_after_s"]
+    single, alone = _single_rung(results, percent)
+    share = lambda row, key="in_time": row[key] or 0
+    met = [share(during) >= 0.95, share(after) >= 0.99, share(burdened) >= 0.95]
+    met += [share(before, "accuracy") - share(during, "accuracy") <= 0.02]
+    met += [back is not None and back <= 2, not alone]
     notes = [
         f"The top rung takes {slowest:.1f} ms for a request of {SIZE}, "
         f"{slowest / fastest:.1f} times as long as the lowest.",
@@ -218,25 +220,19 @@ def report(results: Sequence[Row]) -> Report:
         f"{percent(after['in_time'])} from 2 s after it; accuracy "
         f"{percent(during['accuracy'])} during it, {percent(before['accuracy'])} "
         f"before; top rung back after {'-' if back is None else f'{back:.2f}'} s. "
-        "During it by policy: "
-        + ", ".join(f"{policy} {percent(share)}" for policy, share in pinned)
-        + ".",
-        _single_rung(results, percent),
+        f"During it by policy: {by_policy}.",
+        single,
         f"Competition, controller: {percent(burdened['in_time'])} in time from 1 s "
         "after it began.",
         "Shares of the requests that arrived in a phase; a refused request is not in "
         "time. after_1_s: from one second into the middle third to its end; after_2_s: "
         "from two seconds after it. budget: mean MACs over dense of what was answered.",
     ]
-    return Report(
-        rows=results,
-        columns=FIELDS,
-        notes=notes,
-        figure=lambda figure: _draw(figure, results),
-    )
+    draw = lambda figure: _draw(figure, results)
+    return Report(results, FIELDS, notes, draw, answer=answer(met, "figures"))
 
 
-def _single_rung(results: Sequence[Row], percent: Callable[..., str]) -> str:
+def _single_rung(results: Sequence[Row], percent: Callable) -> tuple[str, bool]:
     """Whether a rung that holds the deadlines of the spike by itself does as well."""
     phases = ("before", "during", "after_2_s")
     policies: dict[str, dict[str, Row]] = {}
@@ -255,16 +251,17 @@ def _single_rung(results: Sequence[Row], percent: Callable[..., str]) -> str:
         and (rows["after_2_s"]["in_time"] or 0) >= 0.99
     ]
     if not holding:
-        return "No single rung holds the deadlines of the spike."
+        return "No single rung holds the deadlines of the spike.", False
     best = min(holding, key=behind)
     answers = lambda policy: ", ".join(percent(accuracy(policy, p)) for p in phases)
-    as_well = "does as well" if behind(best) <= AS_WELL else "does not do as well"
+    as_well = behind(best) <= AS_WELL
+    said = "does as well" if as_well else "does not do as well"
     return (
-        f"A single rung {as_well}: {best}, pinned, holds those deadlines, at an "
+        f"A single rung {said}: {best}, pinned, holds those deadlines, at an "
         f"accuracy before, during and from 2 s after the spike of {answers(best)}, "
         f"where the controller has {answers('controller')}: {100 * behind(best):+.2f} "
         f"points behind at most, of {100 * AS_WELL:g} that still count as well."
-    )
+    ), as_well
 
 
 def _draw(figure, results: Sequence[Row]):

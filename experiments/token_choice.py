@@ -13,9 +13,10 @@ Tokens of `conv_vit` on cluttered digits, one any-budget model per way and seed.
 import sys
 from collections.abc import Sequence
 
-from dynsparse.reports import BASELINES, Report, Row, compare_methods
+from dynsparse.reports import BASELINES, Report, compare_methods
+from dynsparse.reports.tables import Row
 from .alone import run_alone
-from .digits import SEEDS, add_dense, caution, digits, finely
+from .digits import SEEDS, add_dense, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 CONTROLS = ("random_topk", "magnitude", "evenly_spaced", "static")
@@ -39,7 +40,7 @@ def sweep(add, size):
 def report(rows: Sequence[Row]) -> Report:
     """Learned tokens beside every control."""
     named = {**BASELINES, **NAMES}
-    return compare_methods(rows, baselines=named, notes=caution(rows))
+    return compare_methods(rows, baselines=named)
 
 
 if __name__ == "__main__":

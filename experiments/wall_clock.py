@@ -21,7 +21,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dynsparse.reports import BUSY, PAGE, Report, Row, busy_among, strokes
+from dynsparse.reports import BUSY, Report, answer, errorbars, strokes
+from dynsparse.reports.figures import PAGE
+from dynsparse.reports.runs import busy_among
+from dynsparse.reports.stats import CONTRADICTED, SUPPORTED
+from dynsparse.reports.tables import Row
 from .alone import run_alone
 from .networks import gated
 
@@ -44,6 +48,11 @@ FIELDS = (
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
 ALONE = True
 LEAST = 0.8  # efficiency at which the clock still says what the bill does
+RULE = (
+    f"Supported: the efficiency is at least {LEAST:g} wherever a density saves MACs. "
+    "In brackets: the least efficiency, and the densities at which compact execution "
+    "is slower than the dense network."
+)
 _QUARTILES = ("time_ratio_q1", "time_ratio_q3")
 _ACROSS = 4  # panels of the figure
 STREAM = 8  # inputs of a measurement at least, so that an eighth of them can be open
@@ -169,6 +178,7 @@ def crossing(points: Sequence[tuple[float, float]]) -> float:
 
 def report(results: Sequence[Row]) -> Report:
     """The table, whose claims hold, and the figure of time beside MACs."""
+    lines, verdicts = _verdicts(results)
     notes = [
         "efficiency = macs_ratio / time_ratio; saved = (1 - time_ratio) / "
         "(1 - macs_ratio); break_even = density above which gating costs more than it "
@@ -176,7 +186,8 @@ def report(results: Sequence[Row]) -> Report:
         "median and quartiles of the turns; dense_again: the same of the dense network "
         "beside itself.",
         *_busy(results),
-        *_verdicts(results),
+        RULE,
+        "\n".join(lines),
     ]
     return Report(
         rows=results,
@@ -184,6 +195,7 @@ def report(results: Sequence[Row]) -> Report:
         table=[dict(row) | dict(time_ratio=_with_quartiles(row)) for row in results],
         notes=notes,
         figure=lambda figure: _draw(figure, results),
+        answer=answer(verdicts, "granularities and batch sizes"),
     )
 
 
@@ -197,9 +209,9 @@ def _busy(results: Sequence[Row]) -> list[str]:
     return busy_among({trial(row): row["dense_again"] for row in results})
 
 
-def _verdicts(results: Sequence[Row]) -> list[str]:
-    """At which granularities and batches the clock follows the bill."""
-    lines = []
+def _verdicts(results: Sequence[Row]) -> tuple[list[str], list[bool]]:
+    """Where the clock follows the bill: a note per batch, and the verdicts alone."""
+    lines, verdicts = [], []
     for batch in dict.fromkeys(row["batch"] for row in results):
         gated: dict[str, list[Row]] = {}
         for row in results:
@@ -215,15 +227,11 @@ def _verdicts(results: Sequence[Row]) -> list[str]:
             if name not in holds
         ]
         lines.append(
-            f"- batch {batch}: holds for {', '.join(holds) or 'none'}; fails for "
-            f"{', '.join(fails) or 'none'}."
+            f"- batch {batch}: {SUPPORTED} for {', '.join(holds) or 'none'}; "
+            f"{CONTRADICTED} for {', '.join(fails) or 'none'}."
         )
-    rule = (
-        f"The claim holds where the efficiency is at least {LEAST:g} at every density "
-        f"that saves MACs. In brackets: the least efficiency, and the densities at "
-        f"which compact execution is slower than the dense network."
-    )
-    return [rule, "\n".join(lines)]
+        verdicts += [name in holds for name in gated]
+    return lines, verdicts
 
 
 def _slower(rows: Sequence[Row]) -> str:
@@ -235,31 +243,24 @@ def _draw(figure, results: Sequence[Row]):
     """A panel per granularity, a line per batch size, with quartiles."""
     names = [name for name in gated.NAMES if any(_of(results, granularity=name))]
     batches = sorted({row["batch"] for row in results}, reverse=True)
-    looks = strokes([f"batch {batch}" for batch in batches], [])
+    looks = strokes([f"batch {batch}" for batch in batches])
     down = -(-len(names) // _ACROSS)
     figure.set_size_inches(PAGE, 0.8 + 2.1 * down)
     panels = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
-    highest = max(row["time_ratio_q3"] for row in results)
+    ratio, (low, high) = "time_ratio", _QUARTILES
+    lines = [
+        row
+        | {f"{ratio}_mean": row[ratio], "of": f"batch {row['batch']}"}
+        | {f"{ratio}_half": (row[ratio] - row[low], row[high] - row[ratio])}
+        for row in map(dict, results)
+    ]
+    highest = max(row[high] for row in results)
     for axes, name in zip(panels.flat, names, strict=False):
         axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-        for batch, (label, look) in zip(batches, looks.items(), strict=True):
-            chosen = _of(results, granularity=name, batch=batch)
-            if chosen:
-                axes.errorbar(
-                    [row["macs_ratio"] for row in chosen],
-                    [row["time_ratio"] for row in chosen],
-                    yerr=[
-                        [row["time_ratio"] - row["time_ratio_q1"] for row in chosen],
-                        [row["time_ratio_q3"] - row["time_ratio"] for row in chosen],
-                    ],
-                    color=look.color,
-                    marker=look.marker,
-                    markersize=5,
-                    capsize=2.5,
-                    label=label,
-                )
+        some = _of(lines, granularity=name)
+        errorbars(axes, some, "macs_ratio", ratio, "of", looks=looks)
         axes.set(title=name, xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * highest)))
     figure.supxlabel("MACs / dense MACs")
     figure.supylabel("time / dense time: median, quartiles")

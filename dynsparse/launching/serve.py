@@ -15,7 +15,7 @@ from dynsparse.bench.options import LoadTestOptions
 from dynsparse.launching.arguments import number
 from dynsparse.launching.errors import UserError
 from dynsparse.launching.process import hush_libraries
-from dynsparse.reports.records import read_run
+from dynsparse.reports import read_run
 
 _DEFAULTS = dataclasses.asdict(LoadTestOptions())
 _LOAD = "how many requests come over time; 1 is what the full model can serve"

@@ -11,8 +11,8 @@ import filelock
 
 from dynsparse._internal.atomic_write import read_json, write_json
 from dynsparse.launching.errors import UserError
-from dynsparse.reports.compare import differences
-from dynsparse.reports.records import PUT_BACK
+from dynsparse.reports import PUT_BACK
+from dynsparse.reports.telling import differences
 
 CONFIG, SWEEP, TRIAL = "config.json", "sweep.json", "trial.json"
 RESULT, ERROR = "result.json", "error.txt"

@@ -1,4 +1,4 @@
-"""What a load did to a served model, from serving.csv."""
+"""Table and figure of what a load did to a served model, from serving.csv."""
 
 import csv
 import pathlib
@@ -10,43 +10,36 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
-from dynsparse.reports.markup import Row
-from dynsparse.reports.style import BLUE, ORANGE, PAGE, PALE_BLUE, save
+from dynsparse.reports import figures
+from dynsparse.reports.tables import Row
 
+_NUMBERS = ("arrival", "rung", "budget", "seconds", "right", "right_in_time")
 _COLUMNS = (
-    "policy",
-    "requests",
-    "in time %",
-    "refused %",
-    "acc %",
-    "right, in time %",
+    *("policy", "requests", "in time %", "refused %", "acc %", "right, in time %"),
     "of MACs",
 )
 
 
 def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:
     """Returns the rows of `run`/serving.csv; what a refused request lacks is None."""
-    numbers = ("arrival", "rung", "budget", "seconds", "right", "right_in_time")
     rows = []
     with (run / "serving.csv").open(newline="") as file:
         for text in csv.DictReader(file):
-            row: dict[str, Any] = dict(text)
-            row |= {k: float(text[k]) if text[k] else None for k in numbers}
-            row["in_time"] = text["in_time"] == "True"
-            row["round"] = int(text["round"])
-            rows.append(row)
+            numbers = {k: float(text[k]) if text[k] else None for k in _NUMBERS}
+            told = dict(in_time=text["in_time"] == "True", round=int(text["round"]))
+            rows.append(dict(text) | numbers | told)
     return rows
 
 
 def serving_table(rows: Sequence[Row], title: str) -> Table:
-    """Requests answered in time, rightly, and both, by policy.
+    """Returns the shares of requests answered in time, rightly, and both, by policy.
 
     Shares are medians over the rounds; of those right and in time, the least and the
-    most are told beside it.
+    most stand beside it.
 
     Args:
         rows: From `read_serving`, or as they were measured.
-        title: Of the table.
+        title: Title of the table.
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0))
     for column in _COLUMNS:
@@ -57,15 +50,10 @@ def serving_table(rows: Sequence[Row], title: str) -> Table:
         middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
         both = [shares["right_in_time"] for shares in rounds]
         spread = f" ({min(both):.1f}-{max(both):.1f})" if len(both) > 1 else ""
-        table.add_row(
-            policy,
-            str(len(chosen)),
-            f"{middle['in_time']:.1f}",
-            f"{middle['refused']:.1f}",
-            f"{middle['right']:.1f}",
-            f"{middle['right_in_time']:.1f}{spread}",
-            f"{middle['budget'] / 100:.3f}",
-        )
+        shown = [f"{middle[key]:.1f}" for key in ("in_time", "refused", "right")]
+        shown += [f"{middle['right_in_time']:.1f}{spread}"]
+        budget = f"{middle['budget'] / 100:.3f}"
+        table.add_row(policy, str(len(chosen)), *shown, budget)
     return table
 
 
@@ -74,21 +62,21 @@ def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path
 
     Args:
         run: Folder that holds serving.csv; gets serving.png, SVG and PDF beside it.
-        title: Of the figure.
+        title: Title of the figure.
         deadline: Seconds in which requests were to be answered.
 
     Returns:
         The PNG.
     """
     policies = _by("policy", read_serving(run))
-    figure = Figure(figsize=(PAGE, 5.5), layout="constrained")
+    figure = Figure(figsize=(figures.PAGE, 5.5), layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(3, 2, width_ratios=(2, 1))
     panels = [figure.add_subplot(grid[i, 0]) for i in range(3)]
     controlled = _by("round", policies["controller"])
     _draw_controller(panels, controlled[min(controlled)], deadline)
-    _compare(figure.add_subplot(grid[:, 1]), policies)
-    return save(figure, run / "serving")
+    _draw_policies(figure.add_subplot(grid[:, 1]), policies)
+    return figures.save(figure, run / "serving")
 
 
 def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float):
@@ -96,30 +84,30 @@ def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float
     load, budget, time = panels
     end = max(row["arrival"] for row in rows)
     bins = [end * i / 60 for i in range(61)]
-    width = bins[1] or 1.0
-    arrivals = [row["arrival"] for row in rows]
-    load.hist(arrivals, bins, weights=[1 / width] * len(rows), color="0.7")
+    rates = [1 / (bins[1] or 1.0)] * len(rows)
+    load.hist([row["arrival"] for row in rows], bins, weights=rates, color="0.7")
     load.set(ylabel="requests/s", xticklabels=[])
     answered = [row for row in rows if row["rung"] is not None]
     refused = [row["arrival"] for row in rows if row["rung"] is None]
     arrival = [row["arrival"] for row in answered]
     budgets = [row["budget"] for row in answered]
-    budget.step(arrival, budgets, where="post", color=BLUE)
+    budget.step(arrival, budgets, where="post", color=figures.BLUE)
     budget.set(ylabel="MACs / dense", ylim=(0, 1.05), xticklabels=[])
-    seconds = [1e3 * row["seconds"] for row in answered]
-    time.plot(arrival, seconds, ".", markersize=3, color=BLUE, label="answered")
-    time.axhline(1e3 * deadline, color=ORANGE, linestyle="--", label="deadline")
+    ms, limit = [1e3 * row["seconds"] for row in answered], 1e3 * deadline
+    time.plot(arrival, ms, ".", markersize=3, color=figures.BLUE, label="answered")
+    time.axhline(limit, color=figures.ORANGE, linestyle="--", label="deadline")
     if refused:
-        places = [1e3 * deadline] * len(refused)
-        time.plot(refused, places, "x", color=ORANGE, label="refused")
+        time.plot(
+            refused, [limit] * len(refused), "x", color=figures.ORANGE, label="refused"
+        )
     time.set(ylabel="ms to the answer", xlabel="seconds")
-    time.set_ylim(0, 1.35 * max(1e3 * deadline, *seconds, 0.0))  # and the legend
+    time.set_ylim(0, 1.35 * max(limit, *ms, 0.0))  # leaves room for the legend
     time.legend(fontsize=8, loc="upper left", ncols=3)
     for axes in panels:
         axes.set_xlim(0, end)
 
 
-def _compare(axes, policies: Mapping[str, Sequence[Row]]):
+def _draw_policies(axes, policies: Mapping[str, Sequence[Row]]):
     """In time, and right in time, by policy: a rung by the budget that it spends.
 
     Bars are medians over the rounds; a line reaches from the least to the most.
@@ -127,13 +115,12 @@ def _compare(axes, policies: Mapping[str, Sequence[Row]]):
     names = list(policies)[::-1]
     labels = [_label(name, policies[name]) for name in names]
     rounds = [[_shares(r) for r in _by("round", policies[n]).values()] for n in names]
-    for key, height, color, label in (
-        ("in_time", 0.8, PALE_BLUE, "in time"),
-        ("right_in_time", 0.35, BLUE, "right, in time"),
-    ):
+    looks = dict(in_time=(0.8, figures.PALE_BLUE), right_in_time=(0.35, figures.BLUE))
+    words = dict(in_time="in time", right_in_time="right, in time")
+    for key, (height, color) in looks.items():
         shares = [[shares[key] for shares in some] for some in rounds]
         middle = [statistics.median(some) for some in shares]
-        axes.barh(range(len(names)), middle, height, color=color, label=label)
+        axes.barh(range(len(names)), middle, height, color=color, label=words[key])
     for place, some in enumerate(shares):  # right, in time
         if len(some) > 1:
             axes.plot((min(some), max(some)), (place, place), color="k", linewidth=1)
@@ -149,19 +136,18 @@ def _label(policy: str, rows: Sequence[Row]) -> str:
     return f"{policy}: {budgets.pop():.2f} of MACs"
 
 
-def _percent(key: str, rows: Sequence[Row]) -> float:
-    return 100.0 * statistics.mean(row[key] for row in rows) if rows else 0.0
-
-
 def _shares(rows: Sequence[Row]) -> dict[str, float]:
-    """What a round's requests add up to, in percent."""
+    """The requests of a round, added up, in percent."""
     answered = [row for row in rows if row["rung"] is not None]
+    mean = lambda key, some: (
+        100.0 * statistics.mean(row[key] for row in some) if some else 0.0
+    )
     return dict(
-        in_time=_percent("in_time", rows),
+        in_time=mean("in_time", rows),
         refused=100 - 100 * len(answered) / len(rows),
-        right=_percent("right", answered),
-        right_in_time=_percent("right_in_time", rows),
-        budget=_percent("budget", answered),
+        right=mean("right", answered),
+        right_in_time=mean("right_in_time", rows),
+        budget=mean("budget", answered),
     )
 
 

@@ -3,22 +3,16 @@
 import pathlib
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dynsparse.reports.markup import markdown_table
+from dynsparse.reports import tables
 
 Word = bool | str | int | float
 _OWN = "own"  # the budget of a config that names none
 _TOLD = (
-    "names.method",
-    "names.model",
-    "names.budget",
-    "model.name",
-    "model.granularity",
-    "seed",
-    "train.num_steps",
-    "optimizer.learning_rate",
+    *("names.method", "names.model", "names.budget", "model.name"),
+    *("model.granularity", "seed", "train.num_steps", "optimizer.learning_rate"),
 )
 
 
@@ -30,21 +24,25 @@ def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
 
     Returns:
         `method`, `model`, `granularity`, `budget`, `density`, `seed`, `steps` and
-        `learning rate`; None for what the run has not.
+        `learning rate`; None for what the run does not have.
+
+    Example:
+        >>> config = dict(seed=0, gate=dict(name="soft_topk", density=0.5))
+        >>> {k: v for k, v in reports.telling(config).items() if v is not None}
+        {'method': 'soft_topk', 'density': '0.5', 'seed': 0}
     """
-    names, gate = _section(config, "names"), _section(config, "gate")
-    model = _section(config, "model")
-    word = lambda name, found: found if names.get(name) in (None, _OWN) else names[name]
+    model, names = _section(config, "model"), _section(config, "names")
+    named = {key: name for key, name in names.items() if name not in (None, _OWN)}
     return {
-        "method": word("method", _value(gate, "name")),
-        "model": word("model", _value(model, "name")),
-        "granularity": _value(model, "granularity"),
-        "budget": word("budget", _budget(config)),
+        "method": _section(config, "gate").get("name"),
+        "model": model.get("name"),
+        "granularity": model.get("granularity"),
+        "budget": _budget(config),
         "density": _density(config),
-        "seed": _value(config, "seed"),
-        "steps": _value(_section(config, "train"), "num_steps"),
-        "learning rate": _value(_section(config, "optimizer"), "learning_rate"),
-    }
+        "seed": dict(config).get("seed"),
+        "steps": _section(config, "train").get("num_steps"),
+        "learning rate": _section(config, "optimizer").get("learning_rate"),
+    } | {key: named[key] for key in ("method", "model", "budget") if key in named}
 
 
 def run_in_words(
@@ -53,22 +51,20 @@ def run_in_words(
     """Returns what made a run, in Markdown: command, commit, numbers and config.
 
     Args:
-        result: The content of result.json.
+        result: Content of result.json.
         config: Plain values of the whole config.
         workdir: Folder of the run.
     """
-    dense = result["macs_dense"] / 1e6
     lines = [
         f"**{result['title']}**, in `{workdir}`",
         f"`{shlex.join(sys.argv)}`",
         f"Commit {result['commit']}, {result['device']}, seed {result['seed']}, "
         f"{result['steps']:,} steps, {result['parameters']:,} parameters, "
-        f"{dense:.3f} M MACs dense.",
+        f"{result['macs_dense'] / 1e6:.3f} M MACs dense.",
         *(f"Warning: {warning}." for warning in result["warnings"]),
     ]
-    rows = [dict(key=key, value=value) for key, value in flattened(config)]
-    shown = [row | dict(value=str(row["value"])) for row in rows]
-    return "\n\n".join([*lines, markdown_table(shown, ("key", "value"))])
+    shown = [dict(key=key, value=str(value)) for key, value in flattened(config)]
+    return "\n\n".join([*lines, tables.markdown_table(shown, ("key", "value"))])
 
 
 def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
@@ -80,17 +76,26 @@ def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
     return {
         key: value if isinstance(value, Word) else str(value)
         for key, value in flattened(config)
-        if key not in _TOLD and not is_nothing(value)
+        if key not in _TOLD and not _is_nothing(value)
     }
 
 
-def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the dotted keys of nested plain values, with what they hold.
+def differences(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Returns the dotted keys whose values differ, with the value of each record.
 
     Args:
-        record: Its empty parts are values of their own.
-        prefix: Of all keys.
+        records: Nested plain values; a key that one lacks, None and what is empty are
+            all "none".
     """
+    flat = [dict(flattened(record)) for record in records]
+    keys = dict.fromkeys(key for record in flat for key in record)
+    said = lambda value: "none" if _is_nothing(value) else value
+    found = {key: [said(record.get(key)) for record in flat] for key in keys}
+    return {k: v for k, v in found.items() if any(one != v[0] for one in v)}
+
+
+def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted keys of nested plain values, with what they hold."""
     for key, value in record.items():
         if isinstance(value, Mapping) and value:
             yield from flattened(value, f"{prefix}{key}.")
@@ -98,39 +103,35 @@ def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield prefix + key, value
 
 
-def is_nothing(value: Any) -> bool:
-    """Whether a value of a config says that there is none: None, {}, [] or ""."""
-    return value is None or (
-        isinstance(value, Mapping | list | tuple | str) and not value
-    )
+def _is_nothing(value: Any) -> bool:
+    empty = isinstance(value, Mapping | list | tuple | str) and not value
+    return value is None or empty
 
 
 def _budget(config: Mapping[str, Any]) -> str | None:
     """How the run meets a budget: what draws its densities, bounds or penalises it."""
-    constraint = _section(config, "budget_constraint")
-    names = [_value(_section(constraint, "controller"), "name")]
-    names.append(_value(_section(config, "density_sampling"), "name"))
-    names += list(_section(config, "penalties"))
+    controller = _section(_section(config, "budget_constraint"), "controller")
+    names = [found.get("name") for found in (controller, _drawn(config))]
+    names += _section(config, "penalties")
     return "+".join(name for name in names if name) or None
 
 
 def _density(config: Mapping[str, Any]) -> str | None:
     """What is aimed at: a target, the one drawn density, any, or the gate's own."""
-    drawn = _section(config, "density_sampling")
-    if drawn:
+    if drawn := _drawn(config):
         same = "low" in drawn and drawn["low"] == drawn["high"]
         return f"{drawn['low']:g}" if same else "any"
     aims = [_section(config, "budget_constraint")]
     aims += _section(config, "penalties").values()
-    aims += [dict(target=_value(_section(config, "gate"), "density"))]
+    aims += [dict(target=_section(config, "gate").get("density"))]
     known = [aim["target"] for aim in aims if aim.get("target") is not None]
     return f"{known[0]:g}" if known else None
 
 
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = _value(config, name)
+def _drawn(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _section(config, "density_sampling")
+
+
+def _section(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = record.get(name)
     return found if isinstance(found, Mapping) else {}
-
-
-def _value(section: Mapping[str, Any], name: str) -> Any:
-    return section.get(name)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dynsparse.launching import sweep
+from dynsparse.reports import stats
 from experiments import (
     any_budget,
     difficulty,
-    digits,
     granularity,
     mask_recovery,
     per_input_or_static,
@@ -150,8 +150,7 @@ def test_a_report_has_a_table_and_a_figure(module):
     assert {"seeds", "difference (points)"} & set(report.columns)
     assert len(report.table) == len(report.rows)
     assert all(set(report.columns) <= set(row) for row in report.table)
-    (caution,) = digits.caution([dict(seed=0)])
-    assert any(caution in note for note in report.notes)
+    assert "fewer than 5 seeds" in report.answer  # which three are
     figure = matplotlib.figure.Figure(layout="constrained")
     report.figure(figure)
     panels = [*figure.axes, *(axes for part in figure.subfigs for axes in part.axes)]
@@ -160,9 +159,9 @@ def test_a_report_has_a_table_and_a_figure(module):
 
 def test_difficulty_is_followed_where_the_correlation_is_above_that_of_chance():
     notes = "\n".join(reported(difficulty).notes)
-    assert "gumbel_sigmoid: follows clutter, as in training (+0.5" in notes
-    assert "not shown to follow faintness, more clutter (+0.000, p 1.000)" in notes
-    assert "hard_concrete: not shown to follow clutter, as in training" in notes
+    assert "gumbel_sigmoid: clutter, as in training: supported (+0.5" in notes
+    assert "faintness, more clutter: inconclusive (+0.000, p 1.000)" in notes
+    assert "hard_concrete: clutter, as in training: inconclusive" in notes
 
 
 def test_recovery_is_beside_chance():
@@ -192,7 +191,7 @@ def test_recovery_by_chance_at_one_density_of_many_is_no_recovery():
 def test_gaps_and_losses_are_differences_by_seed():
     notes = "\n".join(reported(soft_to_hard_gap).notes)
     gap = "gap of soft samples over that of hard ones at temperature 1: +10.00 points"
-    assert f"{gap} (± 0.00, p < 0.001): shown" in notes
+    assert f"{gap} (± 0.00, p < 0.001): supported" in notes
     loss = "(hard samples) at temperature 1 over that at temperature 0.1: +10.00"
     assert loss in notes
 
@@ -205,7 +204,7 @@ def test_tokens_are_compared_with_each_unit_by_macs_and_by_time():
 
 
 def test_targets_are_met_within_two_percent_or_not():
-    (lines,) = reported(reaching_the_target).notes[1:]
+    lines, _ = reported(reaching_the_target).notes
     of = "6 runs within 2% of their target, the furthest"
     moved = "- PI, first price 0, scores moved to the target: 6"
     assert f"{moved} of {of} 0.2% off\n" in lines
@@ -234,29 +233,31 @@ def test_differences_are_paired_by_seed():
     [
         (
             (0.0, 0.001, 0.002),
-            ["enough seeds: shown. Shown at 1 of 1", "+0.10 ± 0.25, shown"],
+            ["**Supported**: supported for 1 of 1", "+0.10 ± 0.25, supported"],
         ),
         (
             (-0.02, -0.021, -0.022),
-            ["enough seeds: refuted. ", "-2.10 ± 0.25, refuted"],
+            ["**Contradicted**: ", "-2.10 ± 0.25, contradicted"],
         ),
         (
             (-0.02, 0.02, 0.03),
-            ["enough seeds: not shown. ", "+1.00 ± 6.57, not shown"],
+            ["**Inconclusive**: ", "+1.00 ± 6.57, inconclusive"],
         ),
-        ((0.5,), ["enough seeds: not shown. ", "+50.00, not shown"]),
+        ((0.5,), ["**Inconclusive**: ", "+50.00, inconclusive"]),
     ],
 )
-def test_half_a_point_is_shown_or_refuted_by_the_interval(gaps, words, monkeypatch):
-    monkeypatch.setattr(any_budget, "caution", lambda rows: [])  # few seeds will do
+def test_half_a_point_is_judged_by_the_interval(gaps, words, monkeypatch):
+    for module in (any_budget, stats):  # few seeds will do
+        monkeypatch.setattr(module, "ENOUGH_SEEDS", 1)
     base = dict(density=0.5, budget=0.5, method="net one density", accuracy=0.1)
     rows = [base | dict(seed=seed) for seed in range(len(gaps))]
     rows += [
         row | dict(method="net any budget", accuracy=0.1 + gap)
         for row, gap in zip(rows, gaps, strict=True)
     ]
-    notes = "\n".join(any_budget.report(rows).notes)
-    assert all(found in notes for found in words)
+    report = any_budget.report(rows)
+    said = "\n".join([report.answer, *report.notes])
+    assert all(found in said for found in words)
 
 
 def test_few_seeds_are_said_of_the_network_that_has_them():
@@ -267,8 +268,9 @@ def test_few_seeds_are_said_of_the_network_that_has_them():
         for model in any_budget.MODELS
         for seed in range(seeds)
     ]
-    _, many, few = any_budget.report(rows).notes
-    (caution,) = digits.caution([dict(seed=0)])
-    assert caution not in many
-    assert few.startswith("few, any budget less")
-    assert caution in few
+    report = any_budget.report(rows)
+    many, few, _ = report.notes
+    assert "Fewer than 5 seeds" not in many
+    assert few.startswith("few, any budget minus")
+    assert "Fewer than 5 seeds" in few
+    assert "of 1 densities" in report.answer  # of the network that has enough

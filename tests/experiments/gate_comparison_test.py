@@ -140,7 +140,7 @@ def test_gates_are_compared_with_those_that_train_alike():
         ("soft_topk", "gumbel_topk"),
         ("gumbel_sigmoid", "hard_concrete"),
     ):
-        _, _, after = text.partition(f"{reference}, mean accuracy less")
+        _, _, after = text.partition(f"{reference}, mean accuracy minus")
         assert after.partition("- against ")[2].startswith(other)
 
 

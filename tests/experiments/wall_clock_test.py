@@ -69,8 +69,8 @@ def test_the_report_names_every_granularity_and_batch_that_fails():
         ]
     ]
     assert wall_clock.report(rows).notes[-1].splitlines() == [
-        "- batch 64: holds for tokens; fails for heads (0.76).",
-        "- batch 1: holds for none; fails for heads (0.40; slower at 0.75).",
+        "- batch 64: supported for tokens; contradicted for heads (0.76).",
+        "- batch 1: supported for none; contradicted for heads (0.40; slower at 0.75).",
     ]
 
 

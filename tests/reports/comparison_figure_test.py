@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynsparse import reports
-from dynsparse.reports import palette
+from dynsparse.reports import figures, tradeoff
 from tests.reports import fake_sweep
 
 
@@ -14,7 +14,7 @@ from tests.reports import fake_sweep
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     fake_sweep.write_sweep(folder)
-    return reports.read_sweep(folder)
+    return fake_sweep.read_sweep(folder)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
     assert figure.get_figwidth() == 15
     names = [label.get_text() for label in ranking.get_yticklabels()]
     assert names == [f"m{rank}" for rank in reversed(range(9))]
-    areas = reports.areas_by_method(reports.read_points(many))[1]
+    areas = tradeoff.areas_by_method(reports.read_points(many))[1]
     for interval, bars in zip(
         [areas[name] for name in names], ranking.containers, strict=True
     ):
@@ -85,9 +85,9 @@ def test_many_methods_have_a_row_each_from_the_best_to_the_worst(rows):
         np.testing.assert_allclose(mean, interval.mean)
         np.testing.assert_allclose((high - low) / 2, interval.half)
     assert len(left.collections) == len(right.collections) == 1  # a bar, and no bands
-    coloured = {line.get_color() for line in left.lines} - {"0.0", palette.PALE}
+    coloured = {line.get_color() for line in left.lines} - {"0.0", figures.PALE}
     assert len(coloured) == 8
-    assert ranking.containers[0].lines[0].get_color() == palette.PALE  # of the worst
+    assert ranking.containers[0].lines[0].get_color() == figures.PALE  # of the worst
 
 
 def _not_dense(row):

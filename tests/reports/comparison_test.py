@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from dynsparse import reports
+from dynsparse.reports.stats import holm
 from tests.reports import fake_sweep
 
 
@@ -22,7 +23,7 @@ def sweep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(sweep):
-    return reports.compare_methods(reports.read_sweep(sweep))
+    return reports.compare_methods(fake_sweep.read_sweep(sweep))
 
 
 def from_files(sweep, method, density, field):
@@ -81,7 +82,7 @@ def test_differences_are_the_paired_t_test_at_equal_macs(sweep, report, density)
 @pytest.mark.parametrize("method", ["soft_topk", "gumbel_sigmoid"])
 def test_p_is_corrected_over_the_points_of_a_method(report, method):
     tested = [row for row in report.rows if row["method"] == method]
-    expected = reports.holm([row["p"] for row in tested])
+    expected = holm([row["p"] for row in tested])
     assert [row["p_holm"] for row in tested] == expected
     assert expected != [row["p"] for row in tested]
 
@@ -97,7 +98,7 @@ def test_at_full_cost_the_best_baseline_is_the_better_one(sweep, report):
 
 def test_notes_say_what_holds_what_is_missing_and_the_areas(sweep, report):
     text = "\n".join(report.notes)
-    assert "- soft_topk: holds" in text
+    assert "- soft_topk: supported" in text
     assert "No static pruning (`static`) in this sweep." in text
     assert "No narrower dense network (`narrower`) in this sweep." in text
     assert "random gates" not in text
@@ -110,20 +111,20 @@ def test_notes_say_what_holds_what_is_missing_and_the_areas(sweep, report):
     assert f"| soft_topk | {100 * np.mean(areas):.2f} ± " in text
 
 
-def test_a_method_that_is_worse_does_not_hold(sweep):
+def test_a_method_that_is_worse_contradicts(sweep):
     names = dict(soft_topk="the better one", dense="dense network")
-    found = reports.compare_methods(reports.read_sweep(sweep), baselines=names)
+    found = reports.compare_methods(fake_sweep.read_sweep(sweep), baselines=names)
     (line,) = (n for n in found.notes if "- random_topk" in n)
-    assert "- random_topk: does not hold (worse at" in line
+    assert "- random_topk: contradicted (worse at" in line
 
 
 def test_one_seed_has_no_interval_and_decides_nothing(sweep):
-    rows = [row for row in reports.read_sweep(sweep) if row["seed"] == 0]
+    rows = [row for row in fake_sweep.read_sweep(sweep) if row["seed"] == 0]
     found = reports.compare_methods(rows)
     assert all(math.isnan(row["accuracy_half"]) for row in found.rows)
     assert not any("±" in row["accuracy (%)"] for row in found.table)
     text = "\n".join(found.notes)
-    assert "- soft_topk: not shown (undecided at" in text
+    assert "- soft_topk: inconclusive (undecided at" in text
     assert "decides nothing" in text
     figure = matplotlib.figure.Figure(layout="constrained")
     found.figure(figure)
@@ -141,7 +142,7 @@ def narrow(seed, budget):
 
 
 def test_a_narrower_network_is_billed_as_a_fraction_of_the_full_one(sweep):
-    rows = reports.read_sweep(sweep)
+    rows = fake_sweep.read_sweep(sweep)
     rows += [narrow(seed, b) for seed in (0, 1, 2) for b in (0.25, 0.8)]
     found = reports.compare_methods(rows)
     costs = [row for row in found.rows if row["method"] == "narrower"]
@@ -157,7 +158,7 @@ def test_a_narrower_network_is_billed_as_a_fraction_of_the_full_one(sweep):
 
 
 def test_times_of_a_busy_machine_are_not_to_be_quoted(sweep):
-    rows = reports.read_sweep(sweep)
+    rows = fake_sweep.read_sweep(sweep)
     calm = reports.compare_methods([row | dict(dense_again=1.05) for row in rows])
     assert reports.BUSY not in str(calm.notes).lower()
     assert not any(row["busy"] for row in calm.rows)
@@ -178,7 +179,7 @@ def test_times_of_a_busy_machine_are_not_to_be_quoted(sweep):
 
 
 def test_two_trials_that_cannot_be_told_apart_are_named(sweep):
-    rows = reports.read_sweep(sweep)
+    rows = fake_sweep.read_sweep(sweep)
     again = [row | dict(trial="elsewhere") for row in rows[:1]]
     with pytest.raises(ValueError, match="two trials of dense, any have seed 0"):
         reports.compare_methods(rows + again)
@@ -192,4 +193,4 @@ def test_no_finished_trial_is_an_error():
 def test_a_run_that_is_not_finished_is_left_out(tmp_path):
     fake_sweep.write_sweep(tmp_path, methods=["dense"])
     (tmp_path / "dense/any/1/result.json").unlink()
-    assert [row["seed"] for row in reports.read_sweep(tmp_path)] == [0, 2]
+    assert [row["seed"] for row in fake_sweep.read_sweep(tmp_path)] == [0, 2]

@@ -32,10 +32,21 @@ def write_sweep(folder, *, methods=tuple(ACCURACY), seeds=(0, 1, 2)):
 def write_summary(folder):
     """A whole sweep with its report and its summary; returns the rows."""
     write_sweep(folder)
-    rows = reports.read_sweep(folder)
+    rows = read_sweep(folder)
     report = reports.compare_methods(rows)
     reports.write_report(folder, report, name="n", claim="c", command="d", where=PLACE)
     reports.write_board(folder, rows)
+    return rows
+
+
+def read_sweep(folder):
+    """A row per finished run and point of its curve."""
+    rows = []
+    for path in sorted(folder.glob("[!_]*/*/*/result.json")):
+        method, setting, seed = path.parent.relative_to(folder).parts
+        names = dict(method=method, setting=setting, seed=int(seed))
+        names |= dict(trial=f"{method}/{setting}/{seed}")
+        rows += [names | row for row in reports.read_curve(path.parent)]
     return rows
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dynsparse import reports
 from dynsparse.bench.policies import write_rows
-from dynsparse.reports import style
+from dynsparse.reports import figures
 
 DEADLINE = 0.03
 
@@ -71,7 +71,7 @@ def test_a_policy_whose_requests_are_all_alike_is_in_the_table(in_time):
 
 def test_the_figure_names_rungs_by_what_they_spend(served, monkeypatch):
     drawn = []
-    monkeypatch.setattr(style, "polish", drawn.append)
+    monkeypatch.setattr(figures, "polish", drawn.append)
     path = reports.draw_serving(served, "a run", DEADLINE)
     assert all(path.with_suffix(f".{end}").exists() for end in ("png", "svg", "pdf"))
     ticks = [label.get_text() for label in drawn[0].axes[-1].get_yticklabels()]

@@ -1,4 +1,4 @@
-"""Curves between their points, areas and fronts, in closed form."""
+"""Curves between their points, their areas and differences, and fronts, by hand."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynsparse import reports
-from dynsparse.reports.tradeoff import REACH, curve_through, value_at
+from dynsparse.reports import tradeoff
+from dynsparse.reports.findings import areas
+from dynsparse.reports.tradeoff import REACH, curves, value_at
+
+
+def row(method, seed, macs, time, accuracy):
+    return dict(
+        method=method,
+        setting="any",
+        seed=seed,
+        macs_mean=macs,
+        macs_dense=100,
+        latency_ms=time,
+        latency_dense_ms=10.0,
+        accuracy=accuracy,
+    )
+
 
 CURVE = [(0.2, 0.5), (0.4, 0.9), (1.0, 0.9)]
 
 
 def test_a_curve_is_sorted_and_points_of_one_cost_are_one():
-    assert curve_through([(0.5, 1.0), (0.2, 0.4), (0.5, 0.0)]) == [
-        (0.2, 0.4),
-        (0.5, 0.5),
-    ]
+    rows = [row("m", 0, macs, 1.0, a) for macs, a in ((50, 1.0), (20, 0.4), (50, 0.0))]
+    rows += [row("dense", 0, 100, 1.0, 1.0)]
+    curve = curves(reports.read_points(rows))["m"][0]
+    assert curve == [(0.2, 0.4), (0.5, 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -40,30 +56,30 @@ def test_a_curve_is_not_extrapolated(cost):
     ],
 )
 def test_area_by_hand(low, high, expected):
-    np.testing.assert_allclose(reports.area(CURVE, low, high), expected)
+    np.testing.assert_allclose(tradeoff.area(CURVE, low, high), expected)
 
 
 def test_area_is_the_mean_of_the_interpolated_curve():
     costs = np.linspace(0.25, 0.95, 200_001)
     mean = np.interp(costs, *zip(*CURVE, strict=True)).mean()
-    np.testing.assert_allclose(reports.area(CURVE, 0.25, 0.95), mean, rtol=1e-5)
+    np.testing.assert_allclose(tradeoff.area(CURVE, 0.25, 0.95), mean, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.1, 0.5), (0.5, 1.1), (0.5, 0.5)])
 def test_an_area_beyond_the_curve_is_an_error_with_the_range(low, high):
     with pytest.raises(ValueError, match=rf"low={low} and high={high}"):
-        reports.area(CURVE, low, high)
+        tradeoff.area(CURVE, low, high)
 
 
 def test_common_range_is_what_all_reach():
-    assert reports.common_range([CURVE, [(0.3, 0.0), (0.8, 1.0)]]) == (0.3, 0.8)
-    assert reports.common_range([CURVE, [(1.5, 0.0), (2.0, 1.0)]]) is None
-    assert reports.common_range([]) is None
+    assert tradeoff.common_range([CURVE, [(0.3, 0.0), (0.8, 1.0)]]) == (0.3, 0.8)
+    assert tradeoff.common_range([CURVE, [(1.5, 0.0), (2.0, 1.0)]]) is None
+    assert tradeoff.common_range([]) is None
 
 
 def test_front_by_hand():
     points = [(0.2, 0.5), (0.3, 0.4), (0.3, 0.6), (0.3, 0.6), (0.4, 0.6)]
-    assert reports.pareto_front(points) == [True, False, True, True, False]
+    assert tradeoff.pareto_front(points) == [True, False, True, True, False]
 
 
 grid = st.integers(0, 4).map(float)
@@ -72,9 +88,85 @@ grid = st.integers(0, 4).map(float)
 @given(st.lists(st.tuples(grid, grid), min_size=1, max_size=12))
 def test_front_holds_the_cheapest_of_the_best_and_the_best_of_the_cheapest(points):
     front = [
-        p for p, on in zip(points, reports.pareto_front(points), strict=True) if on
+        p for p, on in zip(points, tradeoff.pareto_front(points), strict=True) if on
     ]
     assert max(points, key=lambda p: (p[1], -p[0])) in front
     assert min(points, key=lambda p: (p[0], -p[1])) in front
     values = [value for _, value in sorted(set(front))]
     assert values == sorted(set(values))  # dearer is strictly better
+
+
+ROWS = [
+    row("slow", 0, 20, 6.0, 0.5),
+    row("slow", 0, 60, 10.0, 0.9),
+    row("fast", 0, 20, 2.0, 0.5),
+    row("fast", 0, 60, 8.0, 0.8),
+    row("dense", 0, 100, 10.0, 0.9),
+]
+
+
+@pytest.mark.parametrize(
+    ("cost", "where", "slow", "fast"),
+    [
+        ("macs", "from 0.200 to 0.600", "70.00", "65.00"),
+        ("time", "from 0.600 to 0.800", "60.00", "75.00"),  # they swap places
+    ],
+)
+def test_areas_by_hand(cost, where, slow, fast):
+    words, table = areas(reports.read_points(ROWS), cost)
+    assert where in words
+    assert f"| slow | {slow} | 1 |" in table
+    assert f"| fast | {fast} | 1 |" in table
+    assert "dense" not in table
+
+
+def test_no_common_cost_is_said():
+    (words,) = areas(
+        reports.read_points(
+            ROWS[:2]
+            + [ROWS[4]] * 1
+            + [row("other", 0, 70, 1.0, 0.5), row("other", 0, 90, 2.0, 0.6)]
+        ),
+        "time",
+    )
+    assert words.startswith("No area against time of a batch")
+
+
+@pytest.mark.parametrize(
+    ("cost", "line"),
+    [
+        ("macs", "- against fast over 0.200 to 0.600: better, +5.00 ± 0.00 points"),
+        ("time", "- against fast over 0.600 to 0.800: worse, -15.00 ± 0.00 points"),
+    ],
+)
+def test_area_differences_by_hand(cost, line):
+    again = [found | dict(seed=1) for found in ROWS]
+    for found in again:  # seeds differ, pairs do not
+        found["accuracy"] -= 0.2
+    points = reports.read_points([*ROWS, *again])
+    _, lines = reports.area_differences(points, "slow", ["fast", "dense", "no"], cost)
+    assert f"{line} (p by Holm: < 0.001)" in lines
+    assert "- against dense: nothing in common" in lines
+    assert "- against no: nothing in common" in lines
+
+
+def test_a_pair_is_compared_where_a_third_does_not_reach():
+    short = [row("short", 0, 20, 6.0, 0.5), row("short", 0, 30, 8.0, 0.6)]
+    points = reports.read_points([*ROWS, *short])
+    _, lines = reports.area_differences(points, "slow", ["fast", "short"])
+    assert "- against fast over 0.200 to 0.600: undecided, +5.00 points" in lines
+    assert "- against short over 0.200 to 0.300: undecided, +0.00 points" in lines
+
+
+def test_area_differences_are_corrected_over_the_pairs():
+    found, noise = [], (0.01, 0.011, 0.012)
+    for seed, gap in enumerate(noise):
+        for method, lost in dict(mine=0.0, a=gap, b=gap, c=gap).items():
+            found += [row(method, seed, m, m, 0.8 - lost) for m in (20, 100)]
+    points = reports.read_points(found)
+    p = reports.paired_difference(
+        dict(enumerate(noise)), dict.fromkeys(range(3), 0.0)
+    ).p
+    for others in (["a"], ["a", "b", "c"]):
+        _, lines = reports.area_differences(points, "mine", others)
+        assert f"(p by Holm: {len(others) * p:.3f})" in lines

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dynsparse.reports.equal_macs import judge
+from dynsparse.reports.comparison import judge
 from dynsparse.reports.findings import findings
-from dynsparse.reports.points import read_points
+from dynsparse.reports.tradeoff import read_points
 
 SEEDS = (0, 1, 2)
 NAMED = dict.fromkeys(("dense", "strong", "weak", "narrower"), "in words")
@@ -43,7 +43,7 @@ def verdict(*found):
 
 def claim(*found):
     points = read_points([row for some in found for row in some])
-    _, claims, *_ = findings(points, judge(points, NAMED), NAMED)
+    _, (_, claims, *_) = findings(points, judge(points, NAMED), NAMED)
     return claims
 
 
@@ -76,14 +76,14 @@ def test_points_without_any_baseline_are_named():
 @pytest.mark.parametrize(
     ("gaps", "word"),
     [
-        ((0.1, 0.1), "holds (better at 0.75, 0.60)"),
-        ((0.1, None), "holds in part (better at 0.75; undecided at 0.60)"),
-        ((0.1, -0.1), "holds in part (better at 0.75; worse at 0.60)"),
-        ((None, -0.1), "does not hold (worse at 0.60; undecided at 0.75)"),
-        ((None, None), "not shown (undecided at 0.75, 0.60)"),
+        ((0.1, 0.1), "supported (better at 0.75, 0.60)"),
+        ((0.1, None), "supported in part (better at 0.75; undecided at 0.60)"),
+        ((0.1, -0.1), "supported in part (better at 0.75; worse at 0.60)"),
+        ((None, -0.1), "contradicted (worse at 0.60; undecided at 0.75)"),
+        ((None, None), "inconclusive (undecided at 0.75, 0.60)"),
     ],
 )
-def test_what_is_undecided_is_not_shown(gaps, word):
+def test_a_claim_is_supported_contradicted_or_inconclusive(gaps, word):
     flat = rows("strong", [(0.5, 0.7), (0.9, 0.7)])
     points = rows("method", [(0.75, 0.7 + (gaps[0] or 0)), (0.6, 0.7 + (gaps[1] or 0))])
     for row, gap in zip(points, gaps * len(SEEDS), strict=True):
@@ -96,7 +96,7 @@ def test_a_claim_is_not_whole_where_a_baseline_is_missing():
     method, short = rows("method", [(0.75, 0.9)]), rows("strong", [(0.2, 0.7)])
     for row in method:
         row["accuracy"] += (0.001, -0.001, 0.0)[row["seed"]]
-    words = "- method: holds in part (better at 0.75 (no strong there))"
+    words = "- method: supported in part (better at 0.75 (no strong there))"
     assert words in claim(DENSE, method, rows("weak", WEAK), short)
 
 

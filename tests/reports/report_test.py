@@ -9,7 +9,7 @@ import pytest
 from dynsparse import reports
 from dynsparse._internal.atomic_write import atomic_write
 from dynsparse.launching.workdir import SWEEP_FILES
-from dynsparse.reports.markup import escape
+from dynsparse.reports.tables import escape
 from tests.reports import fake_sweep
 
 REPORT = reports.Report(
@@ -21,6 +21,7 @@ REPORT = reports.Report(
     notes=["A note."],
     figure=lambda figure: figure.subplots().plot([1, 2]),
     measured=[dict(seed=1, accuracy=0.9), dict(seed=0, accuracy=0.92)],
+    answer="**Supported**: for 2 of 2 places.",
 )
 
 
@@ -40,6 +41,7 @@ def test_a_small_sweep_says_so_in_words_and_figure(small, tmp_path):
     write(tmp_path, dataclasses.replace(REPORT, figure=figure), small=small)
     said = (tmp_path / "report.md").read_text()
     assert ("Pipeline check" in said) == small
+    assert ("**Supported**" in said) != small  # a small sweep answers nothing
     assert ("Pipeline check" in titles[0].get_suptitle()) == small
 
 
@@ -66,7 +68,8 @@ def test_markdown_says_the_answer_before_the_table_and_the_refutation(tmp_path):
     text = (tmp_path / "report.md").read_text()
     parts = [
         "# name",
-        "It is.",
+        "**Supported**: for 2 of 2 places.",
+        "Claim: It is.",
         "A note.",
         "![name](figure.png)",
         "| soft_topk | 0.9123 |",

@@ -48,7 +48,7 @@ def test_the_layout_has_accuracy_and_density_of_all_methods(sweep):
 @pytest.mark.parametrize("method", fake_sweep.ACCURACY)
 def test_a_method_is_one_line_of_means_over_kflops(sweep, method):
     line = events(sweep / "_summary" / f"{method}@kflops").Scalars("methods/accuracy")
-    rows = [row for row in reports.read_sweep(sweep) if row["method"] == method]
+    rows = [row for row in fake_sweep.read_sweep(sweep) if row["method"] == method]
     expected = {}
     for row in rows:
         kflops = round(row["flops_mean"] / 1000)
@@ -62,6 +62,6 @@ def test_a_method_is_one_line_of_means_over_kflops(sweep, method):
 
 
 def test_the_summary_is_no_trial(sweep):
-    assert {row["method"] for row in reports.read_sweep(sweep)} == set(
+    assert {row["method"] for row in fake_sweep.read_sweep(sweep)} == set(
         fake_sweep.ACCURACY
     )

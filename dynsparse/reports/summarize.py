@@ -1,19 +1,17 @@
-"""Runs that no sweep made, compared as a sweep compares its own."""
+"""The report of runs that no sweep made, compared as a sweep compares its own."""
 
+import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynsparse.reports.board import write_board
 from dynsparse.reports.comparison import compare_methods
-from dynsparse.reports.curve import read_curve
-from dynsparse.reports.origin import common_origin
-from dynsparse.reports.records import read_run
-from dynsparse.reports.report import write_report
+from dynsparse.reports.report import common_origin, write_report
+from dynsparse.reports.runs import read_curve, read_run
 from dynsparse.reports.telling import telling
+from dynsparse.reports.tensorboard import write_board
 
-_CLAIM = "Runs side by side: accuracy and time against cost."
 _NO_METHOD = ("budget", "density", "seed")  # settings of a method, and its seeds
 
 
@@ -21,16 +19,22 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
     """Writes the report, the figure and the TensorBoard summary of finished runs.
 
     Args:
-        runs: Their folders; those that differ in method, model or granularity are
+        runs: Folders of runs; those that differ in method, model or granularity are
             methods of the comparison, in budget or density settings of one, and in
             what else by a number.
-        folder: Gets what the folder of a sweep has; made where it is not there.
+        folder: Gets what the folder of a sweep has; made if it is not there.
 
     Returns:
         The path of report.md.
 
     Raises:
         ValueError: If there are no runs, or a file of one is missing or damaged.
+
+    Example:
+        >>> import pathlib
+        >>> reports.summarize([], pathlib.Path("summary"))
+        Traceback (most recent call last):
+        ValueError: a summary needs at least one finished run, got none.
     """
     if not runs:
         raise ValueError("a summary needs at least one finished run, got none.")
@@ -39,9 +43,9 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
     folder.mkdir(parents=True, exist_ok=True)
     write_report(
         folder,
-        compare_methods(rows),
+        dataclasses.replace(compare_methods(rows), answer=""),  # nothing is claimed
         name=folder.resolve().name,
-        claim=_CLAIM,
+        claim="",
         command=f"reports.summarize({[os.fspath(run) for run in runs]})",
         where=common_origin(results),
     )
@@ -49,10 +53,12 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
     return folder / "report.md"
 
 
-def _rows(runs: Sequence[pathlib.Path], told) -> list[dict[str, Any]]:
+def _rows(
+    runs: Sequence[pathlib.Path], told: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """The points of the runs, with names that tell them apart."""
     apart = {key for key in told[0] if len({str(words[key]) for words in told}) > 1}
-    named = sorted(apart - {*_NO_METHOD, "method"}, key=list(told[0]).index)
+    named = [key for key in told[0] if key in apart - {*_NO_METHOD, "method"}]
     rows, taken = [], set()
     for run, words in zip(runs, told, strict=True):
         names = [words["method"], *(words[key] for key in named)]

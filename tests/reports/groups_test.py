@@ -11,7 +11,7 @@ from tests.reports import fake_sweep
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     fake_sweep.write_sweep(folder)
-    return reports.read_sweep(folder)
+    return fake_sweep.read_sweep(folder)
 
 
 GROUPS = dict(soft_topk="tokens", gumbel_sigmoid="blocks", random_topk="tokens")

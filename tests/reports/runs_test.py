@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dynsparse import reports
-from dynsparse.reports import style
+from dynsparse.reports import figures, run_tables
 
 
 def row(density, accuracy):
@@ -52,7 +52,7 @@ def test_a_busy_machine_is_said_in_the_table(again):
     point |= dict(dense_again=again, recovery=None)
     sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(reports.curve_table(dict(title="a run", curve=[point], **sizes)))
+    console.print(run_tables.curve_table(dict(title="a run", curve=[point], **sizes)))
     text = console.export_text()
     assert "0.60 (0.50-0.70)" in text
     assert (reports.BUSY in text) == (again != 0.95)
@@ -63,11 +63,11 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
     sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
     result = dict(title="a run", curve=[point], everything_open=0.9375, **sizes)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(reports.curve_table(result))
+    console.print(run_tables.curve_table(result))
     (line,) = (one for one in console.export_text().splitlines() if "open*" in one)
     assert line.split() == ["open*", "1.000", "1.000", "93.75", "1.00"]
     drawn = []
-    monkeypatch.setattr(style, "polish", drawn.append)
+    monkeypatch.setattr(figures, "polish", drawn.append)
     reports.draw_curve(run, "title", dense_accuracy=0.9375)
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert "same network, all gates open: 93.8 %" in texts
@@ -75,7 +75,7 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
 
 def test_the_y_axis_fits_what_is_drawn(run, monkeypatch):
     drawn = []
-    monkeypatch.setattr(style, "polish", drawn.append)
+    monkeypatch.setattr(figures, "polish", drawn.append)
     reports.draw_curve(run, "title", dense_accuracy=0.97)
     low, high = drawn[0].axes[0].get_ylim()
     assert 76 < low < 80
@@ -129,7 +129,7 @@ def test_table_shows_every_point_within_80_columns(recovery):
         ],
     )
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(reports.curve_table(result))
+    console.print(run_tables.curve_table(result))
     text = console.export_text()
     assert "…" not in text
     for word in ("1.000", "0.250", "90.00", "20.0%"):

@@ -1,0 +1,145 @@
+"""The figures of one run: its curve, and what its gates kept."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from dynsparse.reports import figures, runs
+
+MOST_IMAGES = 32  # columns of kept.png
+_DIMMED = 0.25
+_KEPT = np.array([0.90, 0.62, 0.0])  # tints the kept patches
+
+
+def draw_curve(
+    run: pathlib.Path,
+    title: str,
+    *,
+    dense_accuracy: float | None = None,
+    column: bool = False,
+) -> pathlib.Path:
+    """Draws `run`/curve.png: accuracy and time against cost; SVG and PDF beside it.
+
+    Args:
+        run: Folder that holds curve.csv.
+        title: Title of the figure.
+        dense_accuracy: Accuracy of the model with everything open, where it is no point
+            of the curve.
+        column: Whether to draw curve-column.png, as wide as a column of a paper.
+
+    Returns:
+        The PNG.
+    """
+    rows = runs.read_curve(run)
+    with matplotlib.rc_context({"font.size": 7 if column else 10}):
+        figure, (left, right) = figures.panels(2, column=column)
+        figure.suptitle(title)
+        _draw_accuracy(left, rows, dense_accuracy)
+        _draw_time(right, rows)
+        left.set_title("Accuracy against cost (labels: density)", fontsize="medium")
+        clock = runs.BUSY if runs.is_busy(rows) else "compact execution"
+        right.set_title(f"Time against cost: {clock}", fontsize="medium")
+        return figures.save(figure, run / ("curve-column" if column else "curve"))
+
+
+def draw_kept(run: pathlib.Path) -> pathlib.Path:
+    """Draws `run`/kept.png: one column per image, one row per density.
+
+    Args:
+        run: Folder that holds kept.npz: `images` [n, h, w, c] uint8, `patch` pixels
+            per side, `labels` [n], `densities` [p], `predictions` [p, n] and `masks`
+            [p, n, rows, columns]; `classes`, their names, where they are known. The
+            first 32 images are drawn.
+
+    Returns:
+        The PNG.
+    """
+    with np.load(run / "kept.npz") as file:
+        kept = dict(file)
+    labels, densities = kept["labels"], kept["densities"]
+    images = [_rgb(image) for image in kept["images"][:MOST_IMAGES]]
+    called = lambda verb, label: (
+        f"{verb} {kept['classes'][label]}" if "classes" in kept else f"class {label}"
+    )
+    size = 1.1 * len(images), 1.25 * (1 + len(densities))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1 + len(densities), len(images), squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    for image, axes, label in zip(images, grid[0], labels, strict=False):
+        axes.imshow(image)
+        axes.set_title(called("is", label), fontsize=8)
+    grid[0, 0].set_ylabel("image", fontsize=8)
+    for strip, density, masks, predictions in zip(
+        grid[1:], densities, kept["masks"], kept["predictions"], strict=True
+    ):
+        strip[0].set_ylabel(f"keeps {density:.0%}", fontsize=8)
+        for axes, image, mask, says, label in zip(
+            strip, images, masks, predictions, labels, strict=False
+        ):
+            axes.imshow(_shade(image, mask, int(kept["patch"])))
+            color = "black" if says == label else figures.ORANGE
+            axes.set_xlabel(called("says", says), fontsize=8, color=color)
+    return figures.save(figure, run / "kept")
+
+
+def _draw_accuracy(
+    axes, rows: Sequence[Mapping[str, float]], dense_accuracy: float | None
+):
+    small = dict(textcoords="offset points", fontsize="small")
+    macs = [row["macs_mean"] / 1e6 for row in rows]
+    percent = [100 * row["accuracy"] for row in rows]
+    dense = rows[0]["macs_dense"] / 1e6
+    axes.plot(macs, percent, "o-", color=figures.BLUE)
+    for index, (row, *at) in enumerate(zip(rows, macs, percent, strict=True)):
+        beside = (0, (-15, 8)[index % 2])  # neighbours may be close
+        axes.annotate(f"{row['density']:.2f}", at, xytext=beside, ha="center", **small)
+    axes.axvline(dense, color=figures.GREY, linestyle=":", label="dense MACs")
+    if dense_accuracy is not None:
+        percent.append(100 * dense_accuracy)
+        axes.plot(dense, percent[-1], "*", color=figures.GREY, markersize=13, zorder=3)
+        words = f"same network, all gates open: {percent[-1]:.1f} %"
+        at = (dense, percent[-1])
+        axes.annotate(words, at, xytext=(-10, 0), ha="right", va="center", **small)
+    axes.set_xlim(0, 1.08 * dense)
+    figures.fit(axes, percent, least=4.0, top=100.5)
+    axes.set_xlabel("MACs per image (millions; 1 MAC = 2 FLOPs)")
+    axes.set_ylabel("test accuracy (%)")
+    axes.legend(loc="best")
+
+
+def _draw_time(axes, rows: Sequence[Mapping[str, float]]):
+    time = np.array([runs.time_ratio(row) for row in rows])
+    ends = ("time_ratio_q1", "time_ratio_q3")
+    low, high = (
+        np.array([row[end] if end in row else runs.time_ratio(row) for row in rows])
+        for end in ends
+    )
+    axes.plot([0, 1], [0, 1], color=figures.GREY, linestyle=":", label="time = MACs")
+    axes.errorbar(
+        [row["budget"] for row in rows],
+        time,
+        yerr=(time - low, high - time),
+        fmt="s-",
+        capsize=2.5,
+        color=figures.ORANGE,
+        label="measured: median, quartiles",
+    )
+    axes.set(xlabel="MACs / dense MACs", ylabel="time / dense time")
+    axes.set(xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * high.max())))
+    axes.legend(loc="upper left")
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    image = image / 255
+    return image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, -1)
+
+
+def _shade(image: np.ndarray, mask: np.ndarray, patch: int) -> np.ndarray:
+    """Dims the closed patches and tints the open ones."""
+    height, width, _ = image.shape
+    open_pixel = mask.repeat(patch, 0).repeat(patch, 1)[:height, :width, None]
+    return np.where(open_pixel, 0.75 * image + 0.25 * _KEPT, _DIMMED * image)

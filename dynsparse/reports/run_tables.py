@@ -1,0 +1,177 @@
+"""The table that a run ends with, and runs side by side."""
+
+import math
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+
+from dynsparse.reports.runs import BUSY, is_busy, read_run, time_ratio
+from dynsparse.reports.telling import differences, telling
+
+_COLUMNS = ("density", "M MACs", "MACs", "acc %", "ms", "time")
+_MADE_WITH = ("commit", "device", "processor", "cores", "python", "packages")
+_LINE = 40  # characters of all values of a key, above which each has its own
+_WORDS = 2  # at most, in the name of a run
+_NUMBERS = ("density", "seed", "steps", "learning rate")
+
+
+def run_summary(
+    result: Mapping[str, Any], run: pathlib.Path, more: str | None = None
+) -> Group:
+    """Returns what a run ends with: its table, its figures, and how to see more.
+
+    Args:
+        result: Content of result.json.
+        run: Folder of the run.
+        more: A line on how to get the other points of its curve, if any.
+    """
+    figures = [run / name for name in ("curve.png", "kept.png")]
+    shown = " ".join(str(figure) for figure in figures if figure.exists())
+    board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
+    lines = [f"warning  {warning}" for warning in result["warnings"]]
+    lines += [f"curve    {more}"] if more else []
+    return Group(curve_table(result), *lines, f"figures  {shown}", f"explore  {board}")
+
+
+def curve_table(result: Mapping[str, Any]) -> Table:
+    """Returns density, cost, accuracy and time at each point of a run, as a table.
+
+    Args:
+        result: Content of result.json.
+    """
+    points: Sequence[Mapping[str, Any]] = result["curve"]
+    recovery = any(point["recovery"] for point in points)
+    more = ("prec %", "rand", "rec %", "rand") if recovery else ()
+    table = _table(result["title"], (*_COLUMNS, *more))
+    for point in points:
+        cells = [*_cells(point), _with_quartiles(point)]
+        for name in ("precision", "recall") if recovery else ():
+            cells += [
+                _share(point["recovery"][key]) for key in (name, f"random_{name}")
+            ]
+        table.add_row(*cells)
+    dense, floor = result["macs_dense"], result["macs_floor"]
+    opened = result.get("everything_open")
+    if opened is not None:
+        share = f"{100 * opened:.2f}"
+        table.add_row("open*", f"{dense / 1e6:.3f}", "1.000", share, "", "1.00")
+    busy = f"{BUSY}. " if is_busy(points) else ""
+    same = "" if opened is None else "*the same network, all gates open; "
+    table.caption = (
+        f"{busy}{same}per image; ms per batch of {result['batch_size']}; MACs and time "
+        f"as fractions of the dense network's (time: median and quartiles of paired "
+        f"turns; {dense / 1e6:.3f} M MACs); floor, which no gate can close: "
+        f"{floor / 1e6:.3f} M MACs ({floor / dense:.1%})"
+    )
+    if recovery:
+        table.caption += "; precision and recall of the true patches, beside random"
+    return table
+
+
+def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
+    """Returns what finished runs differ in, and the numbers of each, dense to sparse.
+
+    Args:
+        runs: Folders; the tables call them 1, 2 and so on, and by what tells them
+            apart.
+
+    Raises:
+        DamagedFileError: If a file is missing or damaged.
+    """
+    configs, results = zip(*map(read_run, runs), strict=True)
+    names = _names(configs)
+    named = [f"{name}  {run}" for name, run in zip(names, runs, strict=True)]
+    return Group(
+        *named, _difference_table(configs, results), _number_table(names, results)
+    )
+
+
+def _table(title: str, columns: Sequence[str], padding: int = 0) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, padding))
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _cells(point: Mapping[str, Any]) -> list[str]:
+    """All of `_COLUMNS` but the time."""
+    return [
+        f"{point['density']:.3f}",
+        f"{point['macs_mean'] / 1e6:.3f}",
+        f"{point['budget']:.3f}",
+        f"{100 * point['accuracy']:.2f}",
+        f"{point['latency_ms']:.1f}",
+    ]
+
+
+def _share(value: float | None) -> str:
+    """A share of what may be nothing, which JSON keeps as null."""
+    return "none" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _with_quartiles(point: Mapping[str, Any]) -> str:
+    if "time_ratio_q1" not in point:
+        return f"{time_ratio(point):.2f}"
+    low, high = point["time_ratio_q1"], point["time_ratio_q3"]
+    return f"{time_ratio(point):.2f} ({low:.2f}-{high:.2f})"
+
+
+def _names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A number for each run, and the words that tell it apart from the others."""
+    told = [telling(config) for config in configs]
+    apart = [key for key in told[0] if len({str(words[key]) for words in told}) > 1]
+    shown = apart[:_WORDS] if apart[:1] != ["seed"] else apart[:1]
+    words = lambda one: ", ".join(
+        f"{key} {one[key]}" if key in _NUMBERS else str(one[key])
+        for key in shown
+        if one[key] is not None
+    )
+    return [f"{i} {words(one)}".strip() for i, one in enumerate(told, start=1)]
+
+
+def _difference_table(configs, results) -> Table | str:
+    made = [{name: result.get(name) for name in _MADE_WITH} for result in results]
+    found = differences(configs)
+    found |= {f"(made with) {key}": value for key, value in differences(made).items()}
+    if not found:
+        return "The configs are the same."
+    table = _table("What differs", (), padding=1)
+    table.add_column("key", no_wrap=True)
+    table.add_column("value (of the runs)", overflow="fold")
+    for key in sorted(found, key=lambda key: not key.startswith("names.")):
+        runs: dict[str, list[str]] = {}
+        for number, value in enumerate(found[key], start=1):
+            runs.setdefault(_short(key, value), []).append(str(number))
+        each = [f"{value} ({','.join(numbers)})" for value, numbers in runs.items()]
+        line = "  ".join(each)
+        table.add_row(key, line if len(line) <= _LINE else "\n".join(each))
+    return table
+
+
+def _number_table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("What came out", (), padding=1)
+    table.add_column("run", overflow="fold", max_width=28)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, result in zip(names, results, strict=True):
+        points = sorted(result["curve"], key=lambda point: -point["budget"])
+        for place, point in enumerate(points):
+            cells = [*_cells(point), f"{time_ratio(point):.2f}"]
+            end = place == len(points) - 1
+            table.add_row("" if place else name, *cells, end_section=end)
+    busy = f"; {BUSY}" if any(is_busy(result["curve"]) for result in results) else ""
+    table.caption = f"MACs and time: fractions of the run's dense network{busy}"
+    return table
+
+
+def _short(key: str, value: Any) -> str:
+    if not key.endswith("commit"):
+        return str(value)
+    known, changed, which = str(value).partition("+")
+    return known[:12] + changed + which
