@@ -14,7 +14,6 @@ that of any budget; the accuracy is that of compact execution over the test imag
 """
 
 import functools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +31,6 @@ from dynsparse.reports import (
 )
 from dynsparse.reports.stats import ENOUGH_SEEDS, FEW_SEEDS
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import digits, number_of_seeds
 
 DENSITIES = dict(
@@ -139,7 +137,3 @@ def _draw(figure, means: Sequence[Row]):
         )
         axes.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
         axes.legend()
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -15,7 +15,6 @@ easier half: it is more patches that are not empty. A faint image has no more of
 """
 
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,6 @@ from dynsparse.reports import (
     verdict,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 OWN_TASK = True  # the difficulty of an image
@@ -150,7 +148,3 @@ def _draw(figure, means: Sequence[Row]):
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
     panels[0].legend(title="test images")
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -1,6 +1,6 @@
 """How good is the gradient that each estimator of this library gives?
 
-    python -m experiments.estimator_quality --out DIR
+    python launch.py sweep experiments/estimator_quality.py:full --workdir=DIR
 
 Claim: the mean of an estimator is the gradient of its expected loss where theory says
 so: on every loss for REINFORCE and DisARM, on linear and quadratic ones for ReinMax, on
@@ -22,7 +22,6 @@ Relaxed masks (concrete, soft Gumbel-softmax) are biased here by what evaluating
 hard ones leaves; so is perturbed top-k, a mean of masks, unless the loss is linear.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +29,6 @@ import numpy as np
 
 from dynsparse.reports import Report, answer
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .enumerated import LOSSES, SCORES, K, losses, true_gradients
 
 NONE, LINEAR, QUADRATIC, EVERY = range(4)  # how many of them an estimator is exact on
@@ -273,7 +271,3 @@ def _draw(figure, rows, place):
     figure.suptitle("filled: unbiased by theory; dotted: noise; edges: or less")
     figure.supxlabel("standard deviation of one estimate / norm of the true gradient")
     figure.supylabel("bias / norm of the true gradient")
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -16,7 +16,6 @@ to choose that are not learned: a scorer that nobody trains, `hard_topk`, and th
 largest features, `magnitude`.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from dynsparse.configs import METHODS
@@ -28,7 +27,6 @@ from dynsparse.reports import (
     read_points,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import (
     BASELINES,
     SEEDS,
@@ -118,7 +116,3 @@ def _training(row: Row) -> str | None:
     if setting.startswith("whole"):
         return None
     return ANY if setting == "any budget" else EACH
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -18,7 +18,6 @@ turns: another trial on the machine slows down both, but not every program alike
 """
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import (
@@ -31,7 +30,6 @@ from dynsparse.reports import (
     verdict,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, add_dense, digits, number_of_seeds, pi_controller
 
 UNITS = dict(
@@ -68,7 +66,3 @@ def report(rows: Sequence[Row]) -> Report:
         verdicts += [verdict(gap.mean, p) for _, gap, p in found.values()]
     said = answer(verdicts, "curves", seeds=number_of_seeds(rows))
     return dataclasses.replace(compare_methods(rows, notes=notes), answer=said)
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -15,7 +15,6 @@ choice without looking, known from where the digits of the training images are, 
 far more than chance.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,6 @@ from dynsparse.reports import (
 )
 from dynsparse.reports.stats import INCONCLUSIVE, SUPPORTED
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, digits, number_of_seeds
 
 OWN_TASK = True  # where the digit is
@@ -143,7 +141,3 @@ def _draw(figure, means: Sequence[Row]):
         )
     axes.set(xlabel="density", ylabel="recall of the true tokens", ylim=(0, 1.02))
     axes.legend()
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

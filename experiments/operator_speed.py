@@ -1,6 +1,6 @@
 """What does a differentiable top-k cost beside the hard one?
 
-    python -m experiments.operator_speed --out DIR
+    python launch.py sweep experiments/operator_speed.py:full --workdir=DIR
 
 Claim: forward and backward of soft_topk_mask take at most 3 times the forward of
 jax.lax.top_k, and 20 times less than OTT-JAX takes for the same mask at the smallest
@@ -21,7 +21,6 @@ import importlib.metadata
 import logging
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +28,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynsparse.reports import Report, answer, draw_rows, figures, runs, tables
-from .alone import run_alone
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
 SPREAD = ("both_ratio_q1", "both_ratio_q3", "top_k_again")
@@ -294,7 +292,3 @@ def _draw(figure, rows, busy: str):
     others = [row["operator"] for row in rows if "dynsparse" not in row["package"]]
     draw_rows(figure, panels, dict.fromkeys(others, figures.ORANGE))
     figure.supxlabel(AXIS + busy, fontsize="medium")
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -14,7 +14,6 @@ model per budget). Static pruning is the same gate with scores that ignore the i
 blocks it leaves a shallower dense network, and is that one, trained as such.
 """
 
-import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import (
@@ -24,7 +23,6 @@ from dynsparse.reports import (
     read_points,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import (
     BASELINES,
     SEEDS,
@@ -93,7 +91,3 @@ def _unit(row: Row) -> str | None:
     """What the network of a row skips; None for dense ones."""
     unit = row["setting"].split(",")[0]
     return None if unit == "whole" else unit
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

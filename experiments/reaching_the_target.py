@@ -18,13 +18,11 @@ fraction of the dense MACs.
 """
 
 import itertools
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from dynsparse.reports import Report, answer, errorbars, report_means, strokes
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 TARGETS = dict(small=(0.35, 0.55), full=(0.3, 0.5, 0.7))
@@ -161,7 +159,3 @@ def _draw(figure, means: Sequence[Row]):
     right.set_ylabel("test accuracy (%)")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

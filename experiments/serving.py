@@ -1,6 +1,6 @@
 """Does a model that moves its budget hold its deadlines where a fixed one does not?
 
-    python -m experiments.serving --out DIR
+    python launch.py sweep experiments/serving.py:full --workdir=DIR
 
 Claim: under a spike of twice what the full model can serve, the controller answers at
 least 95 % of the requests in time, and 99 % from two seconds after it, for at most two
@@ -18,14 +18,12 @@ passes at one rung after the other.
 
 import json
 import pathlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dynsparse.reports import Report, answer
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 
 ALONE = True
 RUN = pathlib.Path("runs/serving")
@@ -291,7 +289,3 @@ def _draw(figure, results: Sequence[Row]):
     axes[0, 0].set_ylabel("in time, % of the requests")
     axes[1, 0].set_ylabel("accuracy, %")
     axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

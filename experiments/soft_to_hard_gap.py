@@ -19,7 +19,6 @@ masks without noise (Soft-Mix) have no gate here; a falling temperature, the usu
 remedy, is beside the constant ones.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +33,6 @@ from dynsparse.reports import (
     verdict,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 TARGET = 0.5
@@ -157,7 +155,3 @@ def _draw(figure, means: Sequence[Row]):
     right.set_ylabel("test accuracy (%)")
     left.axhline(0, color="0.6", linewidth=1, zorder=0)
     left.legend(fontsize=9)
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -13,7 +13,6 @@ its budget is one with a target in `budget_constraint`, as `pi_controller` has.
 """
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import (
@@ -27,7 +26,6 @@ from dynsparse.reports import (
     with_half,
 )
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import digits, number_of_seeds, pi_controller
 
 METHOD = "gumbel_sigmoid,conv_vit,pi_controller"
@@ -74,7 +72,3 @@ def _differences(rows: Sequence[Row], name: str) -> dict[str, Interval]:
         if {*own} & {*dense}:
             found[setting] = paired_difference(own, dense)
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

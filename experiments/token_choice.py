@@ -10,12 +10,10 @@ it: a budget at which the paired difference from the best of these is not above 
 Tokens of `conv_vit` on cluttered digits, one any-budget model per way and seed.
 """
 
-import sys
 from collections.abc import Sequence
 
 from dynsparse.reports import BASELINES, Report, compare_methods
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .digits import SEEDS, add_dense, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
@@ -41,7 +39,3 @@ def report(rows: Sequence[Row]) -> Report:
     """Learned tokens beside every control."""
     named = {**BASELINES, **NAMES}
     return compare_methods(rows, baselines=named)
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

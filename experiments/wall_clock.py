@@ -1,6 +1,6 @@
 """Does the saved work show on the clock?
 
-    python -m experiments.wall_clock --out DIR
+    python launch.py sweep experiments/wall_clock.py:full --workdir=DIR
 
 Claim: compact execution takes the share of the dense time that its bill says, at every
 granularity, for one example and for a batch. What would refute it: a time ratio far
@@ -17,7 +17,6 @@ stream of eight, one at a time.
 
 import functools
 import statistics
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +25,6 @@ from dynsparse.reports.figures import PAGE
 from dynsparse.reports.runs import busy_among
 from dynsparse.reports.stats import CONTRADICTED, SUPPORTED
 from dynsparse.reports.tables import Row
-from .alone import run_alone
 from .networks import gated
 
 FIELDS = (
@@ -271,7 +269,3 @@ def _draw(figure, results: Sequence[Row]):
 
 def _of(results: Sequence[Row], **place) -> list[Row]:
     return [r for r in results if all(r[key] == place[key] for key in place)]
-
-
-if __name__ == "__main__":
-    sys.exit(run_alone(sys.modules["__main__"]))

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from dynsparse.launching import UserError, sweep
-from experiments import alone
+from dynsparse.launching.process import make_console
 from tests.experiments import squares
 
 NAMES = sorted(
     path.stem
     for path in pathlib.Path("experiments").glob("[!_]*.py")
-    if path.stem not in ("alone", "digits", "enumerated", "readme")
+    if path.stem not in ("digits", "enumerated", "readme")
 )
 
 
@@ -67,9 +67,17 @@ def test_committed_results_come_from_this_form(name):
             assert list(csv.DictReader(file))
 
 
+def swept(module, out):
+    """The exit status of a sweep of an experiment."""
+    file = sweep.ExperimentFile(module, "tests/experiments/squares.py")
+    return sweep.run_sweep(
+        sweep.SweepRequest(file, "full", out, "command"), make_console()
+    )
+
+
 @pytest.mark.system
-def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
-    assert alone.run_alone(experiment, ["--out", str(tmp_path)]) == 0
+def test_a_sweep_writes_table_figure_and_claim(experiment, tmp_path):
+    assert swept(experiment, tmp_path) == 0
     report = (tmp_path / "report.md").read_text()
     for part in ("They are.", "| square |", "| 9 |", "A note.", "![squares]", "commit"):
         assert part in report
@@ -82,10 +90,9 @@ def test_running_alone_writes_table_figure_and_claim(experiment, tmp_path):
 def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
     fails = tmp_path / "asked.fails"
     fails.touch()
-    command = ["--out", str(tmp_path / "out")]
-    assert alone.run_alone(experiment, command) == 1
+    assert swept(experiment, tmp_path / "out") == 1
     fails.unlink()
-    assert alone.run_alone(experiment, command) == 0
+    assert swept(experiment, tmp_path / "out") == 0
     assert (tmp_path / "asked").read_text().split() == ["1", "2", "3", "2", "2"]
 
 
