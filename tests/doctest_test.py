@@ -24,7 +24,9 @@ PACKAGES = sorted(p.parent.name for p in ROOT.glob("[!_]*/__init__.py"))
 FILES = [p for p in sorted(ROOT.rglob("*.py")) if ">>>" in p.read_text()]
 # Packages of which every public function and class has an example.
 COMPLETE = [
+    "dynsparse.data",
     "dynsparse.gates",
+    "dynsparse.models",
     "dynsparse.ops",
     "dynsparse.serving",
     "dynsparse.training",

@@ -1,4 +1,4 @@
-"""What a function, a model or a decision costs, in multiply-accumulates and in time."""
+"""Costs of functions, models and decisions: multiply-accumulates, time and memory."""
 
 from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
 from dynsparse.costs.budget import budget_of, largest_density

@@ -1,4 +1,4 @@
-"""The bill: what each example of a batch cost, by layer, and what it would have."""
+"""Bill of a batch: MACs that each example cost, in total and by layer."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,13 +14,19 @@ from dynsparse.costs.prices import Prices
 
 @dataclasses.dataclass(frozen=True)
 class LayerBill:
-    """One gated layer's share, in MACs per example, as if all other units were open.
+    """MACs of one gated layer, as if the units of all other layers were open.
 
     Attributes:
-        num_units: Units per example, over all the rows that decide.
-        dense: Host MACs that its units cost when all are open.
-        used: Host MACs that they cost, per example.
-        gate: MACs of deciding, per example.
+        num_units: Units per example, over all its rows.
+        dense: MACs of the host's units when all are open.
+        used: MACs of the host's open units, by example.
+        gate: MACs of the gate and its scorer, by example.
+
+    >>> part = costs.LayerBill(
+    ...     num_units=8, dense=800, used=np.array([200, 400]), gate=np.array([10, 10])
+    ... )
+    >>> float(part.used.mean() / part.dense)
+    0.375
     """
 
     num_units: int
@@ -33,11 +39,17 @@ class LayerBill:
 class Bill:
     """MACs (1 MAC = 2 FLOPs) that the examples of a batch cost.
 
+    Printed, it is a table with a row per layer.
+
     Attributes:
-        dense: Per example, without any gate.
-        floor: Per example, what no gate can close.
-        used: Per example, what it cost, the gates included.
-        layers: The share of each gated layer, by its path.
+        dense: MACs of any example without gates.
+        floor: MACs of any example with every unit closed, the gates included.
+        used: MACs of each example, the gates included.
+        layers: Bill of each gated layer, by its path.
+
+    >>> paid = costs.Bill(dense=100, floor=20, used=np.array([40, 60]), layers={})
+    >>> paid.budget, paid.max
+    (0.5, 60)
     """
 
     dense: int
@@ -47,22 +59,22 @@ class Bill:
 
     @property
     def mean(self) -> float:
-        """Mean MACs per example."""
+        """Mean MACs over the examples."""
         return float(self.used.mean())
 
     @property
     def p50(self) -> float:
-        """Median MACs per example."""
+        """Median MACs over the examples."""
         return float(np.percentile(self.used, 50))
 
     @property
     def p95(self) -> float:
-        """95th percentile of the MACs per example."""
+        """95th percentile of the MACs over the examples."""
         return float(np.percentile(self.used, 95))
 
     @property
     def max(self) -> int:
-        """MACs of the dearest example."""
+        """Maximum MACs over the examples."""
         return int(self.used.max())
 
     @property
@@ -98,8 +110,8 @@ class Bill:
         lines.append(f"{spread}; floor {self.floor:,}")
         if not adds_up:
             lines.append(
-                "Layers stand inside of others or behind them: each row is as if all "
-                "others were open, and the rows do not add up."
+                "Some layers lie inside or behind others: each row assumes that all "
+                "other units are open, so the rows do not add up to the total."
             )
         return "\n".join(lines)
 
@@ -110,16 +122,29 @@ def bill(
     *,
     while_bound: int | None = None,
 ) -> Bill:
-    """Runs `model` on `batch` without noise and says what each example cost.
+    """Runs `model` on `batch` without noise and counts the MACs of each example.
 
     Args:
         model: Any model with gated layers, in either execution.
-        batch: Its input.
-        while_bound: Iterations to assume of each `while` loop that multiplies.
+        batch: Input of the model, with at least one example.
+        while_bound: Iterations to assume for each `while` loop that multiplies.
 
     Raises:
         ValueError: If a `while` loop multiplies and there is no `while_bound`, or the
             batch is empty.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> print(costs.bill(model, jnp.ones((2, 3, 4))))
+    layer      units  dense MACs  used MACs  gate MACs
+                   4         192         96          0
+    not gated                  0          0
+    total                    192         96
+    used p50 96, p95 96, max 96; floor 0
     """
     example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
     masks = run_gates(model, batch)
@@ -130,18 +155,29 @@ def bill(
 def itemize(
     prices: Prices, masks: Mapping[str, ArrayLike], *, num_examples: int
 ) -> Bill:
-    """Prices decisions that were already made.
+    """Returns the bill of decisions that were already made.
 
     Args:
-        prices: Of the model that made them.
-        masks: By layer, [n, *rows, units]; a unit is open where its mask is positive.
-        num_examples: n, which a model without gates does not tell.
+        prices: Prices of the model that made the decisions.
+        masks: Mask of each gated layer, [n, *rows, units]; positive means open.
+        num_examples: n, which a model without gates leaves open.
 
     Raises:
-        ValueError: If the masks of a layer are missing, or there are no examples.
+        ValueError: If the mask of a layer is missing, or there are no examples.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> masks = {name: np.array([[1, 1, 1, 0]]) for name in prices.parts}
+    >>> costs.itemize(prices, masks, num_examples=1).budget
+    0.75
     """
     if not num_examples:
-        raise ValueError("a bill needs one example at least, got a batch of none.")
+        raise ValueError("a bill needs at least one example, got an empty batch.")
     opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
     counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
     used = np.broadcast_to(prices.used(counts), (num_examples,))

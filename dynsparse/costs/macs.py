@@ -1,4 +1,4 @@
-"""Multiply-accumulates of any JAX function, counted on its jaxpr."""
+"""Multiply-accumulates of any JAX function, counted in its jaxpr."""
 
 import math
 from collections import Counter
@@ -18,19 +18,19 @@ def count_macs(
     while_bound: int | None = None,
     padding: bool = True,
 ) -> int:
-    """Multiply-accumulates of one call of `function`; 1 MAC = 2 FLOPs.
+    """Counts the multiply-accumulates of one call of `function`; 1 MAC = 2 FLOPs.
 
     Traces the function without running it and adds up its matrix products and
     convolutions, through nested `jit`, `scan` (body times length), `cond` and `switch`
     (the most expensive branch: a bound), `while` (body times `while_bound`),
-    `pallas_call` (body times the grid) and `shard_map` (body times the devices). What
-    the result does not depend on is not counted, as XLA would not run it. Elementwise
-    work, reductions, sorts and gathers count nothing.
+    `pallas_call` (body times the grid) and `shard_map` (body times the devices). Dead
+    code counts nothing, as XLA would not run it; neither do elementwise operations,
+    reductions, sorts and gathers.
 
     Args:
         function: Any traceable function, or an nnx.Module.
         *args: Its arguments: arrays, `jax.ShapeDtypeStruct`s or pytrees of them.
-        while_bound: Iterations to assume of each `while` loop that multiplies.
+        while_bound: Iterations to assume for each `while` loop that multiplies.
         padding: Whether convolution taps on padding count: True as in published tables,
             False as XLA counts.
 
@@ -39,6 +39,12 @@ def count_macs(
 
     Raises:
         ValueError: If a `while` loop multiplies and there is no `while_bound`.
+
+    >>> costs.count_macs(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
+    24
+    >>> linear = nnx.Linear(8, 5, rngs=nnx.Rngs(0))
+    >>> costs.count_macs(linear, jax.ShapeDtypeStruct((1, 8), "float32"))
+    40
     """
     if isinstance(function, nnx.Module):
         graphdef, state = nnx.split(function)
@@ -49,14 +55,14 @@ def count_macs(
 
 
 def live(jaxpr: Any) -> Any:
-    """Returns a jaxpr without what its results do not depend on."""
+    """Returns a jaxpr without its dead code."""
     return dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0]
 
 
 def count_jaxpr(
     jaxpr: Any, *, while_bound: int | None = None, padding: bool = True
 ) -> Counter[str]:
-    """MACs of a jaxpr, dead code included, by the `jax.named_scope` of the work.
+    """Counts the MACs of a jaxpr by `jax.named_scope`, dead code included.
 
     Args:
         jaxpr: From `jax.make_jaxpr`.
@@ -90,7 +96,7 @@ def _count(jaxpr, scope: str, while_bound: int | None, padding: bool) -> Counter
 
 
 def _repeats(name: str, params: Mapping[str, Any], while_bound: int | None) -> int:
-    """How often an equation runs the body that it holds."""
+    """Returns how often an equation runs its body."""
     match name:
         case "scan":
             return params["length"]
@@ -102,7 +108,7 @@ def _repeats(name: str, params: Mapping[str, Any], while_bound: int | None) -> i
         case "while":
             if while_bound is None:
                 raise ValueError(
-                    "a while loop multiplies; pass while_bound, the number of its "
+                    "a while loop multiplies; pass while_bound, the number of "
                     "iterations to count."
                 )
             return while_bound
@@ -149,11 +155,11 @@ def _taps(
     *,
     padding,
 ) -> int:
-    """Pairs of position and kernel tap that multiply, along one axis.
+    """Returns how many pairs of position and kernel tap multiply along one axis.
 
-    A transposed convolution spreads each input position over all taps, whatever is cut
-    off at the borders: it has dilated inputs or, with stride 1, padding by which every
-    tap meets every input position.
+    A transposed convolution spreads each input position over all taps, whatever the
+    borders cut off. It is told by dilated inputs or, with stride 1, by padding so wide
+    that every tap meets every input position.
     """
     reach = (taps - 1) * rhs_dilation
     transposed = lhs_dilation > 1 or (reach > 0 and min(pad) >= reach and stride == 1)

@@ -1,4 +1,4 @@
-"""What has to run to be known: the decisions of a batch, and the time of a call."""
+"""Measurements: decisions of a batch, time and peak memory of a call."""
 
 import functools
 import random
@@ -19,7 +19,21 @@ from dynsparse.gates import GateRecord, evaluating, records
 def run_gates(
     model: nnx.Module, batch: Shaped[Array, "n *shape"]
 ) -> dict[str, Float[Array, "n *rows units"]]:
-    """Returns the mask of each gated layer for `batch`, without noise."""
+    """Returns the mask of each gated layer for `batch`, by path, without noise.
+
+    Args:
+        model: Any model with gated layers.
+        batch: Input of the model.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> [mask.tolist() for mask in costs.run_gates(model, jnp.ones((1, 3, 4))).values()]
+    [[[1.0, 1.0, 0.0, 0.0]]]
+    """
     structure, state = Structure.split(evaluating(model, execution="masked"))
     return _decide(structure, state, batch)
 
@@ -31,32 +45,40 @@ def _decide(structure: Structure, state, batch):
 
 
 def peak_bytes(compiled: jax.stages.Compiled) -> int:
-    """Most memory that one call needs at a time, its arguments included.
+    """Returns the peak memory of one call in bytes, its arguments included.
 
     Args:
-        compiled: `jax.jit(function).lower(*args).compile()`, whose own account
-            (`memory_analysis`) this is.
+        compiled: `jax.jit(function).lower(*args).compile()`; the number comes from its
+            `memory_analysis`.
+
+    >>> x = jnp.ones((4, 8))
+    >>> compiled = jax.jit(lambda x: 2 * x).lower(x).compile()
+    >>> costs.peak_bytes(compiled) >= 2 * x.nbytes
+    True
     """
     account: Any = compiled.memory_analysis()
     held = account.argument_size_in_bytes + account.output_size_in_bytes
     held += account.temp_size_in_bytes - account.alias_size_in_bytes
-    # On the CPU, XLA's own peak leaves out the temporary buffers.
+    # On the CPU, XLA's own peak leaves temporary buffers out.
     return int(max(account.peak_memory_in_bytes, held))
 
 
 def seconds_by_turn(
     calls: Mapping[Any, Callable[[], Any]], *, repeats: int
 ) -> dict[Any, list[float]]:
-    """Wall-clock seconds of each call, turn by turn, measured side by side.
+    """Returns wall-clock seconds of each call, turn by turn, measured side by side.
 
-    The calls take turns, so that a machine that slows down slows them all, in an order
-    drawn anew each time: what runs before a call leaves it a warm cache or a cold one.
-    Each runs once before the clock starts; compile before, or that run is all
-    compilation.
+    The calls take turns, so that a machine that becomes slower slows all of them. Each
+    turn has a random order, since a call finds the caches that the one before it left.
+    Every call runs once before the clock starts.
 
     Args:
-        calls: Functions without arguments, by name; what they return is waited for.
-        repeats: Turns, at least 1.
+        calls: Functions without arguments, by name; their results are waited for.
+        repeats: Number of turns, at least 1.
+
+    >>> seconds = costs.seconds_by_turn(dict(a=lambda: None, b=lambda: None), repeats=3)
+    >>> {name: len(times) for name, times in seconds.items()}
+    {'a': 3, 'b': 3}
     """
     seconds: dict[Any, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -74,7 +96,15 @@ def seconds_by_turn(
 def median_seconds(
     calls: Mapping[Any, Callable[[], Any]], *, repeats: int
 ) -> dict[Any, float]:
-    """Median of `seconds_by_turn` for each call."""
+    """Returns the median of `seconds_by_turn` for each call.
+
+    Args:
+        calls: As in `seconds_by_turn`.
+        repeats: Number of turns, at least 1.
+
+    >>> costs.median_seconds(dict(sum=lambda: sum(range(9))), repeats=3)["sum"] > 0
+    True
+    """
     turns = seconds_by_turn(calls, repeats=repeats)
     return {name: statistics.median(times) for name, times in turns.items()}
 
@@ -82,13 +112,20 @@ def median_seconds(
 def ratio_quartiles(
     times: Sequence[float], others: Sequence[float]
 ) -> tuple[float, float, float]:
-    """Quartiles over the turns of one call's seconds by another's.
+    """Returns quartiles, over the turns, of the time ratio of two calls.
 
-    Within a turn the machine is the same for both, so that minutes in which it is
-    slower do not count for the one and not for the other.
+    The ratio is taken within each turn, so that a machine that is slow for a while
+    slows both calls alike.
+
+    Args:
+        times: Seconds of one call by turn, from `seconds_by_turn`.
+        others: Seconds of the other call by turn.
 
     Returns:
-        The first quartile, the median and the third one.
+        First quartile, median and third quartile of `times` / `others`.
+
+    >>> costs.ratio_quartiles([1.0, 2.0, 30.0], [2.0, 4.0, 20.0])
+    (0.5, 0.5, 1.0)
     """
     ratios = [a / b for a, b in zip(times, others, strict=True)]
     first, median, third = np.percentile(ratios, (25, 50, 75))

@@ -1,4 +1,4 @@
-"""What a gated model costs at every count of open units."""
+"""Prices: MACs of a gated model at any counts of open units."""
 
 import dataclasses
 import math
@@ -12,24 +12,34 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.costs.tables import Table
-from dynsparse.costs.traces import Split, Traced, macs_at
+from dynsparse.costs.traces import Macs, Traced, macs_at
 from dynsparse.gates import Gate, TopkGate, gated_modules
 
 
 @dataclasses.dataclass(frozen=True)
 class GatedPart:
-    """A gated layer of a model, as its bill sees it.
+    """A gated layer of a model, with its prices.
 
     Attributes:
-        path: Where it stands in the model; the key of its record is its "/"-join.
-        num_units: Units per example, over all the rows that decide.
-        num_rows: Decisions per example: 1, or the tokens where each has its own.
+        path: Path of the layer in the model; joined by "/", the key of its record.
+        num_units: Units per example, over all its rows.
+        num_rows: Decisions per example: 1, or the number of tokens.
         kind: `Gate.count` of its gate.
-        decides_always: Whether it decides even where the count is that of all units.
-        count: Units that open at every density, as with the one of n of
-            `gumbel_softmax`; None where a density or the input decides.
+        decides_always: Whether the gate runs even where all units are open.
+        count: Units that open at every density, such as 1 for `gumbel_softmax`; None
+            where a density or the input decides.
         closed: Host MACs that closing every unit saves.
-        gate: MACs of one decision, the scorer's included.
+        gate: MACs of one decision, the scorer included.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> [(part.num_units, part.closed) for part in prices.parts.values()]
+    [(4, 192)]
     """
 
     path: tuple
@@ -43,23 +53,28 @@ class GatedPart:
 
     @property
     def name(self) -> str:
-        """The path as the keys of records write it."""
+        """The path, joined by "/"."""
         return path_name(self.path)
 
     def gate_macs(self, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-        """MACs of deciding; a fixed count of all units may need no decision."""
+        """Returns the MACs of deciding; opening all units may need no decision."""
         free = (counts == self.num_units) & (not self.decides_always)
         return np.where(free, 0, self.gate)
 
 
 class PriceCurve(NamedTuple):
-    """What a layer costs at some densities, in rising order; linear between them.
+    """Cost of a layer by density, piecewise linear.
 
-    Dropped tokens, for one, make attention cheaper by the square.
+    It need not be a straight line: the cost of attention grows with the square of the
+    open tokens.
 
     Attributes:
-        densities: From 0 to 1.
-        costs: From 0, as fractions of the dense MACs of the model.
+        densities: Densities from 0 to 1, in rising order.
+        costs: Cost at each, from 0, as a fraction of the dense MACs of the model.
+
+    >>> curve = costs.PriceCurve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.1, 0.4]))
+    >>> float(np.interp(0.75, curve.densities, curve.costs))
+    0.25
     """
 
     densities: Float[np.ndarray, "points"]
@@ -72,23 +87,35 @@ Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decisi
 class Prices:
     """MACs per example of a gated model, for any counts of open units.
 
-    A price is `count_macs` of the compact execution at exactly those counts, so that
-    it holds whatever else in the model a count changes. Traced on demand and kept, for
-    every model of the same structure and shapes. Where units of a layer cost the same,
-    a few traces price all of its counts.
+    A price is `count_macs` of the compact execution at exactly those counts, so that it
+    is right whatever else in the model a count changes. Traces are made on demand and
+    kept for every model of the same structure and shapes. Where the units of a layer
+    cost the same, a few traces price all of its counts.
 
     Attributes:
         dense: MACs with every unit open and no decision.
-        floor: MACs that no gate can close: every unit closed, every decision made.
-        parts: The gated layers by name, but for those that the model does not call.
+        floor: MACs with every unit closed and every decision made.
+        parts: Gated layers by path, without those that the model does not call.
 
     Args:
-        model: Any model with gated layers, or none.
+        model: Any model, with or without gated layers.
         example: One input, with its batch axis of size 1, or its ShapeDtypeStruct.
-        while_bound: Iterations to assume of each `while` loop that multiplies.
+        while_bound: Iterations to assume for each `while` loop that multiplies.
 
     Raises:
         ValueError: If a `while` loop multiplies and there is no `while_bound`.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> prices.dense, prices.floor
+    (192, 0)
+    >>> prices.used({name: np.array([1, 4]) for name in prices.parts}).tolist()
+    [48, 192]
     """
 
     def __init__(
@@ -130,19 +157,18 @@ class Prices:
         self._groups = self._independent(self.dense - all_closed)
 
     def layer_cost_curves(self) -> dict[str, PriceCurve]:
-        """What the open units of each layer cost, as a fraction of the dense MACs.
+        """Returns the cost of the open units of each layer, by path.
 
-        Layers are opened one after the other, those that contain others first, so that
-        the last points of the curves and the floor add up to what the model costs with
-        every unit open; a layer inside of another, or behind it, has units that run
-        only where the other's do.
+        Layers are opened one after the other, outer ones first, since the units of a
+        layer inside or behind another run only where the other's do. The last points of
+        all curves and the floor add up to the cost of the model with every unit open.
         """
         order = sorted(range(len(self._paths)), key=lambda i: len(self._paths[i]))
         curves: dict[int, PriceCurve] = {}
         counts: list[int | None] = [0] * len(self._paths)
         parts = list(self.parts.values())
         for index in order:
-            # The dense price, without a decision, is that of a count that is fixed.
+            # A fixed count of all units needs no decision: the dense price.
             units, decides = parts[index].num_units, parts[index].decides_always
             points = np.unique(np.linspace(0, units, 9).round().astype(int))
             spent = []
@@ -154,7 +180,7 @@ class Prices:
         return {name: curves[index] for index, name in enumerate(self.parts)}
 
     def saved(self, name: str, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-        """Host MACs that layer `name` alone saves at each of `counts`."""
+        """Returns the host MACs that layer `name` alone saves at each of `counts`."""
         index = list(self.parts).index(name)
         table = Table(
             lambda own: self._macs(self._with({index: own[0]})).host,
@@ -163,7 +189,7 @@ class Prices:
         return self.dense - table(counts[:, None])
 
     def used(self, counts: Mapping[str, Int[np.ndarray, "n"]]) -> Int[np.ndarray, "n"]:
-        """MACs of each example, given its open units by layer.
+        """Returns the MACs of each example, given its open units by layer.
 
         Args:
             counts: For each of `parts`, one count per example in [0, num_units].
@@ -185,12 +211,12 @@ class Prices:
         return used
 
     def _added(self, group: Sequence[int], counts: Sequence[int]) -> int:
-        """What some layers add to the dense MACs, their gates included."""
+        """Returns the MACs that a group adds to the dense ones, gates included."""
         own = self._macs(self._with(dict(zip(group, counts, strict=True))))
         return own.host + own.gates - self.dense
 
     def _independent(self, saved: int) -> list[list[int]]:
-        """Groups of layers whose prices add up; one group where they do not.
+        """Returns groups of layers whose prices add up; one group where they do not.
 
         Args:
             saved: Host MACs that closing all layers saves.
@@ -206,10 +232,10 @@ class Prices:
         return [list(range(len(names)))]
 
     def _with(self, counts: Mapping[int, int]) -> Counts:
-        """Counts of some layers, by number, beside all units of the others."""
+        """Returns counts of some layers, by index, with the others fully open."""
         return tuple(counts.get(i) for i in range(len(self._paths)))
 
-    def _macs(self, counts: Counts) -> Split:
+    def _macs(self, counts: Counts) -> Macs:
         opened = tuple(zip(map(tuple, self._paths), counts, strict=True))
         return macs_at(self._traced, opened)
 
@@ -220,7 +246,7 @@ def _nested(names: Sequence[str], index: int, other: int) -> bool:
 
 
 def _certain_count(gate: Gate, units: int, rows: int) -> int | None:
-    """Units that `gate` opens in an example, if nothing but its kind says so."""
+    """Returns the units that `gate` opens in any example, None if that varies."""
     if isinstance(gate, TopkGate):
         return None
     count = gate.static_count(units)

@@ -1,4 +1,4 @@
-"""Prices of many examples from a few traces, exact wherever units cost the same."""
+"""Tables of prices: those of many examples from a few traces, exactly."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,16 +7,16 @@ from jaxtyping import Int
 
 
 class Table:
-    """Looks up what counts cost, and computes what it can.
+    """Table of prices by counts of open units.
 
-    Given the counts of the layers whose units differ in price, layers of equal units
-    add a price per unit each. That price comes from two points and is held against a
-    third and against all layers at their largest counts; where it fails, as for a gate
-    that need not be asked when all is open, every combination is priced by itself.
+    A layer whose units cost the same adds a price per unit, for given counts of the
+    other layers. That price comes from two points; a third one, and all layers at their
+    largest counts, must confirm it. Where they do not, as for a gate that is skipped
+    when all units are open, every combination is priced by itself.
 
     Args:
         price: Maps one count per layer to MACs.
-        equal: Which layers have units of equal price.
+        equal: Whether the units of each layer cost the same.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Table:
         return prices[inverse.reshape(-1)]
 
     def _in_context(self, rows: np.ndarray) -> np.ndarray:
-        """Prices of rows that differ in layers of equal units alone."""
+        """Returns prices of rows that differ only in layers of equal units."""
         exact = lambda: np.array([self._at(row) for row in rows])
         linear = np.flatnonzero(self._equal & (rows.max(0) > 0)).tolist()
         if len(rows) <= 2 * len(linear) + 2:

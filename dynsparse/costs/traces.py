@@ -1,4 +1,4 @@
-"""MACs of a gated model at given counts of open units, from one trace for each."""
+"""Traces of a gated model: its MACs at given counts of open units."""
 
 import dataclasses
 import functools
@@ -15,13 +15,13 @@ from dynsparse.gates import GateRecord, evaluating, records
 Opened = tuple[tuple[tuple, int | None], ...]  # by path; None: all, and no decision
 
 
-class Split(NamedTuple):
-    """MACs of a model at some counts.
+class Macs(NamedTuple):
+    """MACs of one example at given counts of open units.
 
     Attributes:
-        host: Everything but the gates, dead code included: with every unit closed the
-            stem is dead, not free.
-        gates: The gates whose decision is read, their scorers included.
+        host: MACs of all but the gates, dead code included: with every unit closed the
+            stem is dead code, but not free.
+        gates: MACs of the gates whose decision is read, their scorers included.
     """
 
     host: int
@@ -30,14 +30,14 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Traced:
-    """A model and its input without their numbers: all that prices depend on.
+    """Structure and shapes of a model and its input: all that prices depend on.
 
     Attributes:
-        structure: The model's.
-        tree: Structure of its state.
+        structure: Structure of the model.
+        tree: Tree structure of its state.
         leaves: Shapes of its state.
         example: Shape of its input.
-        while_bound: Iterations to assume of each `while` loop that multiplies.
+        while_bound: Iterations to assume for each `while` loop that multiplies.
     """
 
     structure: Structure
@@ -48,7 +48,7 @@ class Traced:
 
     @classmethod
     def of(cls, model: nnx.Module, example: Any, while_bound: int | None) -> "Traced":
-        """Takes the numbers away."""
+        """Returns the structure and shapes of `model` and `example`."""
         structure, state = Structure.split(evaluating(model, execution="compact"))
         leaves, tree = jax.tree.flatten(state)
         shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype)
@@ -56,11 +56,11 @@ class Traced:
         return cls(structure, tree, shapes, shape(example), while_bound)
 
     def model(self) -> Any:
-        """Returns the model, with shapes for arrays."""
+        """Returns the model, with shapes in place of arrays."""
         return self.structure.merge(jax.tree.unflatten(self.tree, self.leaves))
 
     def mask_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the decisions for one example, by the name of the layer."""
+        """Returns the shape of each layer's decision for one example, by its path."""
         graphdef, state = nnx.split(evaluating(self.model(), execution="dense"))
 
         def run(state, example):
@@ -72,11 +72,11 @@ class Traced:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def macs_at(traced: Traced, opened: Opened) -> Split:
-    """MACs of one example at some counts; known if they were ever asked for.
+def macs_at(traced: Traced, opened: Opened) -> Macs:
+    """Returns the MACs of one example at given counts of open units; cached.
 
     Args:
-        traced: The model.
+        traced: Model without its arrays.
         opened: Open units of each gated layer.
     """
     model = traced.model()
@@ -97,4 +97,4 @@ def macs_at(traced: Traced, opened: Opened) -> Split:
         host += 0 if GATE_SCOPE in scope else macs
     for scope, macs in count_jaxpr(live(jaxpr), while_bound=traced.while_bound).items():
         gates += macs if GATE_SCOPE in scope else 0
-    return Split(host, gates)
+    return Macs(host, gates)

@@ -1,4 +1,4 @@
-"""What a task is to the rest of the library: three splits of labelled images."""
+"""Data sets: three splits of labelled images, and how a model sees the images."""
 
 import abc
 import dataclasses
@@ -17,11 +17,17 @@ class Split:
     """Labelled images, in memory.
 
     Attributes:
-        images: 0 to 255.
-        labels: In [0, num_classes).
-        best_mask: Where the object truly is, if that is known.
-        difficulty: In [0, 1], larger is harder, if that is known.
-        factors: What the difficulty is the mean of, by name, each in [0, 1].
+        images: Pixels, 0 to 255.
+        labels: Class of each image, in [0, num_classes).
+        best_mask: Pixels of the object; None if they are not known.
+        difficulty: Difficulty of each image, in [0, 1]; None if it is not known.
+        factors: Quantities, each in [0, 1], whose mean is the difficulty, by name.
+
+    >>> split = data.Split(
+    ...     images=np.zeros((3, 2, 2, 1), np.uint8), labels=np.array([0, 1, 1])
+    ... )
+    >>> len(split.take(split.labels == 1))
+    2
     """
 
     images: UInt8[np.ndarray, "n height width channels"]
@@ -36,7 +42,11 @@ class Split:
         return len(self.labels)
 
     def take(self, chosen: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Split":
-        """The images at some places, with all that is known of them."""
+        """Returns some of the images, with all that is known of them.
+
+        Args:
+            chosen: Indices, or True for each image to take.
+        """
         part = lambda array: None if array is None else array[chosen]
         return Split(
             images=self.images[chosen],
@@ -50,10 +60,10 @@ class Split:
 def to_float(
     images: Shaped[Array | np.ndarray, "*batch height width channels"],
 ) -> Float[Array, "*batch height width channels"]:
-    """Returns `images`, 0 to 255, in units of 255, in float32.
+    """Returns pixels from 0 to 255 as float32 in [0, 1].
 
     Raises:
-        ValueError: If they are not uint8, as what was mapped already is not.
+        ValueError: If `images` are not uint8, such as images that were scaled before.
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8, from 0 to 255, got {images.dtype}.")
@@ -62,13 +72,17 @@ def to_float(
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """The map from images of a task to what its model is called with; pure.
+    """Map from the images of a data set to the input of a model; pure.
 
     Training, evaluation, bills, serving and restored runs all call it.
 
     Attributes:
-        mean: By channel, in units of 255, taken from the images; one holds for all.
-        std: Likewise, what they are then divided by.
+        mean: Mean that is subtracted, by channel or one for all, for pixels in [0, 1].
+        std: Standard deviation that the result is divided by, likewise.
+
+    >>> images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
+    >>> data.Inputs(mean=(0.5,), std=(0.5,))(images).ravel().tolist()
+    [-1.0, 1.0]
     """
 
     mean: tuple[float, ...] = (0.0,)
@@ -78,7 +92,11 @@ class Inputs:
     def standardising(
         cls, images: UInt8[np.ndarray, "n height width channels"]
     ) -> "Inputs":
-        """The map that gives each channel of `images` mean 0 and deviation 1."""
+        """Returns the map that gives each channel mean 0 and standard deviation 1.
+
+        Args:
+            images: Images over which mean and deviation are taken.
+        """
         levels = np.arange(256) / 255
         means, deviations = [], []
         for channel in range(images.shape[-1]):  # counts are exact, and small
@@ -92,10 +110,11 @@ class Inputs:
     def __call__(
         self, images: Shaped[Array | np.ndarray, "*batch height width channels"]
     ) -> Float[Array, "*batch height width channels"]:
-        """Returns `images`, 0 to 255, as the model takes them, in float32.
+        """Returns images of pixels from 0 to 255 as the model takes them, in float32.
 
         Raises:
-            ValueError: If they are not uint8, as what was mapped already is not.
+            ValueError: If `images` are not uint8, such as images that were mapped
+                before.
         """
         scaled = to_float(images)
         if self == Inputs():
@@ -107,11 +126,11 @@ class Inputs:
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """The random change of training images, each by itself; pure.
+    """Random augmentation of training images, each by itself; pure.
 
     Attributes:
-        shift: Most pixels by which an image moves to a side, >= 0; zeros fill in.
-        flip: Whether every other image is mirrored, left to right.
+        shift: Maximum shift in pixels along each side, >= 0; zeros fill in.
+        flip: Whether half of the images are mirrored, left to right.
     """
 
     shift: int = 0
@@ -122,11 +141,11 @@ class Augment:
         images: UInt8[Array | np.ndarray, "batch height width channels"],
         key: jax.Array,
     ) -> UInt8[Array | np.ndarray, "batch height width channels"]:
-        """Returns `images` moved and mirrored at random.
+        """Returns `images`, shifted and mirrored at random.
 
         Args:
-            images: A batch.
-            key: Of the step.
+            images: Batch of images.
+            key: Random key of the step.
         """
         flip_key, shift_key = jax.random.split(key)
         if self.flip:
@@ -146,16 +165,27 @@ class Augment:
 
 
 class Dataset(abc.ABC):
-    """A task. Subclass it in a file of its own and set the attributes.
+    """Data set of labelled images. Subclass it in a file of its own.
 
     Attributes:
-        inputs: Its images as a model takes them.
-        augment: Its images as training sees them.
-        num_classes: Number of labels.
-        class_names: What the labels mean, or None where that is not known.
-        train: What the model learns from.
-        validation: What every choice is made on.
-        test: What is reported.
+        inputs: Map from images to the input of a model.
+        augment: Augmentation of training images.
+        num_classes: Number of classes.
+        class_names: Name of each class; None if they are not known.
+        train: Split that the model learns from.
+        validation: Split that every choice is made on.
+        test: Split that is reported.
+
+    >>> class Noise(data.Dataset):
+    ...     num_classes = 2
+    ...     def __init__(self, *, number: int):
+    ...         draw = np.random.default_rng(0).integers
+    ...         self.train = self.validation = self.test = data.Split(
+    ...             images=draw(0, 256, (number, 8, 8, 1), np.uint8),
+    ...             labels=draw(0, 2, number),
+    ...         )
+    >>> Noise(number=5).image_shape
+    (8, 8, 1)
     """
 
     inputs: Inputs = Inputs()

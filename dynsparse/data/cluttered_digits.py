@@ -1,4 +1,4 @@
-"""Real handwritten digits, enlarged and hidden among fragments of other digits."""
+"""Cluttered digits: handwritten digits among fragments of other digits."""
 
 import functools
 from typing import Any
@@ -14,27 +14,26 @@ _TEST_SOURCES, _VALIDATION_SOURCES = 360, 240  # of 1,797
 
 
 class ClutteredDigits(Dataset):
-    """One digit per image, at a random place, among clutter.
+    """Images of one handwritten digit at a random place, among clutter.
 
-    Sources are scikit-learn's 1,797 digits of 8x8 pixels, split once and for all,
-    stratified by class, so that no digit or fragment of a test image comes from a
-    digit of a training image. The split does not depend on `seed`, which draws
-    places, contrasts and clutter.
+    The sources are scikit-learn's 1,797 digits of 8x8 pixels. They are split by class
+    in the same way for every `seed`, so that no digit or fragment of a test image comes
+    from a digit of a training image. The seed draws places, contrasts and clutter.
 
-    `best_mask` marks the square that holds the digit. `difficulty` is the mean of its
+    `best_mask` marks the square of the digit. `difficulty` is the mean of two
     `factors`: `clutter`, the share of the possible fragments, and `faintness`, the lack
     of contrast.
 
     Args:
-        num_train: Training images.
-        num_validation: Validation images.
-        num_test: Test images.
+        num_train: Number of training images.
+        num_validation: Number of validation images.
+        num_test: Number of test images.
         canvas: Height and width of an image, in pixels.
         digit_size: Height and width of the enlarged digit; a multiple of 8.
-        max_fragments: Each image has 0 to this many fragments.
-        fragment_size: Height and width of a fragment.
-        min_contrast: Lowest contrast of the digit and of fragments, in (0, 1].
-        seed: Of the images; each split draws from a stream of its own.
+        max_fragments: Maximum number of fragments per image, >= 0.
+        fragment_size: Height and width of a fragment, in pixels.
+        min_contrast: Minimum contrast of the digit and of fragments, in (0, 1].
+        seed: Seed of the images; each split draws from a stream of its own.
 
     Raises:
         ValueError: If a size does not fit or a value is out of range.
@@ -104,7 +103,7 @@ class ClutteredDigits(Dataset):
 
 @functools.cache
 def _sources(digit_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The source digits, enlarged, and their labels; nobody may write to them."""
+    """Returns the source digits, enlarged, and their labels, read-only."""
     source: Any = load_digits()
     digits = source.images.astype(np.float32) / 16
     factor = digit_size // 8
@@ -118,7 +117,7 @@ def _sources(digit_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def source_splits(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of the source digits of train, validation and test: always the same."""
+    """Returns indices of the source digits of train, validation and test."""
     split: Any = lambda indices, size: train_test_split(
         indices, test_size=size, stratify=labels[indices], random_state=0
     )
@@ -171,13 +170,13 @@ def _draw(
 
 
 def _overlay(images: np.ndarray, patches: np.ndarray, place: np.ndarray):
-    """Draws one patch on each image; where they overlap the brighter one shows."""
+    """Draws one patch on each image; where they overlap, the brighter one shows."""
     window = _windows(np.arange(len(images)), place, patches.shape[-1])
     images[window] = np.maximum(images[window], patches)
 
 
 def _windows(image: np.ndarray, corner: np.ndarray, size: int):
-    """Index of a square of `size` pixels at `corner`, [2, n], of each `image`."""
+    """Returns the index of a square at `corner`, [2, n], of each `image`."""
     offset = np.arange(size)
     rows = corner[0][:, None, None] + offset[:, None]
     columns = corner[1][:, None, None] + offset

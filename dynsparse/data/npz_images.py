@@ -1,5 +1,6 @@
-"""Images of one's own, from an .npz file."""
+"""Your own labelled images, from an .npz file."""
 
+import math
 import pathlib
 import zipfile
 from typing import NamedTuple
@@ -14,22 +15,23 @@ _MAX_CLASSES = 100_000  # above, a label is rather an identifier or a mistake
 
 
 class NpzImages(Dataset):
-    """Reads `x_train, y_train, x_test, y_test`, and `x_val, y_val` where present.
+    """Images of a file with the arrays `x_train`, `y_train`, `x_test` and `y_test`.
 
+    The arrays `x_val` and `y_val` are the validation split, where the file has them.
     Images are uint8, [n, height, width] or [n, height, width, channels]; labels are
-    integers from 0 to the largest label of `y_train`. Models see them with mean 0 and
-    deviation 1 by channel, over the training split.
+    integers from 0 to the largest label of `y_train`. Models see images with mean 0 and
+    standard deviation 1 by channel, over the training split.
 
-    Nothing is read before the types and shapes of all arrays are known to be right,
-    and arrays of other names are not read at all.
+    Types and shapes of all arrays are checked before any data is read; arrays of other
+    names are not read at all.
 
     Args:
-        path: The file.
+        path: Path of the file.
         validation_fraction: Share of the training images that is set aside for
-            validation, in (0, 1), stratified by label, where the file has no `x_val`.
-        seed: Of that choice.
-        shift: Pixels by which training moves images at most, in each direction and
-            anew in each step; what moves in from outside is black.
+            validation, in (0, 1), stratified by label, if the file has no `x_val`.
+        seed: Seed of that choice.
+        shift: Maximum random shift of training images, in pixels along each side;
+            black pixels fill in.
         flip: Whether training mirrors half of the images, left to right.
 
     Raises:
@@ -71,21 +73,18 @@ class NpzImages(Dataset):
 
 
 class _Header(NamedTuple):
-    """What the beginning of an array in a file says of it."""
+    """Header of an array in a file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     @property
     def num_bytes(self) -> int:
-        number = 1
-        for side in self.shape:
-            number *= side
-        return number * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def _load(path: str) -> dict[str, np.ndarray]:
-    """The arrays that are used, once all their headers are right."""
+    """Returns the arrays that are used, once all their headers are right."""
     if not path:
         raise ValueError("data: path is empty; give --config.data.path=FILE.npz")
     if not pathlib.Path(path).is_file():
@@ -155,7 +154,7 @@ def _image_shape(header: _Header) -> tuple[int, ...]:
 
 
 def _check_memory(path: str, headers: dict[str, _Header]):
-    """Refuses what does not fit, where the system says how much is free."""
+    """Refuses arrays that do not fit into free memory, where the system tells it."""
     needed = sum(header.num_bytes for header in headers.values())
     needed += headers["x_train"].num_bytes  # a second time, when it is cut
     free = _free_bytes()

@@ -1,6 +1,6 @@
-"""What models have in common, and what they say about themselves beyond their call."""
+"""Parts that several models share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -10,17 +10,27 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import NUM_PARTS
+from dynsparse.layers import NUM_PARTS, TransformerBlock
+
+STACK_GRANULARITIES = (  # of `layers.gated_stack`
+    "tokens",
+    "bypass",
+    "blocks",
+    "heads",
+    "neurons",
+    "experts",
+    "width",
+)
 
 
 class PatchGrid(NamedTuple):
-    """How the tokens of a model lie on its image, row by row.
+    """Places of a model's tokens on its image, row by row.
 
     Attributes:
         rows: Tokens from top to bottom.
         columns: Tokens from left to right.
-        patch: Pixels per side of a token; those at the far edges may overhang.
-        others: Tokens before those of the image, such as a class token.
+        patch: Pixels per side of a token; tokens at the far edges may overhang.
+        others: Number of tokens before those of the image, such as a class token.
     """
 
     rows: int
@@ -31,23 +41,23 @@ class PatchGrid(NamedTuple):
     def over_image(
         self, masks: Iterable[Shaped[np.ndarray, "n *units"]]
     ) -> list[Shaped[np.ndarray, "n patches"]]:
-        """Those of `masks` that decide over the tokens, and of them the patches."""
+        """Returns the masks over tokens, without the tokens before the image."""
         units = self.others + self.rows * self.columns
         return [m[:, self.others :] for m in masks if m.shape[1:] == (units,)]
 
 
 class Features(nnx.Variable):
-    """What a head reads: [batch, width], left for `nnx.capture`."""
+    """Input of a head, [batch, width], sown for `nnx.capture`."""
 
 
 def leave_features(head: nnx.Module, features: Float[Array, "batch width"]):
-    """Leaves what a head reads, where `nnx.capture` looks for it.
+    """Sows the input of a head under `nnx.capture`; does nothing outside of it.
 
     Args:
-        head: The module that holds it.
-        features: Pooled: of the same shape whatever was left out.
+        head: Module that sows the features.
+        features: Pooled features, of the same shape at any density.
     """
-    if hasattr(head, "__captures__"):  # outside nnx.capture there is no reader
+    if hasattr(head, "__captures__"):
         head.sow(Features, "features", features)
 
 
@@ -67,10 +77,10 @@ def check_positive(**values: int):
 
 
 class PooledHead(nnx.Module):
-    """Average over everything between batch and features, and a linear map.
+    """Global average pooling and a linear map.
 
     Args:
-        width: Features.
+        width: Number of features.
         num_classes: Size of the output.
         norm: Whether a LayerNorm comes first.
         rngs: Initialises from the `params` stream.
@@ -94,7 +104,7 @@ class PooledHead(nnx.Module):
 
 
 class Patches(nnx.Module):
-    """Images to tokens: one linear map of each patch, without overlap.
+    """Images to tokens: the same linear map of each patch, without overlap.
 
     Args:
         patch: Pixels per side; must divide height and width.
@@ -132,8 +142,48 @@ class Patches(nnx.Module):
         return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
+def transformer_blocks(
+    depth: int,
+    *,
+    width: int,
+    num_heads: int,
+    mlp_width: int,
+    causal: bool = False,
+    attention: Callable[[], nnx.Module] | None = None,
+    rngs: nnx.Rngs,
+) -> list[TransformerBlock]:
+    """Returns transformer blocks in a row.
+
+    Args:
+        depth: Number of blocks.
+        width: Features per token.
+        num_heads: Attention heads; must divide `width`.
+        mlp_width: Hidden units of each MLP.
+        causal: Whether tokens attend to earlier ones only.
+        attention: Makes the mixing of tokens that replaces the attention of a block.
+        rngs: Initialises from the `params` stream.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
+    check_positive(depth=depth, width=width, num_heads=num_heads, mlp_width=mlp_width)
+    blocks = []
+    for _ in range(depth):
+        block = TransformerBlock(
+            width=width,
+            num_heads=num_heads,
+            mlp_width=mlp_width,
+            causal=causal,
+            rngs=rngs,
+        )
+        if attention is not None:
+            block.attention = attention()
+        blocks.append(block)
+    return blocks
+
+
 def check_images(images: Array):
-    """Raises a ValueError for images that are not what `Dataset.inputs` returns."""
+    """Raises a ValueError for images that have not passed `Dataset.inputs`."""
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(
             f"a model takes floats, got {images.dtype}: pass images through the "
@@ -142,12 +192,12 @@ def check_images(images: Array):
 
 
 def learned_positions(n: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
-    """Learned position embeddings, [n, width], small at first."""
+    """Returns learned position embeddings, [n, width], initially small."""
     return nnx.Param(0.02 * jax.random.normal(rngs.params(), (n, width), jnp.float32))
 
 
 def narrower_transformers(config: Config) -> Iterator[dict[str, Any]]:
-    """Configs of the same depth and heads, from the narrowest to `config` itself."""
+    """Yields configs of the same depth and heads, from the narrowest to `config`."""
     heads, width = config["num_heads"], config["width"]
     for narrow in range(max(heads, 2), width, heads):
         hidden = in_parts(config["mlp_width"] * narrow / width)
@@ -156,5 +206,5 @@ def narrower_transformers(config: Config) -> Iterator[dict[str, Any]]:
 
 
 def in_parts(size: float) -> int:
-    """The nearest size, at least one of each, that has equal parts for gates."""
+    """Returns the nearest multiple of `NUM_PARTS`, at least one of it."""
     return NUM_PARTS * max(1, round(size / NUM_PARTS))

@@ -1,7 +1,4 @@
-"""A small vision transformer behind a convolutional stem, gated in seven ways."""
-
-from collections.abc import Iterator
-from typing import Any
+"""Small vision transformer with a convolutional stem and seven granularities."""
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +7,21 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse._internal.registry import Config
-from dynsparse.layers import TransformerBlock, gated_stack
+from dynsparse.layers import gated_stack
 from dynsparse.models.base import (
+    STACK_GRANULARITIES,
     PatchGrid,
     check_granularity,
     check_images,
-    check_positive,
     learned_positions,
     leave_features,
     narrower_transformers,
-)
-
-_GRANULARITIES = (
-    "tokens",
-    "bypass",
-    "blocks",
-    "heads",
-    "neurons",
-    "experts",
-    "width",
+    transformer_blocks,
 )
 
 
 class ConvVit(nnx.Module):
-    """Stem, transformer blocks, masked max-pooling, linear head.
+    """Convolutional stem, transformer blocks, masked max-pooling, linear head.
 
     Args:
         granularity: "tokens", "bypass", "blocks", "heads", "neurons", "experts" or
@@ -42,11 +30,7 @@ class ConvVit(nnx.Module):
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `layers.make_scorer`.
-        image_shape: Height, width, channels.
-        num_classes: Size of the output.
-        rngs: `params` initialises, `gate` is the noise of the gates.
+        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
@@ -66,16 +50,12 @@ class ConvVit(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, _GRANULARITIES)
-        check_positive(depth=depth, num_heads=num_heads, mlp_width=mlp_width)
+        check_granularity(granularity, STACK_GRANULARITIES)
         if width < 2:
             raise ValueError(f"model: width must be at least 2, got {width}.")
-        blocks = [
-            TransformerBlock(
-                width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
-            )
-            for _ in range(depth)
-        ]
+        blocks = transformer_blocks(
+            depth, width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
+        )
         self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
         self.body = gated_stack(
             blocks,
@@ -89,20 +69,17 @@ class ConvVit(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
 
-    @staticmethod
-    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
-        """Configs of the same depth, from the narrowest to `config` itself."""
-        return narrower_transformers(config)
+    narrowed = staticmethod(narrower_transformers)
 
     @property
     def grid(self) -> PatchGrid:
-        """Where the tokens lie; token i is at divmod(i, columns)."""
+        """Places of the tokens on the image; token i is at divmod(i, columns)."""
         return self.stem.grid
 
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
+        """Returns the logits of images that have passed `Dataset.inputs`."""
         tokens, mask = self.body(self.stem(images))
         pooled = masked_max(self.norm(tokens), mask)
         leave_features(self, pooled)
@@ -110,10 +87,10 @@ class ConvVit(nnx.Module):
 
 
 class ConvStem(nnx.Module):
-    """Images to tokens, one for each 4x4 pixels, which sees 9x9 of them.
+    """Images to tokens, one per 4x4 pixels, each with a receptive field of 9x9.
 
-    Small enough that tokens know little of each other: what the blocks do not see is
-    lost, so that it matters which tokens a gate keeps.
+    The field is so small that tokens know little of each other: the content of a
+    dropped token is lost, so that it matters which tokens a gate keeps.
 
     Args:
         width: Features per token.
@@ -146,11 +123,11 @@ class ConvStem(nnx.Module):
 def masked_max(
     tokens: Float[Array, "batch n width"], mask: Float[Array, "batch n"] | None
 ) -> Float[Array, "batch width"]:
-    """Largest value of each feature over the open tokens; zeros where none is open.
+    """Returns the maximum of each feature over the open tokens, 0 if none is open.
 
-    Taken by its place: the gradient of `max` looks for what equals the maximum, and XLA
-    on CPUs may compute both with other roundings, so that no token gets it (seen with
-    jaxlib 0.10.2 at batches of 2 and 3).
+    The maximum is gathered by its index: the gradient of `max` compares values with the
+    maximum, and XLA on CPUs may round the two differently, so that no token gets the
+    gradient (seen with jaxlib 0.10.2 at batches of 2 and 3).
     """
     if mask is None:
         return _largest(tokens)

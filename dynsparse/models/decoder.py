@@ -1,7 +1,6 @@
-"""A decoder-only transformer, gated in four ways, which answers token by token."""
+"""Decoder-only transformer with four granularities, and generation with caches."""
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,9 +16,8 @@ from dynsparse.models.base import (
     check_positive,
     learned_positions,
     narrower_transformers,
+    transformer_blocks,
 )
-
-_GRANULARITIES = ("bypass", "neurons", "experts", "width")
 
 Caches = tuple[Cache, ...]
 
@@ -27,9 +25,9 @@ Caches = tuple[Cache, ...]
 class Decoder(nnx.Module):
     """Token embeddings, causal transformer blocks, logits of the next token.
 
-    The granularities are those in which a token needs no later one. Gates of "bypass"
-    whose tokens compete (top-k) train on whole sequences; to decode, replace them by
-    their twins: `layers.causal_twins(model, batches)`.
+    In all four granularities a token needs no later one. "bypass" gates whose tokens
+    compete (top-k) train on whole sequences; for generation, replace them by their
+    causal twins: `layers.causal_twins(model, batches)`.
 
     Args:
         granularity: "bypass", "neurons", "experts" or "width", as in
@@ -38,11 +36,9 @@ class Decoder(nnx.Module):
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `layers.make_scorer`.
-        vocabulary: Tokens that there are.
-        length: Most tokens of a sequence.
-        rngs: `params` initialises, `gate` is the noise of the gates.
+        vocabulary: Number of different tokens.
+        length: Maximum number of tokens of a sequence.
+        gate, scorer, rngs: As in `models.from_config`.
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
@@ -62,21 +58,18 @@ class Decoder(nnx.Module):
         length: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, _GRANULARITIES)
-        check_positive(width=width, depth=depth, num_heads=num_heads)
-        check_positive(mlp_width=mlp_width, vocabulary=vocabulary, length=length)
+        check_granularity(granularity, ("bypass", "neurons", "experts", "width"))
+        check_positive(width=width, vocabulary=vocabulary, length=length)
         self.embed = nnx.Embed(vocabulary, width, rngs=rngs)
         self.position = learned_positions(length, width, rngs)
-        blocks = [
-            TransformerBlock(
-                width=width,
-                num_heads=num_heads,
-                mlp_width=mlp_width,
-                causal=True,
-                rngs=rngs,
-            )
-            for _ in range(depth)
-        ]
+        blocks = transformer_blocks(
+            depth,
+            width=width,
+            num_heads=num_heads,
+            mlp_width=mlp_width,
+            causal=True,
+            rngs=rngs,
+        )
         self.body: Any = gated_stack(
             blocks,
             granularity=granularity,
@@ -89,10 +82,7 @@ class Decoder(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, vocabulary, use_bias=False, rngs=rngs)
 
-    @staticmethod
-    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
-        """Configs of the same depth, from the narrowest to `config` itself."""
-        return narrower_transformers(config)
+    narrowed = staticmethod(narrower_transformers)
 
     def __call__(
         self, tokens: Int[Array, "batch n"]
@@ -111,7 +101,7 @@ class Decoder(nnx.Module):
         return self.head(self.norm(self.body(x)[0]))
 
     def empty_caches(self, batch: int) -> Caches:
-        """What `step` takes before the first token."""
+        """Returns the caches that `step` takes before the first token."""
         return tuple(
             _block(layer).attention.empty_cache(batch, len(self.position))
             for layer in self.body.blocks
@@ -123,13 +113,13 @@ class Decoder(nnx.Module):
         """Reads one more token of each sequence.
 
         Args:
-            token: The next one of each.
-            caches: Of the tokens before it.
-            place: How many those are, below `length`.
+            token: Next token of each sequence.
+            caches: Caches of the tokens before `token`.
+            place: Number of the tokens before `token`, below `length`.
 
         Returns:
-            The logits of the token after it, as `__call__` gives them for the whole
-            sequence, and the caches with it.
+            The logits of the token after `token`, equal to those that `__call__` gives
+            for the whole sequence, and the new caches.
 
         Raises:
             ValueError: If a gate looks at later tokens.
@@ -157,20 +147,33 @@ def generate(
     """Continues each prompt, token by token.
 
     Args:
-        model: As it answers: `gates.evaluating(model, execution="compact")`.
+        model: Evaluation view: `gates.evaluating(model, execution="compact")`.
         prompt: At least one token of each sequence.
-        num_tokens: To generate, at least 1; with the prompt at most `length`.
-        temperature: Of the distribution that is sampled, >= 0; 0 takes the likeliest.
-        key: Needed to sample.
+        num_tokens: Tokens to generate, at least 1; with the prompt at most `length`.
+        temperature: Sampling temperature, >= 0; 0 takes the most likely token.
+        key: Random key, needed for a temperature above 0.
+
+    Returns:
+        The generated tokens.
 
     Raises:
         ValueError: If the sequence would be too long, a value is out of range, or
             `key` is missing.
+
+    >>> model = models.from_config(
+    ...     dict(name="decoder", granularity="width", width=8, depth=1, num_heads=1,
+    ...          mlp_width=8),
+    ...     gate=dict(name="dense"), scorer=dict(name="mlp", hidden=1),
+    ...     rngs=nnx.Rngs(0, gate=1), vocabulary=5, length=6,
+    ... )
+    >>> prompt = jnp.array([[1, 2]])
+    >>> models.generate(gates.evaluating(model), prompt, num_tokens=3).shape
+    (1, 3)
     """
     n, length = prompt.shape[1], len(model.position)
     if not 1 <= n <= length + 1 - num_tokens:
         raise ValueError(
-            f"prompt and num_tokens must fit into {length} places, "
+            f"prompt and num_tokens must fit into a length of {length}, "
             f"got {n} and {num_tokens}."
         )
     if num_tokens < 1:
@@ -186,7 +189,7 @@ def generate(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _continue(structure: Structure, num_tokens, state, prompt, heat, key):
-    """`generate`, compiled once per model and shape; greedy without heat."""
+    """Generates tokens; compiled once per structure and shape. Greedy without heat."""
     batch, n = prompt.shape
     places = jnp.arange(n + num_tokens - 1)
     model = structure.merge(state)
@@ -209,7 +212,7 @@ def _continue(structure: Structure, num_tokens, state, prompt, heat, key):
 
 
 def _drawing_anew(model: Decoder, place: Int[Array, ""]) -> Decoder:
-    """The model with random numbers of its own at each place."""
+    """Folds the place into the random keys of a model, in place."""
     for _, node in nnx.iter_graph(model):
         if isinstance(node, nnx.RngKey):
             node[...] = jax.random.fold_in(node[...], place)

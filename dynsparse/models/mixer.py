@@ -1,4 +1,4 @@
-"""The MLP-Mixer, gated in four ways."""
+"""MLP-Mixer with four granularities."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,15 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import Mlp, TransformerBlock, gated_stack
+from dynsparse.layers import Mlp, gated_stack
 from dynsparse.models.base import (
     Patches,
     PooledHead,
     check_granularity,
     check_positive,
     in_parts,
+    transformer_blocks,
 )
-
-_GRANULARITIES = ("blocks", "neurons", "experts", "width")
 
 
 class Mixer(nnx.Module):
@@ -34,11 +33,7 @@ class Mixer(nnx.Module):
         depth: Blocks.
         token_width: Hidden units of the MLP over tokens.
         mlp_width: Hidden units of the MLP over channels.
-        gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `layers.make_scorer`.
-        image_shape: Height, width, channels.
-        num_classes: Size of the output.
-        rngs: `params` initialises, `gate` is the noise of the gates.
+        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
@@ -59,22 +54,22 @@ class Mixer(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, _GRANULARITIES)
-        check_positive(patch=patch, width=width, depth=depth)
-        check_positive(token_width=token_width, mlp_width=mlp_width)
+        check_granularity(granularity, ("blocks", "neurons", "experts", "width"))
+        check_positive(patch=patch, width=width, token_width=token_width)
         self.embed = Patches(
             patch=patch, width=width, image_shape=image_shape, rngs=rngs
         )
         num_tokens = self.embed.grid.rows * self.embed.grid.columns
-        blocks = []
-        for _ in range(depth):
-            block = TransformerBlock(
-                width=width, num_heads=1, mlp_width=mlp_width, rngs=rngs
-            )
-            block.attention = TokenMixing(
+        blocks = transformer_blocks(
+            depth,
+            width=width,
+            num_heads=1,
+            mlp_width=mlp_width,
+            attention=lambda: TokenMixing(
                 num_tokens=num_tokens, hidden=token_width, rngs=rngs
-            )
-            blocks.append(block)
+            ),
+            rngs=rngs,
+        )
         self.body = gated_stack(
             blocks,
             granularity=granularity,
@@ -90,7 +85,7 @@ class Mixer(nnx.Module):
 
     @staticmethod
     def narrowed(config: Config) -> Iterator[dict[str, Any]]:
-        """Configs of the same depth, from the narrowest to `config` itself."""
+        """Yields configs of the same depth, from the narrowest to `config`."""
         width = config["width"]
         for narrow in range(1, width + 1):
             share = narrow / width
@@ -103,7 +98,7 @@ class Mixer(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
+        """Returns the logits of images that have passed `Dataset.inputs`."""
         return self.head(self.body(self.embed(images))[0])
 
 
@@ -111,7 +106,7 @@ class TokenMixing(nnx.Module):
     """An MLP over the tokens, the same for each channel.
 
     Args:
-        num_tokens: Of each example.
+        num_tokens: Tokens per example.
         hidden: Hidden units.
         rngs: Initialises from the `params` stream.
     """
@@ -122,6 +117,6 @@ class TokenMixing(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "batch n width"], mask: None = None
     ) -> Float[Array, "batch n width"]:
-        """Mixes all tokens: none may be closed."""
+        """Mixes all tokens, of which none may be closed."""
         del mask
         return jnp.swapaxes(self.mlp(jnp.swapaxes(tokens, 1, 2)), 1, 2)

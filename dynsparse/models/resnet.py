@@ -1,4 +1,4 @@
-"""Residual networks, gated in four ways."""
+"""Residual networks with four granularities."""
 
 import dataclasses
 import math
@@ -26,8 +26,7 @@ from dynsparse.models.base import (
     check_positive,
 )
 
-_GRANULARITIES = ("blocks", "channels", "positions", "exits")
-# Blocks per stage of the large networks, and what a block's output widens by.
+# Blocks per stage of the large networks, and output channels per inner channel.
 _LARGE = {18: ((2, 2, 2, 2), 1), 34: ((3, 4, 6, 3), 1), 50: ((3, 4, 6, 3), 4)}
 
 
@@ -52,11 +51,7 @@ class Resnet(nnx.Module):
         tile: Pixels per side of a tile of positions, 0 for the largest of which the
             first stage has four or more along each side; stages of a single tile and
             those that it does not divide are not gated. For other granularities 0.
-        gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `layers.make_scorer`.
-        image_shape: Height, width, channels.
-        num_classes: Size of the output.
-        rngs: `params` initialises, `gate` is the noise of the gates.
+        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
@@ -76,7 +71,7 @@ class Resnet(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, _GRANULARITIES)
+        check_granularity(granularity, ("blocks", "channels", "positions", "exits"))
         check_positive(width=width)
         if tile < 0 or (tile and granularity != "positions"):
             raise ValueError(
@@ -136,7 +131,7 @@ class Resnet(nnx.Module):
 
     @staticmethod
     def narrowed(config: Config) -> Iterator[dict[str, Any]]:
-        """Configs of the same depth, from the narrowest to `config` itself."""
+        """Yields configs of the same depth, from the narrowest to `config`."""
         step = NUM_PARTS if config["granularity"] == "channels" else 1
         for width in range(step, config["width"] + 1, step):
             yield dict(config) | dict(width=width)
@@ -144,7 +139,7 @@ class Resnet(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
+        """Returns the logits of images that have passed `Dataset.inputs`."""
         check_images(images)
         features = self.body(self.stem(images))
         return features if self.head is None else self.head(features)
@@ -152,12 +147,12 @@ class Resnet(nnx.Module):
 
 @dataclasses.dataclass(frozen=True)
 class BlockBuilder:
-    """Builds the residual blocks of a network, gated where they can be.
+    """Builder of the residual blocks of a network, gated where they can be.
 
     Attributes:
         granularity: As in `Resnet`.
         projected: Whether shortcuts that change the shape have parameters.
-        tile: Side of the tiles of positions.
+        tile: Side of the tiles of positions, in pixels.
         options: `gate`, `scorer` and `rngs`.
     """
 
@@ -167,7 +162,12 @@ class BlockBuilder:
     options: dict[str, Any]
 
     def __call__(self, shape: Shape, sides: Sequence[int]) -> nnx.Module:
-        """Returns a block whose output has these channels, height and width."""
+        """Returns a block.
+
+        Args:
+            shape: Channels and stride.
+            sides: Height and width of the output.
+        """
         around: dict[str, Any] = dict(granularity=self.granularity, **self.options)
         if self.granularity == "positions" and shape.keeps:
             grid = self._grid(sides)
@@ -200,7 +200,7 @@ class AtPositions(nnx.Module):
     """A residual block whose branch runs at some positions.
 
     Args:
-        branch: Adds itself to its input.
+        branch: Maps `x` to the sum of `x` and a branch.
     """
 
     def __init__(self, branch: nnx.Module):
@@ -209,12 +209,12 @@ class AtPositions(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height width channels"]:
-        """Returns features that are not negative."""
+        """Returns the sum of `x` and the branch, rectified."""
         return jax.nn.relu(self.branch(x))
 
 
 def _stages(stem: str, depth: int) -> tuple[tuple[int, ...], int]:
-    """Blocks per stage, and by how much the output of a block is wider."""
+    """Returns blocks per stage, and output channels per inner channel."""
     if stem == "small":
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(
@@ -237,6 +237,6 @@ def _halved(side: int, times: int) -> int:
 
 
 def _tiles(sides: Sequence[int]) -> list[int]:
-    """Sides of more than a pixel that divide an image into several tiles."""
+    """Returns sides, above 1 pixel, that divide an image into several tiles."""
     common = math.gcd(*sides)
     return [n for n in range(2, common + 1) if common % n == 0 and n < max(sides)]

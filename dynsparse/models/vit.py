@@ -1,6 +1,5 @@
-"""The vision transformer, gated in eight ways."""
+"""Vision transformer with eight granularities."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,8 +7,9 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import EarlyExits, TokenBlocks, TransformerBlock, gated_stack
+from dynsparse.layers import EarlyExits, TokenBlocks, gated_stack
 from dynsparse.models.base import (
+    STACK_GRANULARITIES,
     Patches,
     PatchGrid,
     check_granularity,
@@ -17,19 +17,10 @@ from dynsparse.models.base import (
     learned_positions,
     leave_features,
     narrower_transformers,
+    transformer_blocks,
 )
 
-_GRANULARITIES = (
-    "tokens",
-    "bypass",
-    "blocks",
-    "heads",
-    "neurons",
-    "experts",
-    "width",
-    "exits",
-)
-_STAGES = 3  # of early exits, at most
+_STAGES = 3  # early exits
 
 
 class Vit(nnx.Module):
@@ -50,11 +41,7 @@ class Vit(nnx.Module):
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `layers.make_scorer`.
-        image_shape: Height, width, channels.
-        num_classes: Size of the output.
-        rngs: `params` initialises, `gate` is the noise of the gates.
+        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
@@ -75,16 +62,12 @@ class Vit(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, _GRANULARITIES)
-        check_positive(patch=patch, width=width, depth=depth)
-        check_positive(num_heads=num_heads, mlp_width=mlp_width)
+        check_granularity(granularity, (*STACK_GRANULARITIES, "exits"))
+        check_positive(patch=patch, width=width)
         self.embed = Embed(patch=patch, width=width, image_shape=image_shape, rngs=rngs)
-        blocks = [
-            TransformerBlock(
-                width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
-            )
-            for _ in range(depth)
-        ]
+        blocks = transformer_blocks(
+            depth, width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
+        )
         head = lambda: ClassHead(width=width, num_classes=num_classes, rngs=rngs)
         options: dict[str, Any] = dict(gate=gate, scorer=scorer, rngs=rngs)
         if granularity == "exits":
@@ -112,20 +95,17 @@ class Vit(nnx.Module):
                 **options,
             )
 
-    @staticmethod
-    def narrowed(config: Config) -> Iterator[dict[str, Any]]:
-        """Configs of the same depth, from the narrowest to `config` itself."""
-        return narrower_transformers(config)
+    narrowed = staticmethod(narrower_transformers)
 
     @property
     def grid(self) -> PatchGrid:
-        """Where the tokens lie; the first is the class token."""
+        """Places of the tokens on the image; the first is the class token."""
         return self.embed.grid
 
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of `images`, as `Dataset.inputs` makes them."""
+        """Returns the logits of images that have passed `Dataset.inputs`."""
         tokens = self.embed(images)
         if self.head is None:
             return self.body(tokens)
