@@ -12,7 +12,7 @@ from flax import nnx
 from dynsparse import data, gates, models
 from dynsparse._internal.program_key import program_key
 from dynsparse.budgets import density_map, has_density
-from dynsparse.costs import Prices, largest_density
+from dynsparse.costs import Prices, budget_of, largest_density
 from dynsparse.data import Dataset
 from dynsparse.gates import Gate, TopkGate, find_gates, gated_modules
 from dynsparse.layers.width import NestedScorer
@@ -216,6 +216,9 @@ def find_densities(
 ) -> tuple[float | None, ...]:
     """The densities asked for and those that the budgets buy, from dense to sparse.
 
+    A density that a budget buys is left out where one that was asked for opens the same
+    units, and so costs the same.
+
     Args:
         model: What a budget buys depends on its `BudgetShares`, if it has any.
         prices: Of the model.
@@ -224,8 +227,11 @@ def find_densities(
     if not has_density(model):
         return (None,)
     wanted, spread = settings.evaluation, density_map(model)
-    bought = [largest_density(prices, budget, spread) for budget in wanted.budgets]
-    return tuple(sorted({*map(float, wanted.densities), *bought}, reverse=True))
+    asked = {*map(float, wanted.densities)}
+    costs = {budget_of(prices, density, spread) for density in asked}
+    bought = {largest_density(prices, budget, spread) for budget in wanted.budgets}
+    new = {d for d in bought if budget_of(prices, d, spread) not in costs}
+    return tuple(sorted(asked | new, reverse=True))
 
 
 def _check_batch(plan: TrainSettings, examples: int):

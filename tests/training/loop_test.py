@@ -253,14 +253,6 @@ def test_every_epoch_reads_every_example_once_in_a_new_order(experiment):
     assert epochs[0] != epochs[1]
 
 
-def test_densities_are_those_asked_for_and_the_one_the_budget_buys(experiment):
-    first, bought, last = experiment.densities
-    assert (first, last) == (1.0, 0.25)
-    prices, units = experiment.prices, 49
-    used = prices.used({"body": np.array([round(bought * units)])})[0]
-    assert 0.66 * prices.dense < used <= 0.7 * prices.dense
-
-
 # Dense networks and Gumbel gates are trained by the tests beside this one.
 @pytest.mark.parametrize(
     "gate", sampled(["dense", "gumbel_sigmoid", "random_topk"], ["random_topk"])
