@@ -157,7 +157,7 @@ def make_trial(
                 "a trial that trains has config, method and seed, may have setting and "
                 f"overrides, and nothing else; got {', '.join(plain)}"
             )
-        plain = _OPTIONAL | plain
+        plain |= _OPTIONAL | plain
         if changes.task:
             plain["config"] = changes.task + "".join(plain["config"].partition(":")[1:])
             kept = {k: v for k, v in plain["overrides"].items() if k[:5] != "data."}
