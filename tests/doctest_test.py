@@ -28,6 +28,7 @@ COMPLETE = [
     "dynsparse.gates",
     "dynsparse.models",
     "dynsparse.ops",
+    "dynsparse.reports",
     "dynsparse.serving",
     "dynsparse.training",
 ]

@@ -124,6 +124,22 @@ def write_report(
             `common_origin`.
         small: Whether the sweep only proves that everything works, which report and
             figure then say in place of an answer.
+
+    Example:
+        >>> import pathlib
+        >>> report = reports.Report(rows=[dict(gate="a", error=0.1)], columns=["gate"])
+        >>> where = dict(commit="a", device="cpu", processor="x86_64", cores=2)
+        >>> where |= dict(python="3.11", packages=dict(jax="0.10.2"))
+        >>> reports.write_report(
+        ...     pathlib.Path(),
+        ...     report,
+        ...     name="errors",
+        ...     claim="there are some.",
+        ...     command="make",
+        ...     where=where,
+        ... )
+        >>> pathlib.Path("report.md").read_text().splitlines()[2]
+        'Claim: There are some.'
     """
     table = report.table or report.rows
     tables.write_csv(out / "report.csv", report.rows)
@@ -154,6 +170,12 @@ def common_origin(results: Sequence[Origin]) -> dict[str, Any]:
 
     Args:
         results: Contents of result.json, at least one.
+
+    Example:
+        >>> one = dict(commit="a", device="cpu", processor="x86_64", cores=2)
+        >>> one |= dict(python="3.11", packages=dict(jax="0.10.2"))
+        >>> reports.common_origin([one, one | dict(commit="b")])["commit"]
+        'a and b'
     """
     names = dict.fromkeys(name for one in results for name in one["packages"])
     versions = lambda name: (one["packages"].get(name, "none") for one in results)

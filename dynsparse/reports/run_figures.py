@@ -32,6 +32,13 @@ def draw_curve(
 
     Returns:
         The PNG.
+
+    Example:
+        >>> import pathlib
+        >>> row = dict.fromkeys(reports.FIELDS, 0.5)
+        >>> reports.tables.write_csv(pathlib.Path("curve.csv"), [row])
+        >>> reports.draw_curve(pathlib.Path(), "a run").name
+        'curve.png'
     """
     rows = runs.read_curve(run)
     with matplotlib.rc_context({"font.size": 7 if column else 10}):
@@ -56,6 +63,14 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
 
     Returns:
         The PNG.
+
+    Example:
+        >>> import pathlib
+        >>> images = np.zeros((1, 8, 8, 1), np.uint8)
+        >>> kept = dict(images=images, patch=4, labels=[3], masks=np.ones((1, 1, 2, 2)))
+        >>> np.savez("kept.npz", **kept, densities=[1.0], predictions=[[3]])
+        >>> reports.draw_kept(pathlib.Path()).name
+        'kept.png'
     """
     with np.load(run / "kept.npz") as file:
         kept = dict(file)

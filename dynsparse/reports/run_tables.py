@@ -30,6 +30,17 @@ def run_summary(
         result: Content of result.json.
         run: Folder of the run.
         more: A line on how to get the other points of its curve, if any.
+
+    Example:
+        >>> import pathlib
+        >>> point = dict.fromkeys(reports.FIELDS, 0.5) | dict(recovery=None)
+        >>> result = dict(title="a run", curve=[point], warnings=[], batch_size=64)
+        >>> result |= dict(macs_dense=2e6, macs_floor=1e5)
+        >>> table, figures, _ = reports.run_summary(
+        ...     result, pathlib.Path("runs/a")
+        ... ).renderables
+        >>> table.row_count
+        1
     """
     figures = [run / name for name in ("curve.png", "kept.png")]
     shown = " ".join(str(figure) for figure in figures if figure.exists())
@@ -83,6 +94,13 @@ def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
 
     Raises:
         DamagedFileError: If a file is missing or damaged.
+
+    Example:
+        >>> import pathlib
+        >>> reports.compare_runs([pathlib.Path("nowhere")])
+        Traceback (most recent call last):
+        dynsparse._internal.atomic_write.DamagedFileError: 'nowhere' is not the folder
+            of a finished run: it has no config.json
     """
     configs, results = zip(*map(read_run, runs), strict=True)
     names = _names(configs)

@@ -21,7 +21,16 @@ _COLUMNS = (
 
 
 def read_serving(run: pathlib.Path) -> list[dict[str, Any]]:
-    """Returns the rows of `run`/serving.csv; what a refused request lacks is None."""
+    """Returns the rows of `run`/serving.csv; what a refused request lacks is None.
+
+    Example:
+        >>> import pathlib
+        >>> row = dict(policy="controller", round=0, arrival=1.0, rung=0, budget=0.5)
+        >>> row |= dict(seconds=0.01, right=1.0, in_time=True, right_in_time=1.0)
+        >>> reports.tables.write_csv(pathlib.Path("serving.csv"), [row])
+        >>> reports.read_serving(pathlib.Path())[0]["seconds"]
+        0.01
+    """
     rows = []
     with (run / "serving.csv").open(newline="") as file:
         for text in csv.DictReader(file):
@@ -40,6 +49,12 @@ def serving_table(rows: Sequence[Row], title: str) -> Table:
     Args:
         rows: From `read_serving`, or as they were measured.
         title: Title of the table.
+
+    Example:
+        >>> row = dict(policy="controller", round=0, arrival=1.0, rung=0, budget=0.5)
+        >>> row |= dict(seconds=0.01, right=1.0, in_time=True, right_in_time=1.0)
+        >>> reports.serving_table([row], "a run").row_count
+        1
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0))
     for column in _COLUMNS:
@@ -67,6 +82,14 @@ def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path
 
     Returns:
         The PNG.
+
+    Example:
+        >>> import pathlib
+        >>> row = dict(policy="controller", round=0, arrival=1.0, rung=0, budget=0.5)
+        >>> row |= dict(seconds=0.01, right=1.0, in_time=True, right_in_time=1.0)
+        >>> reports.tables.write_csv(pathlib.Path("serving.csv"), [row])
+        >>> reports.draw_serving(pathlib.Path(), "a run", deadline=0.03).name
+        'serving.png'
     """
     policies = _by("policy", read_serving(run))
     figure = Figure(figsize=(figures.PAGE, 5.5), layout="constrained")

@@ -29,6 +29,10 @@ class Interval:
         half: Half the width of the interval; nan for a single value.
         number: Number of values.
         p: Two-sided p value of the t test of a zero mean; nan for a single value.
+
+    Example:
+        >>> reports.mean_interval([1.0, 1.0])
+        Interval(mean=1.0, half=0.0, number=2, p=0.0)
     """
 
     mean: float

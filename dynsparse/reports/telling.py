@@ -54,6 +54,13 @@ def run_in_words(
         result: Content of result.json.
         config: Plain values of the whole config.
         workdir: Folder of the run.
+
+    Example:
+        >>> import pathlib
+        >>> result = dict(title="soft_topk", commit="a", device="cpu", seed=0, steps=9)
+        >>> result |= dict(parameters=12, macs_dense=2e6, warnings=[])
+        >>> reports.run_in_words(result, dict(seed=0), pathlib.Path("runs/a"))[:13]
+        '**soft_topk**'
     """
     lines = [
         f"**{result['title']}**, in `{workdir}`",
@@ -72,6 +79,10 @@ def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
 
     Args:
         config: Plain values; None, what is empty and what `telling` tells are left out.
+
+    Example:
+        >>> reports.other_settings(dict(seed=0, gate=dict(temperature=0.5)))
+        {'gate.temperature': 0.5}
     """
     return {
         key: value if isinstance(value, Word) else str(value)

@@ -40,6 +40,11 @@ class Events:
         folder: Where the file is; made if it is not there.
         purge_step: Hides what other files of the folder say of this step and later
             ones.
+
+    Example:
+        >>> import pathlib
+        >>> with reports.Events(pathlib.Path("logs")) as events:
+        ...     _ = events.flush()
     """
 
     def __init__(self, folder: pathlib.Path, purge_step: int | None = None):
@@ -90,6 +95,16 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
 
     Returns:
         The folder of the summary.
+
+    Example:
+        >>> import pathlib
+        >>> row = dict(method="soft_topk", setting="any", seed=0, accuracy=0.9)
+        >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
+        >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
+        >>> _ = pathlib.Path("report.md").write_text("# A sweep")
+        >>> folder = reports.write_board(pathlib.Path(), [row])
+        >>> [path.name for path in folder.glob("*@kflops")]
+        ['soft_topk@kflops']
     """
     folder = sweep / SUMMARY
     shutil.rmtree(folder, ignore_errors=True)

@@ -238,6 +238,10 @@ def differences_of_areas(
         reference: The method that is compared.
         others: What it is compared with.
         cost: Horizontal axis.
+
+    Example:
+        >>> reports.differences_of_areas([], "soft_topk", ["static"], "macs")
+        {}
     """
     every, ranges, pairs = curves(points, cost), {}, {}
     for other in others:
