@@ -1,14 +1,15 @@
-"""Puts results and tables into README and docs, so that nothing there is typed.
+"""Writes results and tables into README and docs, so that nothing there is typed.
 
     python -m experiments.readme [--run RUN_DIR --control RANDOM_RUN_DIR]
 
 Copies what two finished runs wrote to docs/cluttered_digits, where they are named, and
 writes what stands between the markers of README.md and docs/: the table of these runs,
 the tables and figures of reports in experiments/results, and the tables of methods,
-models and budgets.
+models, budgets and experiments.
 """
 
 import argparse
+import ast
 import json
 import pathlib
 import re
@@ -85,17 +86,33 @@ def reported(name: str) -> str:
 
 
 def table(kind: str) -> str:
-    """Returns the table of all methods, models or budgets in Markdown.
+    """Returns the table of all methods, models, budgets or experiments in Markdown.
 
     Args:
-        kind: "method", "model" or "budget".
+        kind: "method", "model", "budget" or "experiment".
     """
+    if kind == "experiment":
+        return _experiments()
     columns = COLUMNS[kind]
     head = " | ".join([kind, *columns[1:]])
     lines = [f"| {head} |", "| --- " * len(columns) + "|"]
     for row in configs.TABLES[kind].values():
         cells = [_cell(name, getattr(row, name)) for name in columns]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _experiments() -> str:
+    """The question of each experiment, and its committed answer, as docs/ links it."""
+    lines = ["| experiment | asks | answer |", "| --- " * 3 + "|"]
+    for path in sorted((ROOT / "experiments").glob("[!_]*.py")):
+        told = ast.get_docstring(ast.parse(path.read_text())) or ""
+        if "\nClaim: " in told:
+            folder = f"{RESULTS}/{path.stem}"
+            committed = (ROOT / folder / "report.md").exists()
+            answer = f"[report](../{folder}/report.md)" if committed else "small only"
+            asks = told.partition("\n")[0]
+            lines.append(f"| `{path.stem}` | {asks} | {answer} |")
     return "\n".join([*lines, ""])
 
 
