@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
 
     Example:
         >>> import pathlib
+    import shlex
         >>> reports.summarize([], pathlib.Path("summary"))
         Traceback (most recent call last):
         ValueError: a summary needs at least one finished run, got none.
@@ -41,12 +43,13 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
     configs, results = zip(*map(read_run, runs), strict=True)
     rows = _rows(runs, [telling(config) for config in configs])
     folder.mkdir(parents=True, exist_ok=True)
+    named = shlex.join(os.fspath(run) for run in runs)
     write_report(
         folder,
         dataclasses.replace(compare_methods(rows), answer=""),  # nothing is claimed
         name=folder.resolve().name,
         claim="",
-        command=f"reports.summarize({[os.fspath(run) for run in runs]})",
+        command=f"python launch.py report {named} --workdir={folder}",
         where=common_origin(results),
     )
     write_board(folder, rows)

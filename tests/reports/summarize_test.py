@@ -24,6 +24,7 @@ def test_loose_runs_have_the_summary_of_a_sweep(tmp_path):
     said = page.read_text()
     for method in ("soft_topk, conv_vit", "static, resnet", "static, resnet #2"):
         assert f"| {method} |" in said
+    assert f"`python launch.py report {runs[0]} " in said
     assert {path.name for path in page.parent.iterdir()} >= {"figure.png", "_summary"}
 
 
