@@ -35,10 +35,8 @@ def choices(argument: str) -> ConfigDict:
     row = _find("method", method)
     config = row.get_config()
     config.update(_find("model", model).get_config())
-    spent = _find("budget", budget or row.budget)
     config.names = ConfigDict(dict(method=method, model=model, budget=budget or OWN))
-    for section, values in spent.get_config().items():
-        config[section] = values
+    config.budget = _find("budget", budget or row.budget).get_config()
     return config
 
 

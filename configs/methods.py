@@ -18,7 +18,8 @@ class Method(NamedTuple):
         name: What follows the colon of `--config=configs/TASK.py:NAME`.
         paper: Source of the method; "" for what has none.
         advice: When to use it, in one line.
-        gate: Keys of the gate, which is called like the method where they name none.
+        gate: Keys of the gate but its density, which is a key of the budget; it is
+            called like the method where they name none.
         budget: Row of configs/budgets.py that it trains by, unless a command asks for
             another.
         scorer: Keys of the scorer.
@@ -39,12 +40,11 @@ class Method(NamedTuple):
 
     def get_config(self) -> ConfigDict:
         """Returns the sections that the method adds to a task, but for its budget."""
-        density = dict(density=1.0) if self.budget == "log_uniform" else {}
         schedule = self.temperature_schedule
         has_parameters = self.scorer["name"] not in ("evenly_spaced", "magnitude")
         config = ConfigDict(
             dict(
-                gate={"name": self.name, **density, **self.gate},
+                gate={"name": self.name, **self.gate},
                 scorer=dict(self.scorer),
                 temperature_schedule=None if schedule is None else dict(schedule),
                 gate_optimizer=dict(  # for the parameters of gates and scorers
@@ -207,7 +207,8 @@ _ROWS = (
         "ema_threshold",
         "Sun, Liu, Wu and Sun, 2026, arXiv:2603.11535",
         "Top-k while training, a causal threshold after: for streams and decoders.",
-        dict(density=0.5, temperature=3.0, decay=0.99),
+        dict(temperature=3.0, decay=0.99),
+        "fixed",
     ),
     Method(
         "gumbel_softmax",
@@ -246,7 +247,7 @@ _ROWS = (
         "random_bernoulli",
         "",
         "Each unit at random: the control of every gate of a varying count.",
-        dict(density=0.5),
+        budget="fixed",
         scorer=UNREAD,
         control=True,
     ),

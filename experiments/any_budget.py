@@ -68,12 +68,11 @@ def sweep(add, size):
             for density in densities:
                 run(
                     f"{network} one density",
-                    f"soft_topk,{network},one_density",
+                    f"soft_topk,{network},fixed",
                     f"density {density:g}",
                     seed,
-                    evaluation__densities=(density,),
-                    density_sampling__low=density,
-                    density_sampling__high=density,
+                    budget__density=density,
+                    evaluation__densities=(),
                     **fewer,
                 )
 

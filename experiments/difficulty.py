@@ -57,7 +57,7 @@ def sweep(add, size):
     """One run per gate and seed."""
     run = digits(add, size, {})
     for seed in SEEDS[size]:
-        run(RANDOM, RANDOM, "half", seed, gate__density=TARGET)
+        run(RANDOM, RANDOM, "half", seed, budget__density=TARGET)
         for method in GATES[size]:
             argument = f"{method},,pi_controller"
             run(method, argument, f"target {TARGET:g}", seed, **pi_controller(TARGET))

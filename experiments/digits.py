@@ -94,7 +94,7 @@ def finely(size: str) -> dict[str, Any]:
 
 def pi_controller(target: float) -> dict[str, float]:
     """Changes that hold a gate of a varying count at a target for its MACs."""
-    return dict(budget_constraint__target=target)
+    return dict(budget__target=target)
 
 
 def number_of_seeds(rows: Collection[Row]) -> int:

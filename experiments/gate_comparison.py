@@ -85,12 +85,11 @@ def sweep(add, size):
             for name, method in dict(random="random_topk", static="static").items():
                 run(
                     name,
-                    f"{method},,one_density",
+                    f"{method},,fixed",
                     setting,
                     seed,
-                    density_sampling__low=density,
-                    density_sampling__high=density,
-                    evaluation__densities=(density,),
+                    budget__density=density,
+                    evaluation__densities=(),
                     evaluation__budgets=(),
                 )
 

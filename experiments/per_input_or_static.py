@@ -72,7 +72,8 @@ def _add_blocks(run: Add, budgets: Sequence[float], seed: int):
         setting, held = f"blocks, {budget:g}", blocks | pi_controller(budget)
         run("per_input", gate, setting, seed, **held)
         opened = round((budget - FLOOR) / (1 - FLOOR), 3)
-        run("random", "random_bernoulli", setting, seed, **blocks, gate__density=opened)
+        fixed = dict(budget__density=opened)
+        run("random", "random_bernoulli", setting, seed, **blocks, **fixed)
     for depth in DEPTHS:
         run("static", "dense", f"blocks, depth {depth}", seed, model__depth=depth)
 

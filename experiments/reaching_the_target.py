@@ -52,7 +52,7 @@ def sweep(add, size):
                 "gumbel_sigmoid,,pi_controller",
                 f"target {target:g}",
                 seed,
-                budget_constraint__controller__initial=price,
+                budget__controller__initial=price,
                 **pi_controller(target),
             )
         for target, weight in itertools.product(targets, WEIGHTS[size]):
@@ -62,29 +62,32 @@ def sweep(add, size):
                     "gumbel_sigmoid,,mac_target",
                     f"target {target:g}",
                     seed,
-                    penalties__mac_target__target=target,
-                    penalties__mac_target__weight=weight,
-                    penalties__mac_target__bounds_until=until,
+                    budget__penalties__mac_target__target=target,
+                    budget__penalties__mac_target__weight=weight,
+                    budget__penalties__mac_target__bounds_until=until,
                 )
 
 
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """What is spent as trained, and with scores moved to the target at the end."""
-    from dynsparse.training.evaluation.calibration import at_target, shifted
+    from dynsparse.budgets import find_shift
+    from dynsparse.budgets.policies.constrained import Constrained
+    from dynsparse.training.evaluation.calibration import shifted, validation_cost
     from dynsparse.training.evaluation.evaluate import audit
 
     row = lambda answers, bill, scores: dict(
         spent=bill.budget, accuracy=answers.accuracy, scores=scores
     )
-    settings, test = experiment.settings, experiment.dataset.test
-    held = settings.budget_constraint is not None
+    test, policy = experiment.dataset.test, experiment.settings.budget
+    held = isinstance(policy, Constrained)
     found = MOVED if held else TRAINED
     rows = [row(point.answers, point.bill, found) for point in points]
     if held:
         plain = shifted(experiment, state, 0.0)
         rows.append(row(*audit(experiment, plain, test), TRAINED))
-    for penalty in settings.penalties:
-        moved = at_target(experiment, state, penalty.target)
+    for penalty in policy.penalties:
+        shift = find_shift(validation_cost(experiment, state), penalty.target)
+        moved = shifted(experiment, state, shift or 0.0)
         rows.append(row(*audit(experiment, moved, test), MOVED))
     return rows
 

@@ -134,7 +134,7 @@ def _ladder(small: bool):
 
     config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")
     config.model.depth = 1 if small else 12
-    config.density_sampling.low = 0.06  # three of the tokens
+    config.budget.sampling.low = 0.06  # three of the tokens
     config.evaluation.densities = (1.0, 0.25)
     config.evaluation.budgets = (0.15,) if not small else (1.0,)
     config.data.num_validation = 500

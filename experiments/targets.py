@@ -9,7 +9,7 @@ difference over seeds is below that.
 
 A run of such a gate is one point; this draws its curve. The method is that of the
 command, Gumbel-sigmoid gates over the tokens of cluttered digits where it names none;
-its budget is one with a target in `budget_constraint`, as `pi_controller` has.
+its budget is a constrained one, with a target, such as `pi_controller`.
 """
 
 import dataclasses

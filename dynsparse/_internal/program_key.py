@@ -15,8 +15,11 @@ def program_key(config: Mapping[str, Any]) -> str:
         config: Complete, plain values.
     """
     rest = {key: config[key] for key in config.keys() - {"names", "seed"}}
-    rest["penalties"] = {
-        name: {key: value for key, value in section.items() if key != "weight"}
-        for name, section in config["penalties"].items()
-    }
+    budget = dict(config["budget"])
+    if "penalties" in budget:
+        budget["penalties"] = {
+            name: {key: value for key, value in section.items() if key != "weight"}
+            for name, section in budget["penalties"].items()
+        }
+    rest["budget"] = budget
     return json.dumps(rest, sort_keys=True)

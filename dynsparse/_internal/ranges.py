@@ -1,38 +1,54 @@
-"""How settings refuse a value that is out of range."""
+"""Which values settings accept, as annotations: `weight: NotNegative`."""
 
 import collections.abc
-import re
+import functools
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 SEED = "an integer in [0, 2^32)"
 
 
-def check(settings: Any, key: str, holds: bool, accepted: str):
-    """Raises a ValueError that names `key` of `settings` unless its value `holds`.
+class Accepts(NamedTuple):
+    """A condition on a value, and the same in words."""
 
-    Args:
-        settings: Called in the error as configs call it.
-        key: An attribute of it.
-        holds: Whether its value is accepted.
-        accepted: What is, in words.
+    holds: Callable[[Any], bool]
+    words: str
+
+
+Positive = Annotated[float, Accepts(lambda x: x > 0, "> 0")]
+NotNegative = Annotated[float, Accepts(lambda x: x >= 0, ">= 0")]
+Fraction = Annotated[float, Accepts(lambda x: 0 <= x <= 1, "in [0, 1]")]
+PositiveFraction = Annotated[float, Accepts(lambda x: 0 < x <= 1, "in (0, 1]")]
+BelowOne = Annotated[float, Accepts(lambda x: 0 <= x < 1, "in [0, 1)")]
+Count = Annotated[int, Accepts(lambda x: x >= 1, ">= 1")]
+CountOrZero = Annotated[int, Accepts(lambda x: x >= 0, ">= 0")]
+
+
+class Checked:
+    """Settings, as a frozen dataclass that refuses what its annotations do not accept.
+
+    Raises:
+        ValueError: With the key, what is accepted and the value.
     """
-    if not holds:
-        value = getattr(settings, key)
-        raise ValueError(
-            f"{called(settings)}: {key} must be {accepted}, got {value!r}."
-        )
+
+    def __post_init__(self):
+        check_types(type(self).__name__, hints_of(type(self)), vars(self))
+
+    def require(self, key: str, holds: bool, accepted: str):
+        """Raises a ValueError unless what `key` has to do with other keys `holds`."""
+        if not holds:
+            name, value = type(self).__name__, getattr(self, key)
+            raise ValueError(f"{name}: {key} must be {accepted}, got {value!r}.")
 
 
-def called(settings: Any) -> str:
-    """As configs write it: "pi_controller" for PiController, "train" for TrainSettings.
-
-    Args:
-        settings: An instance.
-    """
-    words = re.findall("[A-Z][a-z0-9]*", type(settings).__name__)
-    return "_".join(words).lower().removesuffix("_settings")
+@functools.cache
+def hints_of(annotated: Any) -> dict[str, Any]:
+    """The annotations of a class or function, as far as they can be read."""
+    try:
+        return typing.get_type_hints(annotated, include_extras=True)
+    except (NameError, TypeError):  # of another library, under type checking alone
+        return {}
 
 
 def check_density(density: float):
@@ -53,31 +69,44 @@ def check_types(name: str, hints: Mapping[str, Any], values: Mapping[str, Any]):
         ValueError: With the key, what is accepted and the value.
     """
     for key, value in values.items():
-        accepted = accepts(key, hints.get(key))
-        if accepted is not None and not accepted[0](value):
-            raise ValueError(f"{name}: {key} must be {accepted[1]}, got {value!r}.")
+        hint: Any = hints.get(key)
+        plain = hint.__origin__ if typing.get_origin(hint) is Annotated else hint
+        for accepted in (accepts(key, plain), accepts(key, hint)):
+            if accepted is not None and not accepted.holds(value):
+                told = f"must be {accepted.words}, got {value!r}."
+                raise ValueError(f"{name}: {key} {told}")
 
 
-def accepts(key: str, hint: Any) -> tuple[Callable[[Any], bool], str] | None:
-    """What a value may be: a predicate, and the same in words; None for anything.
+def accepts(key: str, hint: Any) -> Accepts | None:
+    """What a value may be; None for anything.
 
     Args:
         key: Without its section.
         hint: Its annotation.
     """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is int and key == "seed":
-        return is_seed, SEED
+        return Accepts(is_seed, SEED)
     if hint in _PLAIN:
         return _PLAIN[hint]
-    if typing.get_origin(hint) in (tuple, collections.abc.Sequence):
-        inner = accepts(key, typing.get_args(hint)[0])
+    if origin is Annotated:
+        plain, within = accepts(key, arguments[0]), arguments[1]
+        if plain is None:
+            return within
+        both = lambda value: (
+            plain.holds(value) and (_is_foreign(value) or within.holds(value))
+        )
+        return Accepts(both, within.words)
+    if origin is typing.Literal:
+        return Accepts(lambda value: value in arguments, f"one of {sorted(arguments)}")
+    if origin in (tuple, collections.abc.Sequence):
+        inner = accepts(key, arguments[0])
         if inner is not None:
-            fits, words = inner
             within = lambda value: (
                 _is_foreign(value)
-                or (isinstance(value, tuple | list) and all(map(fits, value)))
+                or (isinstance(value, tuple | list) and all(map(inner.holds, value)))
             )
-            return within, f"a tuple, each value {words}"
+            return Accepts(within, f"a tuple, each value {inner.words}")
     return None
 
 
@@ -106,12 +135,11 @@ def _is_number(value: Any) -> bool:
     return number and abs(value) < 1e30  # which neither nan nor infinity is
 
 
-_PLAIN: dict[Any, tuple[Callable[[Any], bool], str]] = {
-    int: (_is_integer, "an integer below 2^31"),
-    float: (_is_number, "a number below 1e30"),
-    bool: (
-        lambda value: _is_foreign(value) or isinstance(value, bool),
-        "True or False",
+_PLAIN: dict[Any, Accepts] = {
+    int: Accepts(_is_integer, "an integer below 2^31"),
+    float: Accepts(_is_number, "a number below 1e30"),
+    bool: Accepts(
+        lambda value: _is_foreign(value) or isinstance(value, bool), "True or False"
     ),
-    str: (lambda value: _is_foreign(value) or isinstance(value, str), "a word"),
+    str: Accepts(lambda value: _is_foreign(value) or isinstance(value, str), "a word"),
 }

@@ -1,5 +1,6 @@
-"""Finds a class by the name of its file, inside this library or outside it."""
+"""Finds a class by the name of its file, and reads its arguments from a config."""
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -7,7 +8,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from dynsparse._internal.ranges import check_types
+from dynsparse._internal.ranges import check_types, hints_of
 from dynsparse._internal.suggest import did_you_mean
 
 
@@ -28,18 +29,19 @@ def available(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(path) if m.name != "base")
 
 
-def find(package: str, name: str) -> type:
+def find(package: str, name: str, where: str = "") -> type:
     """Returns the class that `name` stands for.
 
     Args:
         package: Dotted package of this library, such as "dynsparse.gates".
         name: A file of that package, which holds the class of the same name in
             CamelCase, or "package.module:Class" for one outside the library.
+        where: Section that names it, for the error.
 
     Raises:
         ValueError: If there is no such file, module or class.
     """
-    kind = package.rpartition(".")[2]
+    kind = where or package.rpartition(".")[2]
     if ":" in name:
         module, _, attribute = name.partition(":")
     elif name in available(package):
@@ -56,36 +58,38 @@ def find(package: str, name: str) -> type:
         raise ValueError(f"{kind}: cannot load {name!r}: {error}") from error
 
 
-def build(package: str, config: Config, **arguments: Any) -> Any:
+def build(package: str, config: Config, where: str = "", /, **arguments: Any) -> Any:
     """Builds the object that `config["name"]` names from the other keys of `config`.
 
     Args:
         package: As in `find`.
         config: The name, and exactly the constructor's own keys.
+        where: As in `find`.
         **arguments: What the caller adds to every constructor of the package.
 
     Raises:
         ValueError: If the name is unknown, a key is missing or unknown, or the
             constructor does not take what the caller adds.
     """
-    constructor, settings = check(package, config, arguments)
+    constructor, settings = check(package, config, arguments, where)
     return constructor(**settings, **arguments)
 
 
 def check(
-    package: str, config: Config, arguments: Collection[str]
+    package: str, config: Config, arguments: Collection[str], where: str = ""
 ) -> tuple[Any, dict[str, Any]]:
-    """Returns what `build` calls, and the keys of `config` that it calls it with.
+    """Returns what `build` calls, and the arguments that it reads from `config`.
 
     Args:
         package: As in `find`.
         config: As in `build`.
         arguments: Names of what the caller adds.
+        where: As in `find`.
 
     Raises:
         ValueError: As in `build`, but for what the constructor raises.
     """
-    kind = package.rpartition(".")[2]
+    kind = where or package.rpartition(".")[2]
     settings = dict(config)
     if "name" not in settings:
         names = ", ".join(available(package))
@@ -93,25 +97,92 @@ def check(
     name = settings.pop("name")
     if not isinstance(name, str):
         raise ValueError(f"{kind}: name must be a word, got {name!r}.")
-    constructor = find(package, name)
+    constructor = find(package, name, where)
     accepted = inspect.signature(constructor.__init__).parameters
     foreign = [key for key in arguments if key not in accepted]
     if foreign and not _takes_any(accepted):
         raise ValueError(
             f"{kind}: {name} takes no {', '.join(foreign)}, which it is given here"
         )
-    own = [key for key in accepted if key not in arguments and key != "self"]
+    told = f"{kind}: {name}"
+    return constructor, _arguments(constructor, settings, arguments, kind, told)
+
+
+def read(hint: Any, value: Any, where: str) -> Any:
+    """Returns what a value of a config stands for.
+
+    A class of a `base` module is read from a section that names a class of its package,
+    another dataclass from a section of its fields, and a tuple of the former from a
+    section that has a section for each name. Other values are themselves.
+
+    Args:
+        hint: Annotation of the value.
+        value: Plain.
+        where: Its dotted key, for errors.
+
+    Raises:
+        ValueError: If a name or key is unknown, missing, or not accepted.
+    """
+    arguments = typing.get_args(hint)
+    if type(None) in arguments:
+        return None if value is None else read(arguments[0], value, where)
+    if typing.get_origin(hint) is tuple and _is_named(arguments[0]):
+        rows = {name: (f"{where}.{name}", row) for name, row in _keys(value, where)}
+        return tuple(
+            read(arguments[0], {"name": name} | dict(_keys(row, at)), at)
+            for name, (at, row) in rows.items()
+        )
+    if _is_named(hint):
+        package = hint.__module__.rpartition(".")[0]
+        return build(package, dict(_keys(value, where)), where)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        settings = dict(_keys(value, where))
+        return hint(**_arguments(hint, settings, (), where, where))
+    return value
+
+
+def _is_named(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) and hint.__module__.endswith(".base")
+
+
+def _keys(section: Any, where: str) -> Any:
+    if not hasattr(section, "keys"):
+        raise ValueError(f"{where} must be a section of keys, got {section!r}.")
+    return dict(section).items()
+
+
+def _arguments(
+    constructor: Any,
+    settings: dict[str, Any],
+    given: Collection[str],
+    where: str,
+    told: str,
+) -> dict[str, Any]:
+    """The arguments of a constructor from a section: exactly those that are not given.
+
+    Args:
+        constructor: A class.
+        settings: The section, without a name.
+        given: Names of arguments that are no keys.
+        where: Dotted key of the section.
+        told: Names the constructor in errors.
+    """
+    accepted = inspect.signature(constructor.__init__).parameters
+    own = [key for key in accepted if key not in given and key != "self"]
     for key in settings:
         if key not in own:
             raise ValueError(
-                f"{kind}: {name} has no key {key!r}; accepted: {own}"
-                f"{did_you_mean(key, own)}"
+                f"{told} has no key {key!r}; accepted: {own}{did_you_mean(key, own)}"
             )
     for key in own:
         if key not in settings and accepted[key].default is inspect.Parameter.empty:
-            raise ValueError(f"{kind}: {name} needs the key {key!r}")
-    check_types(f"{kind}: {name}", hints_of(constructor.__init__), settings)
-    return constructor, settings
+            raise ValueError(f"{told} needs the key {key!r}")
+    hints = hints_of(constructor.__init__)
+    check_types(told, hints, settings)
+    return {
+        key: read(hints.get(key), value, f"{where}.{key}")
+        for key, value in settings.items()
+    }
 
 
 def names_outside(config: Any) -> Iterator[str]:
@@ -130,14 +201,6 @@ def names_outside(config: Any) -> Iterator[str]:
     elif isinstance(config, list | tuple):
         for value in config:
             yield from names_outside(value)
-
-
-def hints_of(function: Any) -> dict[str, Any]:
-    """The annotations of the arguments of a function, as far as they can be read."""
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError):  # of another library, under type checking alone
-        return {}
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:

@@ -4,27 +4,10 @@ from typing import Any
 
 from dynsparse._internal.suggest import did_you_mean
 
-SECTIONS = (
-    "seed",
-    "names",
-    "data",
-    "model",
-    "gate",
-    "scorer",
-    "optimizer",
-    "train",
-    "evaluation",
-    "penalties",
-    "gate_optimizer",
-    "budget_constraint",
-    "budget_sharing",
-    "density_sampling",
-    "density_ramp",
-    "distillation",
-    "temperature_schedule",
-)
 # Those that a config may set to None.
-OPTIONAL = SECTIONS[SECTIONS.index("gate_optimizer") :]
+OPTIONAL = ("gate_optimizer", "temperature_schedule")
+SECTIONS = ("seed", "names", "data", "model", "gate", "scorer", "budget", "optimizer")
+SECTIONS += ("train", "evaluation", *OPTIONAL)
 
 
 def check_sections(config: Any):

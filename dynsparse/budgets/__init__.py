@@ -1,8 +1,7 @@
-"""How much a model may open while it trains: densities, penalties and controllers."""
+"""What a model may open while it trains: policies, penalties and controllers."""
 
-from dynsparse.budgets import controllers, penalties, sampling
+from dynsparse.budgets import controllers, penalties, policies, sampling
 from dynsparse.budgets.averages import averages_at
-from dynsparse.budgets.constraint import BudgetConstraint, check_target
 from dynsparse.budgets.densities import (
     densities_at,
     density_map,
@@ -12,26 +11,30 @@ from dynsparse.budgets.densities import (
     set_density,
 )
 from dynsparse.budgets.distillation import Distillation
-from dynsparse.budgets.ramp import DensityRamp
-from dynsparse.budgets.sharing import BudgetShares, BudgetSharing
-from dynsparse.budgets.usage import Usage
+from dynsparse.budgets.policies import Policy
+from dynsparse.budgets.ramp import Ramp
+from dynsparse.budgets.shares import BudgetShares, shadow_prices
+from dynsparse.budgets.targets import find_shift
+from dynsparse.budgets.usage import Usage, as_evaluated
 
 __all__ = [
-    "BudgetConstraint",
     "BudgetShares",
-    "BudgetSharing",
-    "DensityRamp",
     "Distillation",
+    "Policy",
+    "Ramp",
     "Usage",
+    "as_evaluated",
     "averages_at",
-    "check_target",
     "controllers",
     "densities_at",
+    "density_map",
     "find_shares",
+    "find_shift",
     "fix_densities",
     "has_density",
     "penalties",
+    "policies",
     "sampling",
     "set_density",
-    "density_map",
+    "shadow_prices",
 ]

@@ -15,7 +15,7 @@ from dynsparse.gates import evaluating
 
 
 def averages_at(
-    model: nnx.Module, level: float, batches: Iterable[Shaped[Array, "batch *shape"]]
+    model: nnx.Module, density: float, batches: Iterable[Shaped[Array, "batch *shape"]]
 ) -> Any:
     """Returns the running averages of a model's norms at one density.
 
@@ -27,7 +27,7 @@ def averages_at(
     Args:
         model: With top-k gates, as it trains: norms that answer by their running
             averages in training, too, keep them.
-        level: Density of the gates together, in [0, 1].
+        density: Of the gates together, in [0, 1].
         batches: Inputs of the training, at least one.
 
     Returns:
@@ -45,17 +45,17 @@ def averages_at(
         if path in moving:
             norm.use_running_average = False
             norm.momentum = 0.0  # what it has seen last
-    set_density(seeing, jnp.float32(level))
+    set_density(seeing, jnp.float32(density))
     structure, averages, others = Structure.split(seeing, nnx.BatchStat, ...)
-    found = [_look(structure, averages, others, batch) for batch in batches]
+    found = [_see(structure, averages, others, batch) for batch in batches]
     if not found:
         raise ValueError("averages_at needs at least one batch, got none.")
     return jax.tree.map(lambda *seen: jnp.stack(seen).mean(0), *found)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _look(structure: Structure, averages, others, batch):
-    """What the norms of a model see of a batch."""
+def _see(structure: Structure, averages, others, batch):
+    """The averages that the norms of a model take from a batch."""
     model = structure.merge(averages, others)
     model(batch)
     return nnx.state(model, nnx.BatchStat)

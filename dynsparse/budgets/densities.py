@@ -1,7 +1,7 @@
-"""The densities of a model's gates at a level: the same for all, or learned shares.
+"""The densities of a model's gates: one for all layers, or learned shares of it.
 
-A level is the density that they have together, in [0, 1]. Without `BudgetShares` every
-layer has it.
+`density` is the cost-weighted mean over all gated layers, in [0, 1]. Without
+`BudgetShares` every layer has it.
 """
 
 import functools
@@ -12,29 +12,35 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse._internal.paths import path_name, stands_inside
-from dynsparse.budgets.sharing import BudgetShares
+from dynsparse.budgets.shares import BudgetShares
 from dynsparse.gates import Density, TopkGate, find_gates
 
 
 def set_density(
     model: nnx.Module,
-    level: Float[Array, ""],
+    density: Float[Array, ""],
     density_offsets: Mapping[str, Float[Array, ""]] | None = None,
 ):
     """Sets every `Density` of `model`, if it has any, in place.
 
+    >>> keys = dict(name="hard_topk", density=1.0)
+    >>> gate = gates.from_config(keys, rngs=nnx.Rngs(0))
+    >>> budgets.set_density(gate, jnp.float32(0.25))
+    >>> float(gate.density[...])
+    0.25
+
     Args:
         model: In masked execution.
-        level: In [0, 1].
+        density: Of the whole model, in [0, 1].
         density_offsets: Added to the density of each layer, to differentiate by it.
     """
     shares, layers = find_shares(model), _gated(model)
-    found = dict.fromkeys(layers, level) if shares is None else shares(level)
+    found = dict.fromkeys(layers, density) if shares is None else shares(density)
     for path, node in nnx.iter_graph(model):
         if isinstance(node, Density):
             name = _layer_of(path_name(path), layers)
-            density = found.get(name, level)
-            node[...] = density + density_offsets[name] if density_offsets else density
+            own = found.get(name, density)
+            node[...] = own + density_offsets[name] if density_offsets else own
 
 
 def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
@@ -44,17 +50,17 @@ def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None
     return functools.partial(densities_at, model)
 
 
-def densities_at(model: nnx.Module, level: float) -> dict[str, float]:
+def densities_at(model: nnx.Module, density: float) -> dict[str, float]:
     """The density of each layer with a top-k gate, by layer: plain numbers.
 
     Args:
         model: With parameters that are no tracers.
-        level: In [0, 1].
+        density: Of the whole model, in [0, 1].
     """
     shares = find_shares(model)
     if shares is None:
-        return dict.fromkeys(_gated(model), level)
-    return {name: float(d) for name, d in shares(jnp.float32(level)).items()}
+        return dict.fromkeys(_gated(model), density)
+    return {name: float(d) for name, d in shares(jnp.float32(density)).items()}
 
 
 def fix_densities(model: nnx.Module, densities: Mapping[str, float]):

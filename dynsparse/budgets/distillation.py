@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Checked, Fraction, NotNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Distillation:
+class Distillation(Checked):
     r"""Part of the loss of each pass but the first: its distance from the first.
 
     $T^2\,\mathrm{KL}(p_T^{(1)} \| p_T^{(i)})$ of the softmax at temperature $T$
@@ -29,14 +29,9 @@ class Distillation:
         ValueError: If a value is out of range.
     """
 
-    weight: float
-    temperature: float
-    features: float
-
-    def __post_init__(self):
-        check(self, "weight", 0 <= self.weight <= 1, "in [0, 1]")
-        check(self, "temperature", self.temperature > 0, "> 0")
-        check(self, "features", self.features >= 0, ">= 0")
+    weight: Fraction
+    temperature: Positive
+    features: NotNegative
 
     def __call__(
         self,

@@ -1,11 +1,12 @@
 """How a training goes from everything open to its density or target."""
 
 import dataclasses
+from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import BelowOne, Checked, PositiveFraction
 
 _FORMS = {
     "linear": lambda t: t,
@@ -15,11 +16,15 @@ _FORMS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DensityRamp:
+class Ramp(Checked):
     """Starts with everything open and lets densities and targets fall to their own.
 
     "cubic" falls fast at first, while much can still be spared (Zhu and Gupta, 2017,
     arXiv:1710.01878); "cosine" is slow at both ends.
+
+    >>> ramp = budgets.Ramp(form="linear", start=0.0, until=0.5)
+    >>> [float(ramp(0.5, progress)) for progress in (0.0, 0.25, 1.0)]
+    [1.0, 0.75, 0.5]
 
     Attributes:
         form: "linear", "cosine" or "cubic".
@@ -30,17 +35,13 @@ class DensityRamp:
         ValueError: If a value is not accepted.
     """
 
-    form: str
-    start: float
-    until: float
+    form: Literal["linear", "cosine", "cubic"]
+    start: BelowOne
+    until: PositiveFraction
 
     def __post_init__(self):
-        check(self, "form", self.form in _FORMS, f"one of {sorted(_FORMS)}")
-        if not 0 <= self.start < self.until <= 1:
-            raise ValueError(
-                "density_ramp: needs 0 <= start < until <= 1, got "
-                f"start={self.start}, until={self.until}."
-            )
+        super().__post_init__()
+        self.require("until", self.start < self.until, f"above start={self.start}")
 
     def __call__(
         self, value: float | Float[Array, "*axes"], progress: Float[Array, ""] | float

@@ -10,7 +10,19 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse._internal.paths import stands_inside
-from dynsparse.gates import GateOutput
+from dynsparse.gates import GateOutput, deterministic_output
+
+
+def as_evaluated(decisions: Mapping[str, GateOutput]) -> dict[str, GateOutput]:
+    """The decisions of one pass of evaluation, as those of a step with one pass.
+
+    What is open at all runs, and counts as surely open.
+
+    Args:
+        decisions: By layer, each [batch, *rows, units].
+    """
+    opened = {n: (d.mask > 0).astype(jnp.float32)[None] for n, d in decisions.items()}
+    return {name: deterministic_output(mask) for name, mask in opened.items()}
 
 
 @jax.tree_util.register_dataclass

@@ -208,9 +208,10 @@ def _parse(text: str, old: Any, key: str, called: str) -> Any:
         return type(old)(found)
     if isinstance(found, dict) and all(isinstance(name, str) for name in found):
         return ConfigDict(found)
-    if key in OPTIONAL and text in ("None", "null"):
+    optional = key in OPTIONAL or "." in key
+    if optional and text in ("None", "null"):
         return None
-    raise wrong(f"None or {_JSON}" if key in OPTIONAL else _JSON)
+    raise wrong(f"None or {_JSON}" if optional else _JSON)
 
 
 def _literal(text: str) -> Any:

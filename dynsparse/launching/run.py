@@ -24,7 +24,7 @@ from dynsparse.launching.workdir import check_config, claim
 _NAMED = ("data", "model", "gate")  # sections that have names of their own
 _HELD = "pi_controller"  # the budget that holds any gate that learns what it opens
 # What the sweep over targets sets in each trial, or the other budget has no key of.
-_OWN = ("seed", "penalties", "budget_constraint")
+_OWN = ("seed", "budget")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,20 +63,21 @@ class RunRequest:
         For a config whose values have been checked.
         """
         points: Any = self.config.evaluation
-        gate: Any = self.config.gate
+        budget: Any = self.config.budget
         if not self.words or points.densities or points.budgets:
             return None
         asked, *given = self.words
         file, _, argument = asked.partition(":")
-        if self.config.penalties or self.config.budget_constraint is not None:
+        penalties = budget.penalties.values() if "penalties" in budget else ()
+        if any("target" in section for section in (budget, *penalties)):
             method, model, *_ = [*argument.split(","), ""]
             task = f"--config={file}:{method},{model},{_HELD}"
             kept = [word for word in given if _key(word).split(".")[0] not in _OWN]
             command = spoken(["sweep", "experiments/targets.py:full", task, *kept])
             return f"one point of a curve; a sweep over targets draws it:  {command}"
-        if "density" in gate:
-            kept = [word for word in given if _key(word) != "gate.density"]
-            other = f"--config.gate.density={gate.density / 2:g}"
+        if "density" in budget:
+            kept = [word for word in given if _key(word) != "budget.density"]
+            other = f"--config.budget.density={budget.density / 2:g}"
             command = spoken(["run", f"--config={asked}", *kept, other])
             return f"one point of a curve; another:  {command}"
         return None

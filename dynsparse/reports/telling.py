@@ -120,27 +120,23 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _budget(config: Mapping[str, Any]) -> str | None:
-    """How the run meets a budget: what draws its densities, bounds or penalises it."""
-    controller = _section(_section(config, "budget_constraint"), "controller")
-    names = [found.get("name") for found in (controller, _drawn(config))]
-    names += _section(config, "penalties")
-    return "+".join(name for name in names if name) or None
+    """How the run meets a budget: its policy, and what that is made of."""
+    budget = _section(config, "budget")
+    parts = (_section(budget, key).get("name") for key in ("controller", "sampling"))
+    names = [name for name in (*parts, *_section(budget, "penalties")) if name]
+    return "+".join(names) or budget.get("name")
 
 
 def _density(config: Mapping[str, Any]) -> str | None:
-    """What is aimed at: a target, the one drawn density, any, or the gate's own."""
-    if drawn := _drawn(config):
+    """What is aimed at: a target, the one density, or any."""
+    budget = _section(config, "budget")
+    if drawn := _section(budget, "sampling"):
         same = "low" in drawn and drawn["low"] == drawn["high"]
         return f"{drawn['low']:g}" if same else "any"
-    aims = [_section(config, "budget_constraint")]
-    aims += _section(config, "penalties").values()
-    aims += [dict(target=_section(config, "gate").get("density"))]
+    aims = [budget, *_section(budget, "penalties").values()]
+    aims += [dict(target=budget.get("density"))]
     known = [aim["target"] for aim in aims if aim.get("target") is not None]
     return f"{known[0]:g}" if known else None
-
-
-def _drawn(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _section(config, "density_sampling")
 
 
 def _section(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Checked, Positive, PositiveFraction
 from dynsparse.gates import Temperature
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TemperatureSchedule:
+class TemperatureSchedule(Checked):
     """Geometric decay from the gate's own temperature to `final`.
 
     Each step divides what is left of the way, on a logarithmic scale, by the steps that
@@ -25,12 +25,8 @@ class TemperatureSchedule:
         ValueError: If a value is out of range.
     """
 
-    final: float
-    until: float
-
-    def __post_init__(self):
-        check(self, "final", self.final > 0, "> 0")
-        check(self, "until", 0 < self.until <= 1, "in (0, 1]")
+    final: Positive
+    until: PositiveFraction
 
     def __call__(
         self, temperature: Float[Array, ""], step: Int[Array, ""], num_steps: int

@@ -5,10 +5,8 @@ import os
 import jax
 
 from dynsparse.budgets import density_map, has_density
-from dynsparse.budgets.penalties.base import TargetPenalty
-from dynsparse.budgets.penalties.mac_target import MacTarget
 from dynsparse.costs import budget_of
-from dynsparse.gates import TopkGate, find_gates
+from dynsparse.gates import find_gates
 from dynsparse.training.prepare import PreparedRun
 
 _FILES = "checkpoints/, metrics.jsonl, curve.csv, curve.png, result.json, TensorBoard"
@@ -69,32 +67,14 @@ def describe(prepared: PreparedRun, workdir: str | os.PathLike[str], title: str)
 
 def _budget(prepared: PreparedRun) -> str:
     """What a step may spend, in words and MACs."""
-    settings, prices = prepared.settings, prepared.prices
+    prices = prepared.prices
     model = prepared.trainer.model(prepared.initial_state)
-    gates = find_gates(model).values()
-    spent = lambda fraction: _macs(fraction * prices.dense)
-    at = lambda density: spent(budget_of(prices, density, density_map(model)))
-    if all(gate.count == "full" for gate in gates):
+    if all(gate.count == "full" for gate in find_gates(model).values()):
         return "all of it: no gate closes anything"
-    if settings.budget_constraint is not None:
-        target, most = settings.budget_constraint.target, "at most "
-        most = most if settings.budget_constraint.at_most else ""
-        return f"held at {most}{target:g} of the dense MACs: {spent(target)}"
-    drawn = settings.density_sampling
-    if drawn is not None and drawn.low < drawn.high:
-        ends = f"densities {drawn.low:g} to {drawn.high:g}"
-        return f"{ends}: {at(drawn.low)} to {at(drawn.high)}"
-    if has_density(model):
-        own = [float(gate.density[...]) for gate in gates if isinstance(gate, TopkGate)]
-        density = own[0] if drawn is None else drawn.low
-        return f"density {density:g}: {at(density)}"
-    for penalty in settings.penalties:
-        if isinstance(penalty, MacTarget):
-            target = penalty.target
-            return f"penalised towards {target:g} of the dense MACs: {spent(target)}"
-        if isinstance(penalty, TargetPenalty):
-            return f"penalised towards a density of {penalty.target:g}"
-    return f"what the gates decide, above {_macs(prices.floor)}"
+    of = lambda fraction: _macs(fraction * prices.dense)
+    at = lambda density: of(budget_of(prices, density, density_map(model)))
+    told = prepared.settings.budget.words(at if has_density(model) else None, of)
+    return told or f"what the gates decide, above {_macs(prices.floor)}"
 
 
 def _macs(number: int | float) -> str:

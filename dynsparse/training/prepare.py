@@ -11,10 +11,10 @@ from flax import nnx
 
 from dynsparse import data, gates, models
 from dynsparse._internal.program_key import program_key
-from dynsparse.budgets import density_map, has_density
+from dynsparse.budgets import Policy, density_map, has_density
 from dynsparse.costs import Prices, budget_of, largest_density
 from dynsparse.data import Dataset
-from dynsparse.gates import Gate, TopkGate, find_gates, gated_modules
+from dynsparse.gates import Gate, TopkGate, gated_modules
 from dynsparse.layers.width import NestedScorer
 from dynsparse.models.base import PatchGrid
 from dynsparse.training.batches import Batches
@@ -83,11 +83,9 @@ def prepare(
     0
 
     Args:
-        config: Sections `data`, `model`, `gate`, `scorer`, `optimizer`,
-            `gate_optimizer`, `train`, `evaluation`, `penalties`, `budget_constraint`,
-            `budget_sharing`,
-            `density_sampling`, `density_ramp`, `distillation`, `temperature_schedule`,
-            the number `seed`, and `names`, which a run does not read.
+        config: Sections `data`, `model`, `gate`, `scorer`, `budget`, `optimizer`,
+            `gate_optimizer`, `train`, `evaluation`, `temperature_schedule`, the number
+            `seed`, and `names`, which a run does not read.
         dataset: That of the section `data`, where it is there already.
         resumed: Whether a checkpoint takes the place of its first state, for which
             `train.init_from` is then not read.
@@ -98,12 +96,12 @@ def prepare(
         ValueError: If any name, key, value or file is not accepted.
     """
     settings = Settings.from_config(config)
-    seed = settings.seed
+    seed, policy = settings.seed, settings.budget
     models.check(config["model"])
     check_sizes(config)
     # Before data are made: the ranges of a gate, and another run that must be there.
-    gate = gates.from_config(config["gate"], rngs=nnx.Rngs(seed))
-    _check_gate(gate, settings)
+    gate_keys = gate_section(config["gate"], policy)
+    gate = gates.from_config(gate_keys, rngs=nnx.Rngs(seed))
     _check_points(gate, config["gate"]["name"], settings)
     source = settings.train.init_from if trains and not resumed else None
     if source and not has_checkpoint(pathlib.Path(source)):
@@ -114,7 +112,7 @@ def prepare(
         _check_batch(settings.train, len(dataset.train))
     model = models.from_config(
         config["model"],
-        gate=config["gate"],
+        gate=gate_keys,
         scorer=config["scorer"],
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
@@ -123,11 +121,8 @@ def prepare(
     _check_scorer(model, config["scorer"])
     example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
     prices = Prices(model, example)
-    if settings.budget_sharing is not None:
-        costs = {
-            name: curve.costs[-1] for name, curve in prices.layer_cost_curves().items()
-        }
-        settings.budget_sharing.attach(model, costs)
+    curves = prices.layer_cost_curves()
+    policy.attach(model, {name: curve.costs[-1] for name, curve in curves.items()})
     densities = find_densities(model, prices, settings)
     trainer, state = Trainer.create(
         model,
@@ -185,10 +180,32 @@ def prepare_together(
     if len({program_key(config) for config in configs}) > 1:
         raise ValueError(
             "runs train together if their configs differ in `seed` and in the weights "
-            "of `penalties` alone."
+            "of `budget.penalties` alone."
         )
     others = zip(configs[1:], resumed[1:], strict=True)
     return [first, *(prepare(c, first.dataset, resumed=r) for c, r in others)]
+
+
+def gate_section(section: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    """The section `gate` of a config, with the density that its budget trains at.
+
+    Args:
+        section: Without a density, which the budget alone sets.
+        policy: Of the run.
+
+    Raises:
+        ValueError: If the section has a density, or the policy does not go with the
+            gate.
+    """
+    keys = dict(section)
+    if "density" in keys:
+        raise ValueError(
+            "gate: the density is the budget's; accepted: budget.density of the budget "
+            f"fixed, got {keys['density']!r} here."
+        )
+    if "name" not in keys or not isinstance(keys["name"], str):
+        return keys  # for `gates` to refuse
+    return keys | policy.gate_keys(gates.find(keys["name"]))
 
 
 def least_density(prepared: PreparedRun) -> float:
@@ -203,18 +220,16 @@ def least_density(prepared: PreparedRun) -> float:
     Args:
         prepared: Run from `prepare`.
     """
-    sampling = prepared.settings.density_sampling
-    if sampling is not None:
-        return sampling.low
-    found = find_gates(prepared.trainer.model(prepared.initial_state)).values()
-    fixed = [float(g.density[...]) for g in found if isinstance(g, TopkGate)]
-    return min(fixed, default=1.0)
+    return prepared.settings.budget.lowest
 
 
 def find_densities(
     model: nnx.Module, prices: Prices, settings: Settings
 ) -> tuple[float | None, ...]:
-    """The densities asked for and those that the budgets buy, from dense to sparse.
+    """The densities of a curve, from dense to sparse.
+
+    Those that are asked for, those that budgets buy, and that of a budget of one
+    density.
 
     A density that a budget buys is left out where one that was asked for opens the same
     units, and so costs the same.
@@ -227,7 +242,7 @@ def find_densities(
     if not has_density(model):
         return (None,)
     wanted, spread = settings.evaluation, density_map(model)
-    asked = {*map(float, wanted.densities)}
+    asked = {*map(float, wanted.densities), *settings.budget.points}
     costs = {budget_of(prices, density, spread) for density in asked}
     bought = {largest_density(prices, budget, spread) for budget in wanted.budgets}
     new = {d for d in bought if budget_of(prices, d, spread) not in costs}
@@ -244,24 +259,12 @@ def _check_batch(plan: TrainSettings, examples: int):
     Placement(num_devices=plan.num_devices, batch_size=plan.batch_size)
 
 
-def _check_gate(gate: Gate, settings: Settings):
-    """Refuses a density that every step replaces."""
-    if settings.density_sampling is None or not isinstance(gate, TopkGate):
-        return
-    if (density := float(gate.density[...])) != 1.0:
-        raise ValueError(
-            f"gate: density {density:g} changes nothing beside a density_sampling, "
-            "which draws that of every step; accepted: 1.0 there, and for one density "
-            "the budget one_density."
-        )
-
-
 def _check_points(gate: Gate, name: str, settings: Settings):
     """Refuses points of a curve for a gate without a density, and a curve of none."""
     wanted = settings.evaluation
     found = dict(densities=tuple(wanted.densities), budgets=tuple(wanted.budgets))
     if isinstance(gate, TopkGate):
-        if not any(found.values()):
+        if not any(found.values()) and not settings.budget.points:
             raise ValueError("evaluation: needs at least one density or budget.")
         return
     idle = [f"{key} {values}" for key, values in found.items() if values]

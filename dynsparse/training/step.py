@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +11,14 @@ import optax
 from flax import nnx
 
 from dynsparse._internal.structure import Structure
-from dynsparse.costs import Prices
+from dynsparse.budgets import (
+    Usage,
+    as_evaluated,
+    find_shares,
+    set_density,
+    shadow_prices,
+)
+from dynsparse.costs import PriceCurve, Prices
 from dynsparse.data import Dataset
 from dynsparse.gates import (
     Density,
@@ -23,7 +30,6 @@ from dynsparse.gates import (
 )
 from dynsparse.models.base import Features
 from dynsparse.training.annealing import temperatures
-from dynsparse.training.budgeting import Budgeting
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
 
@@ -37,10 +43,10 @@ class Trainer:
     """Turns a model into a state of plain arrays and steps it.
 
     The state holds `params`, `variables` (everything else of the model but its random
-    streams), `optimizer`, `constraint`, `weights` of the penalties, `key` and `step`:
-    all that a checkpoint needs, since what is random in a step depends on the key and
-    the step alone; and all in which runs of one program differ (`training.program`).
-    Trainers of such runs are equal, so that `jax.jit` takes one for the other.
+    streams), `optimizer`, `budget`, `key` and `step`: all that a checkpoint needs, as
+    what is random in a step depends on the key and the step alone; and all in which
+    runs of one program differ (`training.program`). Trainers of such runs are equal, so
+    that `jax.jit` takes one for the other.
 
     Attributes:
         structure: The model's.
@@ -50,7 +56,7 @@ class Trainer:
         gates: The gates by the name of their records, for their surrogates.
         samples: Passes of a step: as many as the gate that wants most, or as there are
             densities.
-        budgeting: What a step may spend.
+        prices: Of each layer, and `floor`, what no gate closes, as `Usage` has them.
         inputs: Images as the model takes them, `Dataset.inputs`.
         augment: Images as training sees them, `Dataset.augment`.
     """
@@ -61,7 +67,8 @@ class Trainer:
     settings: Settings
     gates: dict[str, Gate]
     samples: int
-    budgeting: Budgeting
+    prices: Mapping[str, PriceCurve]
+    floor: float
     inputs: Callable[[jax.Array], jax.Array]
     augment: Callable[[jax.Array, jax.Array], Any]
 
@@ -81,14 +88,14 @@ class Trainer:
                 that has to be the only one is not, gates and densities both want
                 several passes, or a target cannot be met.
         """
-        gates = find_gates(model)
+        gates, policy = find_gates(model), settings.budget
         _check_gates(model, gates, settings)
-        budgeting = Budgeting.create(model, settings, prices)
-        densities = budgeting.passes
+        floor = prices.floor / prices.dense
+        policy.check(gates, floor)
         samples = max([1, *(gate.samples for gate in gates.values())])
-        if densities > 1 and samples > 1:
+        if policy.passes > 1 and samples > 1:
             raise ValueError(
-                f"density_sampling: {densities} passes of a step and a gate that wants "
+                f"budget: {policy.passes} passes of a step and a gate that wants "
                 f"{samples} of its own do not go together."
             )
         structure, streams, params, variables = Structure.split(
@@ -99,8 +106,7 @@ class Trainer:
             params=params,
             variables=nnx.to_pure_dict(variables),
             optimizer=transform.init(params),
-            constraint=budgeting.init(),
-            weights=[jnp.float32(penalty.weight) for penalty in settings.penalties],
+            budget=policy.init(),
             key=jax.random.key(settings.seed),
             step=jnp.zeros((), jnp.int32),
         )
@@ -110,8 +116,9 @@ class Trainer:
             transform,
             settings,
             gates,
-            max(samples, densities),
-            budgeting,
+            max(samples, policy.passes),
+            prices.layer_cost_curves(),
+            floor,
             dataset.inputs,
             dataset.augment,
         )
@@ -151,54 +158,50 @@ class Trainer:
         key = jax.random.fold_in(state["key"], state["step"])
         density_key, noise_key = jax.random.split(key)
         images = self.augment(images, jax.random.fold_in(key, _AUGMENTED))
+        policy = self.settings.budget
         progress = state["step"] / self.settings.train.num_steps
-        budgeting = self.budgeting
-        weighed = zip(self.settings.penalties, state["weights"], strict=True)
-        penalties = dict(weighed)
-        decide = lambda: self._run(evaluating(self.model(state)), noise_key, 0, images)
-        spent = budgeting.measure_eval_cost(
-            state["step"], progress, lambda: decide()[1]
-        )
+        densities = policy.densities(density_key, progress)
+
+        def evaluate():
+            answer = self._run(evaluating(self.model(state)), noise_key, 0, images)
+            return self._usage(as_evaluated(answer[1]), 0.0)
+
+        spent = policy.measure(state["step"], progress, evaluate)
 
         def loss(params, density_offsets):
             model = self.model(state | dict(params=params))
-            densities = [(node, node[...]) for node in _densities(model)]
+            resting = [(node, node[...]) for node in _densities(model)]
             passes = []
             for index in range(self.samples):
-                budgeting.set_density(
-                    model, density_key, index, progress, density_offsets
-                )
+                if densities is not None:
+                    density = densities[index % policy.passes]
+                    set_density(model, density, density_offsets)
                 passes.append(self._run(model, noise_key, index, images))
             logits, decisions, features = jax.tree.map(
                 lambda *leaves: jnp.stack(leaves), *passes
             )
-            usage = budgeting.usage(decisions, progress)
-            value, metrics = objective(
-                logits,
-                labels,
-                usage,
-                self.gates,
-                penalties,
-                self.settings.distillation,
-                list(features.values()),
-            )
-            for node, density in densities:  # what was drawn is that step's alone
+            for node, density in resting:  # what was drawn is that step's alone
                 node[...] = density
-            value, constraint, prices = budgeting.constrain(
-                state["constraint"], value, usage, spent
+            usage = self._usage(decisions, progress)
+            value, metrics = objective(
+                logits, labels, usage, self.gates, policy, list(features.values())
             )
+            budget = state["budget"]
+            if decisions:
+                added, budget, told = policy.loss(budget, usage, spent)
+                value += added
+                metrics |= told | dict(loss=value)
             if self.settings.temperature_schedule is not None:
                 metrics["temperature"] = temperatures(model)[0][...]
                 self._anneal(model, state["step"])
-            metrics |= prices | dict(loss=value)
-            return value, (metrics, self.variables(model), constraint)
+            return value, (metrics, self.variables(model), budget)
 
         learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-        (_, aux), (gradient, slopes) = learn(
-            state["params"], budgeting.density_offsets()
-        )
-        metrics, variables, constraint = aux
-        metrics |= budgeting.shadow_prices(slopes)
+        shared = find_shares(self.model(state)) is not None
+        offsets = {name: jnp.float32(0) for name in self.prices if shared}
+        (_, aux), (gradient, slopes) = learn(state["params"], offsets)
+        metrics, variables, budget = aux
+        metrics |= shadow_prices(slopes, self.prices)
         updates, optimizer = self.transform.update(
             gradient, state["optimizer"], state["params"]
         )
@@ -207,11 +210,15 @@ class Trainer:
             params=optax.apply_updates(state["params"], updates),
             variables=variables,
             optimizer=optimizer,
-            constraint=constraint,
-            weights=state["weights"],
+            budget=budget,
             key=state["key"],
             step=state["step"] + 1,
         ), metrics
+
+    def _usage(self, decisions: dict[str, Any], progress: Any) -> Usage:
+        return Usage(
+            decisions=decisions, prices=self.prices, floor=self.floor, progress=progress
+        )
 
     def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
         """The logits, decisions and features of one pass; all draw from one key."""

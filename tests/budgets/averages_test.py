@@ -34,11 +34,11 @@ def normalized(x):
     return (x - mean) / jnp.sqrt(var + 1e-5)
 
 
-@pytest.mark.parametrize("level", [0.25, 1.0])
-def test_averages_are_those_of_what_norms_see_at_the_density(level):
+@pytest.mark.parametrize("density", [0.25, 1.0])
+def test_averages_are_those_of_what_norms_see_at_the_density(density):
     model = Normed()
-    nnx.update(model, averages_at(model, level, BATCHES))
-    neurons = evaluating(model.neurons, density=level)
+    nnx.update(model, averages_at(model, density, BATCHES))
+    neurons = evaluating(model.neurons, density=density)
     seen = [np.asarray(call(neurons, normalized(x))) for x in BATCHES]
     for name in ("mean", "var"):
         expected = np.mean([getattr(x, name)((0, 1)) for x in seen], 0)

@@ -173,7 +173,11 @@ def test_the_proportional_part_damps_the_oscillation():
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("dual_ascent", dict(rate=0.0), "dual_ascent: rate must be > 0, got 0.0"),
+        (
+            "dual_ascent",
+            dict(rate=0.0),
+            "dual_ascent: rate must be > 0, got 0.0",
+        ),
         ("dual_ascent", dict(initial=20.0), r"initial must be in \[0, largest\]"),
         ("pi_controller", dict(smoothing=1.0), r"smoothing must be in \[0, 1\)"),
         ("pi_controller", dict(largest=-1.0), "largest must be > 0, got -1.0"),

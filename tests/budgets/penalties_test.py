@@ -210,7 +210,7 @@ def test_diversity_is_minus_the_mutual_information(probabilities, bits):
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("load_balance", dict(form="even"), "'load' or 'importance', got 'even'"),
+        ("load_balance", dict(form="even"), "one of .*'load'.*, got 'even'"),
         ("load_balance", dict(weight=-1.0), "weight must be >= 0, got -1.0"),
         ("target_rate", dict(target=1.5), r"target must be in \[0, 1\], got 1.5"),
         ("usage_l1", dict(target=-0.5), r"target must be in \[0, 1\], got -0.5"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse.budgets import DensityRamp, Distillation, sampling, set_density
+from dynsparse.budgets import Distillation, Ramp, sampling, set_density
 from tests.layers.rows import build
 
 ROWS = dict(
@@ -68,7 +68,7 @@ def test_set_density_reaches_every_gate_that_has_one():
 
 @pytest.mark.parametrize("form", ["linear", "cosine", "cubic"])
 def test_a_ramp_falls_from_everything_open_to_its_value(form):
-    ramp = DensityRamp(form=form, start=0.2, until=0.6)
+    ramp = Ramp(form=form, start=0.2, until=0.6)
     path = np.array([ramp(0.3, p) for p in np.linspace(0, 1, 21)])
     assert (path[:5] == 1).all()
     np.testing.assert_allclose(path[12:], 0.3, rtol=1e-6)
@@ -135,13 +135,13 @@ def test_hints_are_the_relative_distance_of_what_each_head_read():
             lambda: sampling.from_config(
                 dict(name="uniform", low=0.0, high=1.0, full=0.0)
             ),
-            "0 < low <= high <= 1",
+            r"low must be in \(0, 1\], got 0.0",
         ),
         (
             lambda: sampling.from_config(
                 dict(name="sandwich", low=0.6, high=0.5, draws=1)
             ),
-            "low=0.6, high=0.5",
+            "low must be at most high=0.5, got 0.6",
         ),
         (
             lambda: sampling.from_config(
@@ -156,12 +156,12 @@ def test_hints_are_the_relative_distance_of_what_each_head_read():
             "draws must be >= 0, got -1",
         ),
         (
-            lambda: DensityRamp(form="square", start=0.0, until=1.0),
+            lambda: Ramp(form="square", start=0.0, until=1.0),
             "form must be one of .*cosine.*, got 'square'",
         ),
         (
-            lambda: DensityRamp(form="cubic", start=0.5, until=0.5),
-            "start=0.5, until=0.5",
+            lambda: Ramp(form="cubic", start=0.5, until=0.5),
+            "until must be above start=0.5, got 0.5",
         ),
         (lambda: distillation(weight=2.0), "weight must be in"),
         (lambda: distillation(temperature=0.0), "temperature must be > 0"),

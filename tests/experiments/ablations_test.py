@@ -40,10 +40,11 @@ def curve(trial):
     config = trial.config
     wanted = config["evaluation"]
     budgets = [*wanted["densities"], *wanted["budgets"]]
-    if config["budget_constraint"] is not None:
-        budgets = [config["budget_constraint"]["target"] * (1 + 0.001 * trial.seed)]
-    elif "mac_target" in config["penalties"]:
-        budgets = [config["penalties"]["mac_target"]["target"] * 0.9]
+    budget = config["budget"]
+    if budget["name"] == "constrained":
+        budgets = [budget["target"] * (1 + 0.001 * trial.seed)]
+    elif "mac_target" in budget["penalties"]:
+        budgets = [budget["penalties"]["mac_target"]["target"] * 0.9]
     elif trial.asked["method"] in ("dense", "narrower"):
         budgets = [1.0]
     dense = 1e6 * config["model"]["width"] / 48
@@ -79,7 +80,7 @@ class Made:
 def spent(trial):
     """As `examine` of reaching_the_target, worse without calibration."""
     then, now = reaching_the_target.TRAINED, reaching_the_target.MOVED
-    if trial.config["budget_constraint"] is None:
+    if trial.config["budget"]["name"] != "constrained":
         now = then
     rows = [
         dict(spent=point["budget"], accuracy=point["accuracy"], scores=now)

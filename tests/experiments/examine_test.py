@@ -61,7 +61,7 @@ def test_the_gap_is_training_less_evaluation(trained):
 
 
 def test_without_calibration_something_else_is_spent(tmp_path):
-    changes = dict(budget_constraint__target=0.4)
+    changes = dict(budget__target=0.4)
     config = tiny.config("gumbel_sigmoid,,pi_controller", **changes)
     experiment = training.prepare(config)
     state = training.train(experiment, tmp_path)

@@ -9,8 +9,10 @@ from flax import nnx
 
 from configs import METHODS, cluttered_digits
 from dynsparse import costs, gates, models
+from dynsparse.budgets import policies
 from dynsparse.gates import evaluating
 from dynsparse.launching import sweep
+from dynsparse.training.prepare import gate_section
 from experiments import digits, gate_comparison
 from tests.experiments.ablations_test import Made
 
@@ -31,7 +33,7 @@ def trials_of(name, size):
 def macs(config, **view):
     build = lambda: models.from_config(
         config["model"],
-        gate=config["gate"],
+        gate=gate_section(config["gate"], policies.from_config(config["budget"])),
         scorer=config["scorer"],
         rngs=nnx.Rngs(0, gate=1),
         image_shape=(28, 28, 1),
@@ -116,7 +118,7 @@ def test_controls_of_one_budget_reach_every_gate_that_is_held_there(size):
             macs(t.config, execution="compact", density=density) / dense_macs()
             for t in held
             if t.asked["method"] == name and t.asked["seed"] == 0
-            for density in t.config["evaluation"]["densities"]
+            for density in [t.config["budget"]["density"]]
         ]
         assert min(spent) < 0.98 * budgets[0]
         assert 1.02 * budgets[-1] < max(spent)
@@ -169,7 +171,7 @@ def test_random_blocks_cost_the_budget(blocks):
     whole, one, two = (dense_macs(depth=depth) for depth in (3, 1, 2))
     floor = (2 * one - two) / whole
     for budget in ("0.35", "0.55", "0.75"):
-        density = blocks["random", budget]["gate"]["density"]
+        density = blocks["random", budget]["budget"]["density"]
         spent = floor + (1 - floor) * density
         np.testing.assert_allclose(spent, float(budget), atol=1e-3)
 

@@ -78,13 +78,15 @@ def test_five_runs_are_told_apart_in_80_columns(tmp_path):
     runs = [tmp_path / f"run-{method}" for method in methods]
     for method, run in zip(methods, runs, strict=True):
         names = dict(method=method, model="conv_vit", budget="own")
-        sections = dict(names=names, density_ramp=None if "top" in method else {})
+        sections = dict(
+            names=names, temperature_schedule=None if "top" in method else {}
+        )
         fake_sweep.write_run(run, "soft_topk", seed=0, **sections)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(reports.compare_runs(runs))
     text = console.export_text()
     assert "…" not in text
-    assert "density_ramp" not in text  # None and {} are one
+    assert "temperature_schedule" not in text  # None and {} are one
     for number, method in enumerate(methods, start=1):
         assert f"{method} ({number})" in text
         assert text.count(f"{number} {method}") == 2

@@ -33,7 +33,7 @@ def test_the_command_to_go_on_with_is_no_dry_run(tmp_path):
     ("argument", "budget"),
     [
         ("dense", "all of it: no gate closes anything"),
-        ("soft_topk,,one_density", "density 0.5: "),
+        ("soft_topk,,fixed", "density 0.5: "),
         ("gumbel_sigmoid", "penalised towards a density of 0.5"),
         ("gumbel_sigmoid,,mac_target", "penalised towards 0.5 of the dense MACs: "),
         ("gumbel_sigmoid,,pi_controller", "held at 0.5 of the dense MACs: "),
@@ -46,7 +46,7 @@ def test_every_kind_of_budget_has_its_words(argument, budget, tmp_path):
 
 
 def test_the_macs_of_a_density_are_those_of_the_bill(tmp_path):
-    experiment = training.prepare(tiny.config("soft_topk,,one_density"))
+    experiment = training.prepare(tiny.config("soft_topk,,fixed"))
     told = training.describe(experiment, tmp_path, "a run")
     (part,) = experiment.prices.parts.values()
     half = experiment.prices.used({part.name: np.array([part.num_units // 2])})[0]

@@ -8,23 +8,36 @@ from dynsparse.launching import main
 from tests.launching.commands import CONFIG, ROOT, command
 
 MISTAKES = [
-    (["--config.gate.density=1.5"], "density must be in [0, 1], got 1.5"),
+    (
+        ["--config.budget={'name': 'fixed', 'density': 1.5}"],
+        "budget: fixed: density must be in [0, 1], got 1.5",
+    ),
+    (
+        ["--config.gate={'name': 'hard_topk', 'density': 0.5}"],
+        "gate: the density is the budget's; accepted: budget.density",
+    ),
     (["--config.gate.name=softtopk"], "unknown name 'softtopk'; accepted: b"),
     (["--config.model.widht=9"], "--config.model.widht: no such key; accepted: depth,"),
     (
         ["--config.optimiser.a=9"],
-        "--config.optimiser.a: no such key; accepted: budget_",
+        "--config.optimiser.a: no such key; accepted: budget,",
     ),
     (
-        ["--config.density_ramp.until=1"],
-        "--config.density_ramp.until: density_ramp is None and has no keys",
+        ["--config.budget.ramp.until=1"],
+        "--config.budget.ramp.until: budget.ramp is None and has no keys",
     ),
     (["--config.evaluation.densities[9]=1"], "index 9 is past its 2 values"),
-    (["--config.density_ramp=cubic"], "must be None or {'KEY': VALUE, ...}, got"),
-    (["--config.density_ramp={'form': 'x'}"], "density_ramp: missing key 'start'"),
+    (["--config.budget.ramp=cubic"], "must be None or {'KEY': VALUE, ...}, got"),
+    (
+        ["--config.budget.ramp={'form': 'linear'}"],
+        "budget.ramp needs the key 'start'",
+    ),
     (["--config.data=None"], "--config.data: must be {'KEY': VALUE, ...}, got 'None'"),
-    (["--config.train={}"], "train: missing key"),
-    (["--config.penalties={'entropy': None}"], "penalties.entropy must be a section"),
+    (["--config.train={}"], "train needs the key"),
+    (
+        ["--config.budget.penalties={'entropy': None}"],
+        "budget.penalties.entropy must be a section",
+    ),
     (["--config.train.num_steps=1j"], "must be an integer below 2^31, got '1j'"),
     (["--config.gate={'name': b'x'}"], "must be {'KEY': VALUE, ...}, got"),
     (["--config.evaluation.densities=('a',)"], "a number below 1e30"),
@@ -35,7 +48,7 @@ MISTAKES = [
     ),
     (["--config.model.width=2147483648"], "width: must be an integer below 2^31"),
     (["--config.optimizer.clip_norm=nan"], "clip_norm: must be a number below 1e30"),
-    (["--config.gate={'name': 'soft_topk', 'density': '1'}"], "needs the key"),
+    (["--config.gate={'name': 'soft_topk', 'temperature': 1}"], "needs the key"),
     (
         ["--workdri=x"],
         "; see run --help; did you mean workdir?",
@@ -44,7 +57,7 @@ MISTAKES = [
         ["--seed=3"],
         "unknown flag '--seed=3'; see run --help; did you mean --config.s",
     ),
-    (["--densty=0.5"], "; did you mean --config.gate.density?"),
+    (["--temprature=0.5"], "; did you mean --config.gate.temperature?"),
     (["--model.width", "9"], "; did you mean --config.model.width?"),
     (
         ["--weight_decay=0"],
@@ -52,7 +65,10 @@ MISTAKES = [
     ),
     (["--config.gate.nmae=x"], "did you mean name?"),
     (["--config.model.width=1.5"], "1.5"),
-    (["--config.evaluation.densities=(1.5,)"], "densities must be within [0, 1]"),
+    (
+        ["--config.evaluation.densities=(1.5,)"],
+        "densities must be a tuple, each value in [0, 1]",
+    ),
     (["--colour=red"], "colour"),
     (["train"], "unexpected argument 'train'"),
 ]
@@ -93,7 +109,7 @@ def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
     ("gone", "message"),
     [
         ("gate", "config: missing: gate; accepted: seed, names, "),
-        ("gate.name", "gate.name: no such key; accepted: density, "),
+        ("gate.name", "gate.name: no such key; accepted: family, "),
     ],
 )
 def test_a_config_that_lacks_a_part_is_one_line_and_status_2(

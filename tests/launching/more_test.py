@@ -12,7 +12,7 @@ def more(argument, *flags):
 
 
 @pytest.mark.parametrize(
-    "flag", ["evaluation={}", "evaluation=3", "gate={}", "gate.density=half"]
+    "flag", ["evaluation={}", "evaluation=3", "gate={}", "budget.leak=half"]
 )
 def test_values_that_are_wrong_are_told_before_anything_is_made_of_them(
     flag, tmp_path, capsys
@@ -38,7 +38,7 @@ def test_the_command_sweeps_this_method_and_this_model_over_targets(
     monkeypatch.chdir(ROOT)
     flags = ["--config.train.num_steps", "60", "--config.seed=3"]
     if "mac_target" in argument:
-        flags += ["--config.penalties.mac_target.weight=2"]
+        flags += ["--config.budget.penalties.mac_target.weight=2"]
     said, _, command = more(argument, *flags).partition(":  ")
     assert "a sweep over targets draws it" in said
     request = sweep.requested(typed(command)[1:])
@@ -51,7 +51,7 @@ def test_the_command_sweeps_this_method_and_this_model_over_targets(
         assert names["model"] == (model or "conv_vit")
         if names["method"] != "dense":
             assert (names["method"], names["budget"]) == (method, "pi_controller")
-            targets.add(trial.config["budget_constraint"]["target"])
+            targets.add(trial.config["budget"]["target"])
     assert len(targets) > 3
 
 
@@ -59,7 +59,7 @@ def test_the_command_asks_a_gate_with_a_density_of_its_own_for_another(monkeypat
     monkeypatch.chdir(ROOT)
     said, _, command = more("random_bernoulli", "--config.seed=3").partition(":  ")
     config = parsed(typed(command)).config
-    assert (config.gate.density, config.seed) == (0.25, 3)
+    assert (config.budget.density, config.seed) == (0.25, 3)
     assert said == "one point of a curve; another"
 
 

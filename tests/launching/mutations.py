@@ -110,7 +110,7 @@ def _index(draw, config):
 
 
 def _name(draw, config):
-    section = draw.choice(["data", "model", "gate", "scorer"])
+    section = draw.choice(["data", "model", "gate", "scorer", "budget"])
     other = [*METHODS, *MODELS, *NAMES, "npz_images", "mlp", "linear", "decoder"]
     return f"{section}.name={draw.choice(other)}"
 
@@ -119,16 +119,17 @@ def _unfitting(draw, config):
     """An optional section that this method may not have."""
     return draw.choice(
         [
-            "density_sampling={'name': 'uniform', 'low': 0.5, 'high': 0.1, 'full': 0}",
-            "density_sampling={'name': 'sandwich', 'low': 0.1, 'high': 1, 'draws': 1}",
+            "budget.sampling={'name': 'uniform', 'low': 0.5, 'high': 0.1, 'full': 0}",
+            "budget.sampling={'name': 'sandwich', 'low': 0.1, 'high': 1, 'draws': 1}",
+            "budget={'name': 'fixed', 'density': 0.5}",
             "temperature_schedule={'final': 0.1, 'until': 0.5}",
             "temperature_schedule={'final': 0, 'until': 0}",
-            "distillation={'weight': 0.5, 'temperature': 0, 'features': 0}",
-            "budget_sharing={'temperature': 0}",
-            "density_ramp={'form': 'cubic', 'start': 0.5, 'until': 2}",
-            "penalties={'target_rate': {'target': 0.5, 'weight': -1}}",
-            "penalties={'target_rate': None}",
-            "penalties={'mac_target': {}}",
+            "budget.distillation={'weight': 0.5, 'temperature': 0, 'features': 0}",
+            "budget={'name': 'shared', 'temperature': 0}",
+            "budget.ramp={'form': 'cubic', 'start': 0.5, 'until': 2}",
+            "budget.penalties={'target_rate': {'target': 0.5, 'weight': -1}}",
+            "budget.penalties={'target_rate': None}",
+            "budget.penalties={'mac_target': {}}",
             "model.granularity=" + draw.choice(["width", "heads", "blocks", "toknes"]),
         ]
     )

@@ -78,26 +78,27 @@ def test_no_rung_is_below_the_densities_trained_at(trained, served):
     config = json.loads((trained / "config.json").read_text())
     ladder = json.loads((served / "ladder.json").read_text())
     lowest = min(row["density"] for row in ladder)
-    assert lowest >= config["density_sampling"]["low"] - 1e-9
+    assert lowest >= config["budget"]["sampling"]["low"] - 1e-9
 
 
 @pytest.mark.parametrize(
-    ("gate", "sampling", "expected"),
+    ("gate", "budget", "expected"),
     [
-        (dict(name="hard_topk", density=0.375), None, 0.375),
-        (dict(density=1.0), dict(name="uniform", low=0.25, high=1.0, full=0.0), 0.25),
-        (None, None, 1.0),
+        (dict(name="hard_topk"), dict(name="fixed", density=0.375), 0.375),
+        (None, None, 0.1),
+        (
+            dict(name="gumbel_sigmoid", temperature=1.0),
+            dict(name="penalised", penalties={}),
+            1.0,
+        ),
     ],
 )
-def test_the_least_density_is_that_of_the_training(trained, gate, sampling, expected):
+def test_the_least_density_is_that_of_the_training(trained, gate, budget, expected):
     config = json.loads((trained / "config.json").read_text())
-    config["density_sampling"] = sampling
-    config["gate"] |= gate or {}
-    if gate is None:
-        config["gate"] = dict(name="gumbel_sigmoid", temperature=1.0)
+    config["gate"] = gate or config["gate"]
+    config["budget"] = budget or config["budget"]
+    if gate and gate["name"] == "gumbel_sigmoid":
         config["evaluation"] |= dict(densities=(), budgets=())
-    elif gate.get("name") == "hard_topk":
-        config["gate"] = gate
     assert training.least_density(training.prepare(config)) == expected
 
 

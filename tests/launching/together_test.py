@@ -39,7 +39,10 @@ def trials(*names, **changes):
 def test_bundles_hold_what_one_program_can_step(most, sizes, monkeypatch):
     """Seeds and weights of penalties may differ, targets may not."""
     monkeypatch.chdir(ROOT)
-    weight, target = "penalties.mac_target.weight", "penalties.mac_target.target"
+    weight, target = (
+        "budget.penalties.mac_target.weight",
+        "budget.penalties.mac_target.target",
+    )
     every = [
         *trials("a0", "a1", "a2", "a3"),
         *trials("b0", **{weight: 3.0}),

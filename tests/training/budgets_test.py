@@ -40,9 +40,9 @@ def measure(argument, *names, number=1, **changes):
 
 
 def test_the_price_moves_with_the_excess_and_enters_the_loss():
-    changes = dict(budget_constraint__target=0.4)
-    changes["budget_constraint__controller__initial"] = 3.0
-    changes["budget_constraint__controller__proportional"] = 0.0
+    changes = dict(budget__target=0.4)
+    changes["budget__controller__initial"] = 3.0
+    changes["budget__controller__proportional"] = 0.0
     _, state, (first, second) = step("gumbel_sigmoid,,pi_controller", 2, **changes)
     assert first["budget_price"] == 3.0
     excess = first["budget"] - 0.4
@@ -50,7 +50,7 @@ def test_the_price_moves_with_the_excess_and_enters_the_loss():
         first["loss"], first["cross_entropy"] + 3 * excess, rtol=1e-5
     )
     np.testing.assert_allclose(second["budget_price"], 3 + 0.15 * excess, rtol=1e-5)
-    price = state["constraint"]["controller"]["weight"]
+    price = state["budget"]["controller"]["weight"]
     np.testing.assert_allclose(
         price[0], second["budget_price"] + 0.15 * (second["budget"] - 0.4), rtol=1e-5
     )
@@ -58,33 +58,32 @@ def test_the_price_moves_with_the_excess_and_enters_the_loss():
 
 
 def test_spending_too_little_is_priced_too_unless_it_is_as_good():
-    changes = dict(budget_constraint__target=0.95)
-    changes["budget_constraint__controller__proportional"] = 0.0
+    changes = dict(budget__target=0.95)
+    changes["budget__controller__proportional"] = 0.0
     second_price = functools.partial(
         measure, "gumbel_sigmoid,,pi_controller", "budget_price", number=2, **changes
     )
     assert second_price()[1][1]["budget_price"] < 0
-    as_good = second_price(budget_constraint__at_most=True)[1]
+    as_good = second_price(budget__upper_bound=True)[1]
     assert as_good[1]["budget_price"] == 0
 
 
 def test_the_expected_budget_is_that_of_the_bill():
     """At a density that all examples share, and tokens whose attention is squared."""
-    changes = dict(density_sampling__low=24 / 49, density_sampling__high=24 / 49)
-    experiment, (metrics,) = measure("soft_topk,,one_density", "budget", **changes)
+    changes = dict(budget__density=24 / 49)
+    experiment, (metrics,) = measure("soft_topk,,fixed", "budget", **changes)
     prices = experiment.prices
     (name,) = prices.parts
     spent = prices.used({name: np.array([24])})[0] / prices.dense
     np.testing.assert_allclose(metrics["budget"], spent, rtol=2e-3)
     linear = (
-        experiment.trainer.budgeting.floor
-        + 24 / 49 * prices.layer_cost_curves()[name].costs[-1]
+        experiment.trainer.floor + 24 / 49 * prices.layer_cost_curves()[name].costs[-1]
     )
     assert linear > spent + 0.01
 
 
 def test_a_sandwich_runs_its_densities_and_distils():
-    changes = dict(density_sampling__low=0.25, density_sampling__draws=0)
+    changes = dict(budget__sampling__low=0.25, budget__sampling__draws=0)
     names = "density", "loss", "cross_entropy"
     experiment, (metrics,) = measure("soft_topk,,sandwich", *names, **changes)
     assert experiment.trainer.samples == 2
@@ -106,9 +105,14 @@ def test_a_sandwich_runs_its_densities_and_distils():
 
 
 def test_a_student_is_also_taught_what_the_head_reads():
-    changes = dict(density_sampling__low=0.25, density_sampling__draws=0)
+    changes = dict(budget__sampling__low=0.25, budget__sampling__draws=0)
     losses = [
-        measure("soft_topk,,sandwich", "loss", **changes, distillation__features=weight)
+        measure(
+            "soft_topk,,sandwich",
+            "loss",
+            **changes,
+            budget__distillation__features=weight,
+        )
         for weight in (0.0, 0.5, 1.0)
     ]
     base, half, whole = (float(metrics["loss"]) for _, (metrics,) in losses)
@@ -118,9 +122,7 @@ def test_a_student_is_also_taught_what_the_head_reads():
 
 def test_a_ramp_starts_with_everything_open():
     ramp = dict(form="linear", start=0.0, until=1.0)
-    experiment = training.prepare(
-        tiny.config("soft_topk,,one_density", density_ramp=ramp)
-    )
+    experiment = training.prepare(tiny.config("soft_topk,,fixed", budget__ramp=ramp))
     step = experiment.trainer.step
     density_of = jax.jit(lambda state, batch: step(state, *batch)[1]["density"])
     for progress, density in ((0, 1.0), (3, 0.75), (6, 0.5)):
@@ -131,7 +133,9 @@ def test_a_ramp_starts_with_everything_open():
 
 @pytest.mark.parametrize("method", ["dense", "gumbel_sigmoid", "disarm"])
 def test_a_gate_without_a_density_takes_no_sandwich(method):
-    with pytest.raises(ValueError, match="density_sampling: no gate of the model has"):
+    with pytest.raises(
+        ValueError, match="budget: no density of .* can be drawn at every"
+    ):
         training.prepare(tiny.config(f"{method},,sandwich"))
 
 

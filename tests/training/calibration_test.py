@@ -23,8 +23,8 @@ OTHERS = (
 
 
 def prepare(method, target, **changes):
-    changes = {f"budget_constraint__{key}": value for key, value in changes.items()}
-    changes["budget_constraint__target"] = target
+    changes = {f"budget__{key}": value for key, value in changes.items()}
+    changes["budget__target"] = target
     return training.prepare(tiny.config(f"{method},,pi_controller", **changes))
 
 
@@ -75,7 +75,7 @@ def test_only_the_shift_moves_and_is_the_same_in_all_layers():
 
 
 def test_less_is_as_good_where_the_target_is_a_bound():
-    experiment = prepare("gumbel_sigmoid", 0.999, at_most=True)
+    experiment = prepare("gumbel_sigmoid", 0.999, upper_bound=True)
     state = shifted(experiment, experiment.initial_state, -0.5)
     assert spent(experiment, state) < 0.999
     assert calibrate(experiment, state) is state
@@ -115,10 +115,10 @@ def test_a_training_ends_with_it(tmp_path):
         np.testing.assert_array_equal(mine, its)
 
 
-@pytest.mark.parametrize(("at_most", "found"), [(False, 0.62), (True, 0.3)])
-def test_a_bound_is_kept_where_units_move_together(at_most, found, monkeypatch):
+@pytest.mark.parametrize(("upper_bound", "found"), [(False, 0.62), (True, 0.3)])
+def test_a_bound_is_kept_where_units_move_together(upper_bound, found, monkeypatch):
     """No shift spends the target: .62 is nearer than .3, and above it."""
-    experiment = prepare("gumbel_sigmoid", 0.6, at_most=at_most)
+    experiment = prepare("gumbel_sigmoid", 0.6, upper_bound=upper_bound)
 
     def spends(experiment, state, split, **_):
         shift = float(experiment.trainer.model(state).body.shift[...])

@@ -12,14 +12,16 @@ from dynsparse.training.evaluation.evaluate import compile_forward
 from tests.training import tiny
 
 METHODS = sorted(configs.METHODS)
-BUDGETED = [f"gumbel_sigmoid,,{name}" for name in ("mac_target", "pi_controller")]
+BUDGETED = [
+    f"gumbel_sigmoid,,{name}"
+    for name in ("mac_target", "usage_l1", "batch_shaping", "pi_controller")
+]
 BUDGETED += [
-    f"soft_topk,,{name}" for name in ("one_density", "sandwich", "shared_budget")
+    f"soft_topk,,{name}" for name in ("fixed", "uniform", "sandwich", "shared")
 ]
 # Sections that a method or a budget sets.
-OWN = ("gate", "scorer", "gate_optimizer", "density_sampling", "penalties")
-OWN += ("budget_constraint", "budget_sharing", "distillation", "temperature_schedule")
-LATER = {"budget_constraint.calibrate"}  # decides on what follows the last step
+OWN = ("gate", "scorer", "gate_optimizer", "budget", "temperature_schedule")
+LATER = {"budget.calibrate"}  # decides on what follows the last step
 WORDS = dict(family="laplace")
 
 

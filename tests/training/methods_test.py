@@ -83,8 +83,8 @@ UNTAUGHT = ("hard_topk",)
 )
 def test_a_step_teaches_the_scorer_of_a_gate_that_learns(method):
     changes = dict(optimizer__warmup_steps=0, gate_optimizer__weight_decay=0.0)
-    if tiny.config(method)["density_sampling"] is not None:
-        changes["density_sampling__full"] = 0.0
+    if "sampling" in tiny.config(method)["budget"]:
+        changes["budget__sampling__full"] = 0.0
     _, before, after, metrics = step(method, **changes)
     assert all(np.isfinite(value) for value in metrics.values())
     assert moved(before, after, "host")

@@ -66,9 +66,9 @@ def test_a_whole_run_of_a_model_with_running_averages(tmp_path):
 
 def test_the_balance_of_experts_is_part_of_the_loss():
     plain = tiny.config("gumbel_sigmoid", model__granularity="experts")
-    balanced = plain | dict(
-        penalties=plain["penalties"] | dict(load_balance=dict(form="load", weight=10.0))
-    )
+    balance = dict(load_balance=dict(form="load", weight=10.0))
+    penalties = plain["budget"]["penalties"] | balance
+    balanced = plain | dict(budget=plain["budget"] | dict(penalties=penalties))
 
     def loss(config):
         experiment = training.prepare(config)

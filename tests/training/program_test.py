@@ -30,7 +30,7 @@ def test_trainers_that_step_alike_are_equal(prepared, changes):
     [
         dict(optimizer__learning_rate=1e-4),
         dict(train__num_steps=7),
-        dict(density_sampling__low=0.3),
+        dict(budget__sampling__low=0.3),
         dict(model__mlp_width=12),
         dict(scorer__hidden=5),
     ],

@@ -100,7 +100,7 @@ def elsewhere(tmp_path, monkeypatch):
     [
         lambda config: config["gate"].update(name="elsewhere:HardTopk"),
         lambda config: config["data"].update(name="elsewhere:Data"),
-        lambda config: config.update(penalties={"elsewhere:Density": {}}),
+        lambda config: config["budget"].update(penalties={"elsewhere:Density": {}}),
         lambda config: config["model"].update(pathway=[dict(name="elsewhere:X")]),
     ],
     ids=["a gate", "data", "a penalty by its key", "deep inside"],

@@ -62,7 +62,9 @@ def test_the_first_columns_tell_runs_apart_in_order(compared):
 
 
 def test_every_setting_of_every_run_has_a_column(compared):
-    assert {"density_sampling.low", "penalties.target_rate.target"} <= set(compared[0])
+    assert {"budget.sampling.low", "budget.penalties.target_rate.target"} <= set(
+        compared[0]
+    )
 
 
 def test_a_run_has_two_entries(compared):

@@ -22,9 +22,9 @@ VARIANTS = {
     "gumbel_sigmoid,,pi_controller": (dict(seed=3), dict(seed=4), dict(seed=5)),
     "ema_threshold": (dict(seed=0), dict(seed=1)),
     "gumbel_sigmoid,,mac_target": (
-        dict(seed=0, penalties__mac_target__weight=1.0),
-        dict(seed=0, penalties__mac_target__weight=50.0),
-        dict(seed=1, penalties__mac_target__weight=50.0),
+        dict(seed=0, budget__penalties__mac_target__weight=1.0),
+        dict(seed=0, budget__penalties__mac_target__weight=50.0),
+        dict(seed=1, budget__penalties__mac_target__weight=50.0),
     ),
 }
 USUAL = "gumbel_sigmoid,,mac_target"  # what differs is a weight or a seed
@@ -51,7 +51,7 @@ def agree(together, alone, folders, others):
                 if name in row:
                     np.testing.assert_allclose(row[name], single[name], rtol=2e-4)
     for state, single in zip(together, alone, strict=True):
-        for name in ("params", "constraint", "weights", "step"):
+        for name in ("params", "budget", "step"):
             leaves = jax.tree.leaves(state[name]), jax.tree.leaves(single[name])
             for a, b in zip(*leaves, strict=True):
                 np.testing.assert_allclose(a, b, atol=2e-3)
@@ -134,7 +134,7 @@ def test_a_stop_in_the_last_step_of_some_stops_the_others(tmp_path):
 
 def test_the_run_whose_loss_is_not_finite_is_named(tmp_path):
     together = training.prepare_together(configs(USUAL))
-    together[1].initial_state["weights"][0] = jax.numpy.float32(jax.numpy.nan)
+    together[1].initial_state["budget"]["weights"][0] = jax.numpy.float32(jax.numpy.nan)
     with pytest.raises(FloatingPointError, match=r"b: the loss is nan at step 1"):
         training.train_together(together, [tmp_path / name for name in "abc"])
 
@@ -143,7 +143,10 @@ def test_the_run_whose_loss_is_not_finite_is_named(tmp_path):
     ("change", "words"),
     [
         (dict(train__num_steps=7), "differ in `seed` and in the weights"),
-        (dict(penalties__mac_target__target=0.4), "differ in `seed` and in the weigh"),
+        (
+            dict(budget__penalties__mac_target__target=0.4),
+            "differ in `seed` and in the weigh",
+        ),
     ],
 )
 def test_other_differences_are_refused(change, words):

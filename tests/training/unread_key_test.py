@@ -9,19 +9,24 @@ from ml_collections import ConfigDict
 
 import configs
 from configs import cluttered_digits, fashion_mnist, npz_images
-from dynsparse import gates, training
+from dynsparse import budgets, gates, training
+from dynsparse.training.prepare import gate_section
 from dynsparse.training.step import Trainer
 from tests.sampled import sampled
 from tests.training import tiny
 from tests.training.methods_test import FORMS
 
 METHODS = sorted(configs.METHODS)
-OTHERS = (
-    "gumbel_sigmoid,,mac_target",
-    "gumbel_sigmoid,,pi_controller",
-    "soft_topk,,one_density",
-    "soft_topk,,sandwich",
-)
+DENSE = ("fixed", "uniform", "sandwich", "shared")  # of gates with a density
+OTHERS = [f"soft_topk,,{name}" for name in DENSE]
+OTHERS += [
+    f"gumbel_sigmoid,,{row.name}"
+    for row in configs.BUDGETS.values()
+    if row.policy in ("penalised", "constrained")
+]
+
+
+POLICIES = ("Policy", "Fixed", "Any", "Penalised", "Constrained", "Shared")
 
 
 class Recording(dict):
@@ -79,7 +84,7 @@ def test_every_setting_that_is_read_is_used():
     for source in sources:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ClassDef) and node.name.endswith(
-                ("Settings", "Constraint", "Ramp", "Distillation", "Schedule")
+                ("Settings", "Ramp", "Distillation", "Schedule", *POLICIES)
             ):
                 fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
                 unused += [
@@ -97,7 +102,9 @@ def test_every_task_takes_every_method_and_is_locked(module, method):
     assert isinstance(config, ConfigDict)
     assert config.is_locked
     assert method in (config.gate.name, config.scorer.name)
-    gates.from_config(config.gate, rngs=nnx.Rngs(0, gate=1))  # refuses other keys
+    policy = budgets.policies.from_config(config.budget)
+    keys = gate_section(config.gate, policy)
+    gates.from_config(keys, rngs=nnx.Rngs(0, gate=1))  # refuses other keys
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,7 @@ def test_every_task_takes_every_method_and_is_locked(module, method):
         ("soft_topk,vgg", "unknown model 'vgg'; accepted: conv_vit, .*resnet"),
         (
             "soft_topk,,cheap",
-            "unknown budget 'cheap'; accepted: free, .*mac_target, .*sandwich",
+            "unknown budget 'cheap'; accepted: batch_shaping, .*mac_target, .*sandwich",
         ),
         ("soft_topk,vit,sandwich,x", "expected METHOD,MODEL,BUDGET, got"),
     ],
@@ -120,6 +127,5 @@ def test_an_unknown_method_or_model_is_named(argument, message):
 def test_the_trainer_is_told_what_the_config_says():
     trainer = training.prepare(tiny.config("gumbel_sigmoid")).trainer
     assert isinstance(trainer, Trainer)
-    (penalty,) = trainer.settings.penalties
+    (penalty,) = trainer.settings.budget.penalties
     assert (penalty.target, penalty.weight) == (0.5, 2.0)
-    assert trainer.settings.density_sampling is None

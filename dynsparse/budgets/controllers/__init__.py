@@ -9,12 +9,21 @@ __all__ = ["Controller", "available", "from_config"]
 
 
 def available() -> list[str]:
-    """Names of the controllers of this library."""
+    """Names of the controllers of this library.
+
+    >>> budgets.controllers.available()[:2]
+    ['bias_balancing', 'dual_ascent']
+    """
     return registry.available(__name__)
 
 
 def from_config(config: registry.Config) -> Controller:
     """Builds the controller that `config` names.
+
+    >>> config = dict(name="bias_balancing", rate=0.5, initial=1.0, largest=9.0)
+    >>> controller = budgets.controllers.from_config(config)
+    >>> float(controller.update(controller.init(), jnp.float32(0.2))[1])
+    1.5
 
     Args:
         config: `name`, one of `available()` or "package.module:Class", and exactly the

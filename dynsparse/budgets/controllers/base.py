@@ -7,13 +7,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Checked, NotNegative, Positive
 
 State = dict[str, Float[Array, "*axes"]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Controller(abc.ABC):
+class Controller(Checked, abc.ABC):
     """Raises a weight while too much is spent, and lowers it when that is no more.
 
     All arithmetic is elementwise and in float32: one controller moves a weight or a
@@ -28,12 +28,12 @@ class Controller(abc.ABC):
         ValueError: If a value is out of range.
     """
 
-    initial: float
-    largest: float
+    initial: NotNegative
+    largest: Positive
 
     def __post_init__(self):
-        check(self, "largest", self.largest > 0, "> 0")
-        check(self, "initial", 0 <= self.initial <= self.largest, "in [0, largest]")
+        super().__post_init__()
+        self.require("initial", self.initial <= self.largest, "in [0, largest]")
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Returns the first state: `weight`, and what else a controller remembers."""

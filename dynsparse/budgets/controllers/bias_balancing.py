@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Positive
 from dynsparse.budgets.controllers.base import Controller, State
 
 
@@ -26,11 +26,7 @@ class BiasBalancing(Controller):
         ValueError: If a value is out of range.
     """
 
-    rate: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "rate", self.rate > 0, "> 0")
+    rate: Positive
 
     def update(
         self, state: State, measured: Float[Array, "*axes"]

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Positive
 from dynsparse.budgets.controllers.base import Controller, State
 
 
@@ -27,12 +27,8 @@ class DualAscent(Controller):
         ValueError: If a value is out of range.
     """
 
-    rate: float
+    rate: Positive
     restart: bool
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "rate", self.rate > 0, "> 0")
 
     def update(
         self, state: State, measured: Float[Array, "*axes"]

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import BelowOne
 from dynsparse.budgets.controllers.base import Controller, State
 
 
@@ -28,11 +28,7 @@ class EmaThreshold(Controller):
         ValueError: If a value is out of range.
     """
 
-    decay: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "decay", 0 <= self.decay < 1, "in [0, 1)")
+    decay: BelowOne
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Adds the number of updates."""

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import BelowOne, NotNegative, Positive
 from dynsparse.budgets.controllers.base import Controller, State
 
 
@@ -32,17 +32,10 @@ class PiController(Controller):
         ValueError: If a value is out of range.
     """
 
-    integral: float
-    proportional: float
-    smoothing: float
-    slack: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "integral", self.integral > 0, "> 0")
-        check(self, "proportional", self.proportional >= 0, ">= 0")
-        check(self, "smoothing", 0 <= self.smoothing < 1, "in [0, 1)")
-        check(self, "slack", self.slack > 0, "> 0")
+    integral: Positive
+    proportional: NotNegative
+    smoothing: BelowOne
+    slack: Positive
 
     def init(self, shape: tuple[int, ...] = ()) -> State:
         """Adds the smoothed excess, nan before there was one."""

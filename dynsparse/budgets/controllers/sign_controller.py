@@ -1,11 +1,12 @@
 """A controller that knows only whether there is too much."""
 
 import dataclasses
+from typing import Annotated
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Accepts, NotNegative
 from dynsparse.budgets.controllers.base import Controller, State
 
 
@@ -28,15 +29,14 @@ class SignController(Controller):
         ValueError: If a value is out of range.
     """
 
-    factor: float
-    band: float
+    factor: Annotated[float, Accepts(lambda x: x > 1, "> 1")]
+    band: NotNegative
     smallest: float
 
     def __post_init__(self):
         super().__post_init__()
-        check(self, "factor", self.factor > 1, "> 1")
-        check(self, "band", self.band >= 0, ">= 0")
-        check(self, "smallest", 0 < self.smallest <= self.initial, "in (0, initial]")
+        accepted = "in (0, initial]"
+        self.require("smallest", 0 < self.smallest <= self.initial, accepted)
 
     def update(
         self, state: State, measured: Float[Array, "*axes"]

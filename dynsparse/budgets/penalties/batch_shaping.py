@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Positive, PositiveFraction
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 
@@ -33,15 +33,9 @@ class BatchShaping(Penalty):
         ValueError: If a value is out of range.
     """
 
-    alpha: float
-    beta: float
-    until: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "alpha", self.alpha > 0, "> 0")
-        check(self, "beta", self.beta > 0, "> 0")
-        check(self, "until", 0 < self.until <= 1, "in (0, 1]")
+    alpha: Positive
+    beta: Positive
+    until: PositiveFraction
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The mean distance, less with progress."""

@@ -1,13 +1,13 @@
 """Keeps the units of a layer equally busy."""
 
 import dataclasses
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse._internal.ranges import check
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 from dynsparse.gates import GateOutput
@@ -33,12 +33,7 @@ class LoadBalance(Penalty):
         ValueError: If a value is not accepted.
     """
 
-    form: str
-
-    def __post_init__(self):
-        super().__post_init__()
-        known = self.form in ("load", "importance")
-        check(self, "form", known, "'load' or 'importance'")
+    form: Literal["load", "importance"]
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The sum over the layers."""

@@ -1,14 +1,18 @@
 """A target for the MACs of the whole network, with annealed bounds for its layers."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import check
+from dynsparse._internal.ranges import Fraction
 from dynsparse.budgets.penalties.base import TargetPenalty
+from dynsparse.budgets.targets import check_target
 from dynsparse.budgets.usage import Usage
+from dynsparse.gates import Gate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,11 +36,13 @@ class MacTarget(TargetPenalty):
         ValueError: If a value is out of range.
     """
 
-    bounds_until: float
+    of_macs: ClassVar[bool] = True
+    bounds_until: Fraction
 
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "bounds_until", 0 <= self.bounds_until <= 1, "in [0, 1]")
+    def check(self, gates: Mapping[str, Gate], floor: float):
+        """Refuses targets below the floor, too."""
+        super().check(gates, floor)
+        check_target(self.target, floor, "budget.penalties: MacTarget")
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The squares."""

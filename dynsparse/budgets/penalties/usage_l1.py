@@ -1,6 +1,7 @@
 """A price on every open unit."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -23,6 +24,8 @@ class UsageL1(TargetPenalty):
     Raises:
         ValueError: If a value is out of range.
     """
+
+    of_macs: ClassVar[bool] = True
 
     def amount(self, usage: Usage) -> Float[Array, ""]:
         """The distance."""

@@ -5,11 +5,11 @@ import dataclasses
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from dynsparse._internal.ranges import called
+from dynsparse._internal.ranges import Checked, PositiveFraction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DensitySampling(abc.ABC):
+class Sampling(Checked, abc.ABC):
     """Draws the densities of a training step, one per pass.
 
     Attributes:
@@ -20,15 +20,12 @@ class DensitySampling(abc.ABC):
         ValueError: If a value is out of range.
     """
 
-    low: float
-    high: float
+    low: PositiveFraction
+    high: PositiveFraction
 
     def __post_init__(self):
-        if not 0 < self.low <= self.high <= 1:
-            raise ValueError(
-                f"{called(self)}: needs 0 < low <= high <= 1, got "
-                f"low={self.low}, high={self.high}."
-            )
+        super().__post_init__()
+        self.require("low", self.low <= self.high, f"at most high={self.high}")
 
     @property
     @abc.abstractmethod

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from dynsparse._internal.ranges import check
-from dynsparse.budgets.sampling.base import DensitySampling
+from dynsparse._internal.ranges import CountOrZero
+from dynsparse.budgets.sampling.base import Sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sandwich(DensitySampling):
+class Sandwich(Sampling):
     """The sandwich rule (Yu and Huang, 2019, arXiv:1903.05134).
 
     Its first pass is the teacher of the others where a step distils. A step costs as
@@ -26,11 +26,7 @@ class Sandwich(DensitySampling):
         ValueError: If a value is out of range.
     """
 
-    draws: int
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "draws", self.draws >= 0, ">= 0")
+    draws: CountOrZero
 
     @property
     def passes(self) -> int:

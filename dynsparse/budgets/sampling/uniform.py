@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from dynsparse._internal.ranges import check
-from dynsparse.budgets.sampling.base import DensitySampling
+from dynsparse._internal.ranges import Fraction
+from dynsparse.budgets.sampling.base import Sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Uniform(DensitySampling):
+class Uniform(Sampling):
     """One pass per step, at a density between the two or, now and then, at 1.
 
     Attributes:
@@ -23,11 +23,7 @@ class Uniform(DensitySampling):
         ValueError: If a value is out of range.
     """
 
-    full: float
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, "full", 0 <= self.full <= 1, "in [0, 1]")
+    full: Fraction
 
     @property
     def passes(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from dynsparse.training.evaluation.calibration import shifted
+from dynsparse.training.evaluation.calibration import is_shifted, shifted
 from dynsparse.training.evaluation.diagnostics import (
     diagnose,
     gap_warnings,
@@ -94,8 +94,7 @@ def _with_and_without_noise(
     prepared: PreparedRun, state: State, density: float | None, calm: Evaluation
 ) -> tuple[float, float]:
     """Accuracy as in training, and without noise."""
-    if prepared.settings.budget_constraint is not None:
-        # No step has seen the scores that calibration moves.
+    if is_shifted(prepared, state):  # which no step has seen
         state = shifted(prepared, state, 0.0)
         calm = _answer(prepared, state, density)
     return _answer(prepared, state, density, noise=True).accuracy, calm.accuracy

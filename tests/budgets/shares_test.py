@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import costs, ops, training
+from dynsparse import costs, gates, ops, training
 from dynsparse.budgets import (
     BudgetShares,
-    BudgetSharing,
     densities_at,
     density_map,
     fix_densities,
@@ -30,15 +29,15 @@ def shares(*preferences):
 
 
 @pytest.mark.parametrize("preferences", [(0.0, 0.0, 0.0), (2.0, -1.0, 0.3)])
-@pytest.mark.parametrize("level", [0.0, 0.1, 0.5, 0.9, 1.0])
-def test_every_level_spends_what_it_says(preferences, level):
-    spent = sum(COSTS[k] * d for k, d in shares(*preferences)(level).items())
-    np.testing.assert_allclose(spent, level * sum(COSTS.values()), atol=1e-5)
+@pytest.mark.parametrize("density", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_every_density_spends_what_it_says(preferences, density):
+    spent = sum(COSTS[k] * d for k, d in shares(*preferences)(density).items())
+    np.testing.assert_allclose(spent, density * sum(COSTS.values()), atol=1e-5)
 
 
-def test_raising_the_level_lowers_no_density():
+def test_raising_the_density_lowers_that_of_no_layer():
     levels = np.linspace(0, 1, 50)
-    densities_of = jax.jit(lambda level: shares(2.0, -1.0, 0.3)(level))
+    densities_of = jax.jit(lambda density: shares(2.0, -1.0, 0.3)(density))
     rows = np.array([list(densities_of(x).values()) for x in np.float32(levels)])
     assert (np.diff(rows, axis=0) >= -1e-6).all()
 
@@ -46,11 +45,9 @@ def test_raising_the_level_lowers_no_density():
 @pytest.fixture(scope="module")
 def run():
     """A tiny mixer with two gated layers, and two steps of it."""
-    changes = TINY | dict(density_sampling__low=0.5, density_sampling__draws=0)
+    changes = TINY | dict(budget__sampling__low=0.5, budget__sampling__draws=0)
     changes["scorer__hidden"] = 8
-    experiment = training.prepare(
-        tiny.config("soft_topk,mixer,shared_budget", **changes)
-    )
+    experiment = training.prepare(tiny.config("soft_topk,mixer,shared", **changes))
     state = experiment.initial_state
     step = jax.jit(experiment.trainer.step)
     second, _ = step(state, *experiment.batches[0])  # the rate warms up from 0
@@ -105,20 +102,22 @@ def test_layers_inside_of_others_keep_their_own_density():
 def test_a_budget_buys_the_largest_level_that_it_pays_for(run):
     experiment, model = parted(run)
     prices, spread = experiment.prices, density_map(model)
-    spent = lambda level: prices.used(
+    spent = lambda density: prices.used(
         {
             name: np.array(
                 [
                     part.num_rows
-                    * ops.num_open(spread(level)[name], part.num_units // part.num_rows)
+                    * ops.num_open(
+                        spread(density)[name], part.num_units // part.num_rows
+                    )
                 ]
             )
             for name, part in prices.parts.items()
         }
     )[0]
-    level = costs.largest_density(prices, 0.6, spread)
-    assert spent(level) <= 0.6 * prices.dense
-    more = next(x for x in np.arange(level, 1, 1e-3) if spent(x) > spent(level))
+    density = costs.largest_density(prices, 0.6, spread)
+    assert spent(density) <= 0.6 * prices.dense
+    more = next(x for x in np.arange(density, 1, 1e-3) if spent(x) > spent(density))
     assert spent(more) > 0.6 * prices.dense
 
 
@@ -133,8 +132,6 @@ def test_the_shares_learn_and_their_prices_are_the_gradient(run):
 
 def test_the_gradient_by_the_density_is_that_of_the_soft_mask():
     """Of a loss that is linear in the mask, where the straight-through one is exact."""
-    from dynsparse import gates, ops
-
     gate = gates.from_config(
         dict(name="soft_topk", density=0.5, temperature=0.8, family="logistic"),
         rngs=nnx.Rngs(0),
@@ -155,23 +152,13 @@ def test_the_gradient_by_the_density_is_that_of_the_soft_mask():
     np.testing.assert_allclose(found, slope, rtol=2e-2)
 
 
-@pytest.mark.parametrize(
-    ("argument", "changes", "message"),
-    [
-        ("hard_topk,mixer,shared_budget", {}, "masks of HardTopk .* have no gradient"),
-        ("dense,mixer,shared_budget", {}, "masks of Dense .* have no gradient"),
-        (
-            "soft_topk,mixer",
-            dict(budget_sharing=dict(temperature=1.0), density_sampling=None),
-            "needs a density_sampling",
-        ),
-    ],
-)
-def test_what_cannot_share_is_named(argument, changes, message):
-    with pytest.raises(ValueError, match=f"budget_sharing: .*{message}"):
-        training.prepare(tiny.config(argument, **TINY, **changes))
+@pytest.mark.parametrize("method", ["hard_topk", "dense"])
+def test_gates_whose_masks_teach_no_density_share_none(method):
+    gate = gates.find(method).__name__
+    with pytest.raises(ValueError, match=f"masks of {gate} have no gradient by their"):
+        training.prepare(tiny.config(f"{method},mixer,shared", **TINY))
 
 
 def test_the_temperature_is_positive():
-    with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
-        BudgetSharing(temperature=0.0)
+    with pytest.raises(ValueError, match="shared: temperature must be > 0, got 0.0"):
+        training.prepare(tiny.config("soft_topk,mixer,shared", budget__temperature=0.0))
