@@ -44,7 +44,14 @@ def set_density(
 
 
 def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
-    """What `costs.largest_density` asks for: None where layers share one density."""
+    """What `costs.largest_density` asks for: None where layers share one density.
+
+    >>> budgets.density_map(nnx.Linear(2, 2, rngs=nnx.Rngs(0))) is None
+    True
+
+    Args:
+        model: Its `BudgetShares`, if it has any, divide a density between layers.
+    """
     if find_shares(model) is None:
         return None
     return functools.partial(densities_at, model)
@@ -52,6 +59,9 @@ def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None
 
 def densities_at(model: nnx.Module, density: float) -> dict[str, float]:
     """The density of each layer with a top-k gate, by layer: plain numbers.
+
+    >>> budgets.densities_at(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), 0.5)
+    {}
 
     Args:
         model: With parameters that are no tracers.
@@ -78,12 +88,26 @@ def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
 
 
 def has_density(model: nnx.Module) -> bool:
-    """Whether a gate of the model has a density to choose."""
+    """Whether a gate of the model has a density to choose.
+
+    >>> budgets.has_density(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
+    False
+
+    Args:
+        model: With or without gated layers.
+    """
     return bool(_gated(model))
 
 
 def find_shares(model: nnx.Module) -> BudgetShares | None:
-    """What divides the budget of the model, if anything does."""
+    """What divides the budget of the model, if anything does.
+
+    >>> budgets.find_shares(nnx.Linear(2, 2, rngs=nnx.Rngs(0))) is None
+    True
+
+    Args:
+        model: Whose attribute `budget_shares` is looked at.
+    """
     own = getattr(model, "budget_shares", None)
     return own if isinstance(own, BudgetShares) else None
 

@@ -20,6 +20,11 @@ class Distillation(Checked):
     arXiv:1903.05134, with `weight` 1). And of what the heads read, the squared distance
     over the mean square of the teacher's (hints: Romero et al., 2014, arXiv:1412.6550).
 
+    >>> distil = budgets.Distillation(weight=1.0, temperature=1.0, features=0.0)
+    >>> logits = jnp.zeros((2, 1, 3))  # a student that answers as its teacher does
+    >>> np.asarray(distil(jnp.ones((2, 1)), logits)).tolist()
+    [[1.0], [0.0]]
+
     Attributes:
         weight: Of the distance of the answers, in [0, 1]; the labels keep the rest.
         temperature: $T > 0$.

@@ -64,8 +64,10 @@ def shadow_prices(
     layers that are neither closed nor full have the same price.
 
     >>> ends = np.array([0.0, 1.0])
-    >>> budgets.shadow_prices({"a": -0.5}, {"a": (ends, 0.25 * ends)})
-    {'shadow_price/a': np.float64(2.0)}
+    >>> slopes = {"a": jnp.float32(-0.5)}
+    >>> found = budgets.shadow_prices(slopes, {"a": (ends, 0.25 * ends)})
+    >>> float(found["shadow_price/a"])
+    2.0
 
     Args:
         slopes: Gradient of the loss by the densities of the layers, summed over the

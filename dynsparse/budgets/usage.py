@@ -18,6 +18,10 @@ def as_evaluated(decisions: Mapping[str, GateOutput]) -> dict[str, GateOutput]:
 
     What is open at all runs, and counts as surely open.
 
+    >>> soft = gates.GateOutput(jnp.array([[0.3, 0.0]]), jnp.array([[0.6, 0.4]]))
+    >>> np.asarray(budgets.as_evaluated({"a": soft})["a"].open_prob).tolist()
+    [[[1.0, 0.0]]]
+
     Args:
         decisions: By layer, each [batch, *rows, units].
     """
@@ -29,6 +33,16 @@ def as_evaluated(decisions: Mapping[str, GateOutput]) -> dict[str, GateOutput]:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Usage:
     """The decisions of a batch beside the prices of what they open.
+
+    >>> open_prob = jnp.array([[[0.5, 0.0]]])  # one pass, one example, two units
+    >>> usage = budgets.Usage(
+    ...     decisions={"a": gates.GateOutput(open_prob, open_prob)},
+    ...     prices={"a": (np.array([0.0, 1.0]), np.array([0.0, 0.8]))},
+    ...     floor=0.2,
+    ...     progress=0.0,
+    ... )
+    >>> round(float(usage.budget()), 2)
+    0.4
 
     Averages are over the whole batch, before anything is squared, so that examples may
     differ as long as they meet a target together. Under `jit` a batch that is spread

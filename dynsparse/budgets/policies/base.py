@@ -26,6 +26,10 @@ class Policy(Checked):
     which they stand here. Everything is constant but the state, which is saved with the
     run: plain arrays, in which runs that train together may differ.
 
+    >>> policy = budgets.Policy()
+    >>> policy.passes, policy.init(), policy.finish(lambda shift: 0.5)
+    (1, {'weights': []}, None)
+
     Attributes:
         penalties: What is added to the loss.
 
