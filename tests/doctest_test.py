@@ -26,6 +26,8 @@ FILES = [p for p in sorted(ROOT.rglob("*.py")) if ">>>" in p.read_text()]
 COMPLETE = [
     "dynsparse.data",
     "dynsparse.gates",
+    "dynsparse.layers",
+    "dynsparse.layers.scorers",
     "dynsparse.models",
     "dynsparse.ops",
     "dynsparse.reports",

@@ -1,5 +1,6 @@
 """Gated layers: a host module, a scorer and a gate; one granularity per file."""
 
+from dynsparse.layers import scorers
 from dynsparse.layers.attention import Attention, Cache, masked_attention
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
@@ -10,26 +11,15 @@ from dynsparse.layers.exits import EarlyExits, GatedStage
 from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import FieldEmbedding, GatedFeatures
+from dynsparse.layers.first_open import FirstOpen
+from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
 from dynsparse.layers.heads import GatedHeads
-from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
-from dynsparse.layers.scorers import (
-    FieldScorer,
-    PooledScorer,
-    RowScorer,
-    UnitScorer,
-)
-from dynsparse.layers.simple_scorers import (
-    ConfidenceScorer,
-    EvenlySpacedScorer,
-    FirstOpen,
-    MagnitudeScorer,
-    StaticScorer,
-)
-from dynsparse.layers.sparsify import GRANULARITIES, gated, sparsify
-from dynsparse.layers.stack import NUM_PARTS, GatedBlocks, TokenBlocks, gated_stack
+from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
+from dynsparse.layers.sparsify import gated, sparsify
+from dynsparse.layers.stack import GatedBlocks, TokenBlocks, gated_stack
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.transformer import TransformerBlock
 from dynsparse.layers.width import GatedWidth, NestedScorer
@@ -37,17 +27,15 @@ from dynsparse.layers.width import GatedWidth, NestedScorer
 __all__ = [
     "GRANULARITIES",
     "NUM_PARTS",
+    "STACKED",
     "Attention",
     "BypassedTokens",
     "Cache",
-    "ConfidenceScorer",
     "ConvPair",
     "EarlyExits",
     "ExpertChoice",
     "Experts",
-    "EvenlySpacedScorer",
     "FieldEmbedding",
-    "FieldScorer",
     "FirstOpen",
     "GatedBlock",
     "GatedBlocks",
@@ -61,19 +49,17 @@ __all__ = [
     "GatedStage",
     "GatedTokens",
     "GatedWidth",
-    "MagnitudeScorer",
     "Mlp",
     "NestedScorer",
-    "PooledScorer",
-    "RowScorer",
-    "StaticScorer",
+    "ScoreShape",
+    "Scorer",
     "TokenBlocks",
     "TransformerBlock",
-    "UnitScorer",
     "causal_twins",
     "gated",
     "gated_stack",
     "make_scorer",
     "masked_attention",
+    "scorers",
     "sparsify",
 ]

@@ -1,4 +1,4 @@
-"""Self-attention in which closed tokens do not exist and closed heads say nothing."""
+"""Self-attention that leaves out closed tokens and closed heads."""
 
 from typing import NamedTuple
 
@@ -9,16 +9,22 @@ from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
 
-_MAX_EXPONENT = 5.0  # bounds what a closed token adds to the gradient of its mask
+_MAX_EXPONENT = 5.0  # bounds a closed token's part in the gradient of its mask
 
 
 class Cache(NamedTuple):
-    """What an attention remembers of the tokens that it has seen.
+    """Keys and values of the tokens that an attention has read so far.
 
     Attributes:
         keys: One per place and head.
         values: One per place and head.
-        opened: Which places hold a token that was open.
+        opened: 1 at places of open tokens, 0 elsewhere.
+
+    Example:
+        >>> attention = layers.Attention(width=4, num_heads=2, rngs=nnx.Rngs(0))
+        >>> cache = attention.empty_cache(batch=1, places=3)
+        >>> cache.keys.shape, cache.opened
+        ((1, 3, 2, 2), Array([[0., 0., 0.]], dtype=float32))
     """
 
     keys: Float[Array, "batch places heads head"]
@@ -39,19 +45,27 @@ def masked_attention(
     The exponentials are multiplied by the mask and renormalised, which gives exactly
     the answer of attention over the open tokens alone and, unlike a boolean mask, a
     gradient for the mask. Exponents are measured from the logarithm of the largest of
-    these products, so that no sum of them is smaller than 1; those of closed tokens are
-    clipped in their derivative's favour: the forward pass never sees them. Sums are
-    in float32 at least.
+    these products, so that no sum of them is smaller than 1. Exponents of closed tokens
+    are clipped, which bounds the gradient of their mask and leaves the output as it is.
+    Sums are in float32 at least.
 
     Args:
         query: One per token and head.
         key: One per token and head.
         value: One per token and head.
         mask: In [0, 1], or None when every token is open.
-        causal: Whether each token attends to itself and those before it alone.
+        causal: Whether each token attends to itself and earlier tokens alone.
 
     Returns:
         One vector per token and head; zeros where no token is open.
+
+    Example:
+        >>> x = jnp.arange(6.0).reshape(1, 3, 1, 2)
+        >>> mask = jnp.array([[0.0, 1.0, 1.0]])
+        >>> masked = layers.masked_attention(x, x, x, mask)
+        >>> alone = layers.masked_attention(x, x[:, 1:], x[:, 1:], None)
+        >>> bool(jnp.allclose(masked, alone))
+        True
     """
     # Heads first and one division per output: on a CPU, several times faster for 64
     # tokens than a normalised [query, key] matrix with the heads behind.
@@ -97,11 +111,16 @@ class Attention(nnx.Module):
     Args:
         width: Features per token.
         num_heads: Must divide `width`.
-        causal: Whether each token attends to itself and those before it alone.
+        causal: Whether each token attends to itself and earlier tokens alone.
         rngs: Initialises from the `params` stream.
 
     Raises:
         ValueError: If `num_heads` does not divide `width`.
+
+    Example:
+        >>> attention = layers.Attention(width=4, num_heads=2, rngs=nnx.Rngs(0))
+        >>> attention(jnp.ones((1, 3, 4)), heads=jnp.array([[1.0, 0.0]])).shape
+        (1, 3, 4)
     """
 
     def __init__(
@@ -114,14 +133,22 @@ class Attention(nnx.Module):
         self.qkv = nnx.Linear(width, 3 * width, rngs=rngs)
         self.out = nnx.Linear(width, width, rngs=rngs)
 
+    @property
+    def width(self) -> int:
+        """Features per token."""
+        return self.qkv.in_features
+
     @classmethod
     def from_flax(cls, module: nnx.MultiHeadAttention) -> "Attention":
-        """The same attention with the weights of Flax's own.
+        """Builds the attention of Flax's own module; the weights stay.
+
+        Args:
+            module: An attention whose widths are equal inside and outside.
 
         Raises:
-            ValueError: If `module` does what this class does not: other widths inside
-                than outside, dropout, normalised queries, shared keys and values, or an
-                attention function, type or precision of its own.
+            ValueError: If `module` has widths that differ, dropout, normalised queries,
+                shared keys and values, or an attention function, type or precision of
+                its own, which this class does not support.
         """
         width = module.in_features
         plain = (
@@ -179,7 +206,7 @@ class Attention(nnx.Module):
         tokens: Float[Array, "batch n width"],
         mask: Float[Array, "batch n"] | None,
     ) -> Float[Array, "batch n width"]:
-        """What one head adds to the output, without the bias of the output."""
+        """Computes what one head adds to the output, without the output's bias."""
         if mask is not None:
             tokens = ops.drop_closed(tokens, mask[..., None])
         width = tokens.shape[-1]
@@ -195,9 +222,8 @@ class Attention(nnx.Module):
         return attended @ self.out.kernel[index * size : (index + 1) * size]
 
     def empty_cache(self, batch: int, places: int) -> Cache:
-        """The memory of `places` tokens, before the first."""
-        width = self.qkv.in_features
-        shape = (batch, places, self.num_heads, width // self.num_heads)
+        """Builds the cache of `places` tokens, before the first."""
+        shape = (batch, places, self.num_heads, self.width // self.num_heads)
         dtype = self.qkv.kernel[...].dtype
         zeros = jnp.zeros(shape, dtype)
         return Cache(zeros, zeros, jnp.zeros(shape[:2], dtype))
@@ -209,13 +235,16 @@ class Attention(nnx.Module):
         place: Int[Array, ""] | int,
         mask: Float[Array, "batch 1"],
     ) -> tuple[Float[Array, "batch 1 width"], Cache]:
-        """Attends from one token to itself and what came before, one token later.
+        """Attends from the next token of each example to itself and earlier ones.
 
         Args:
-            token: The next one.
-            cache: Of those before it.
-            place: How many those are.
-            mask: Whether the token is open; one that is not is not remembered.
+            token: The next token.
+            cache: Keys and values of the tokens before it.
+            place: Number of tokens before it.
+            mask: 1 where the token is open; a closed token is not remembered.
+
+        Returns:
+            The output for the token, and the cache with it.
         """
         query, key, value = self._split(self.qkv(token), self.num_heads)
         put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(

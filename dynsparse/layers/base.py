@@ -1,6 +1,6 @@
 """What all gated layers share: a host, a scorer, a gate, and two executions."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,10 @@ from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse.gates import Density, Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
+from dynsparse.layers.execution import Axis, Executed
 
-_EXECUTIONS = ("masked", "compact", "dense")
 
-
-class GatedLayer(KnownAnswers, nnx.Module):
+class GatedLayer(KnownAnswers, Executed):
     """A host module whose units run only where a gate opens them.
 
     Masked execution computes every unit and multiplies by the mask: differentiable, for
@@ -37,10 +36,6 @@ class GatedLayer(KnownAnswers, nnx.Module):
             "rows", num_units for each row of features, such as a token.
         equal_units: Whether each open unit costs the same MACs, whichever others are
             open: how bills price many counts at once.
-        execution: "masked", "compact" or "dense".
-        num_units: Units per example, or per row where `score_axis` is "rows".
-        capacity_steps: Capacities of compact execution where the count varies: more of
-            them waste less and compile longer.
 
     Args:
         host: The module that is skipped where the gate is closed.
@@ -53,12 +48,26 @@ class GatedLayer(KnownAnswers, nnx.Module):
     Raises:
         ValueError: If the gate is of a kind that this granularity does not take, or
             lets units compete where there is but one.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=rngs),
+        ...     granularity="neurons",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     num_blocks=2,
+        ...     rngs=rngs,
+        ... )
+        >>> x = jax.random.normal(jax.random.key(0), (3, 4))
+        >>> compact = gates.evaluating(layer, execution="compact", density=0.5)
+        >>> bool(jnp.allclose(compact(x), gates.evaluating(layer)(x), atol=1e-5))
+        True
     """
 
     unit: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
-    score_axis: ClassVar[Literal["units", "fields", "example", "answer", "rows"]]
-    capacity_steps: int = 8
+    score_axis: ClassVar[Axis]
     equal_units: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
@@ -85,52 +94,12 @@ class GatedLayer(KnownAnswers, nnx.Module):
         self.gate = gate
         self.shift = ScoreShift(jnp.float32(0)) if gate.count == "varying" else None
         self.num_units = num_units
-        self.execution = "masked"
-        self.forced_count: int | None = None
-
-    def set_view(
-        self,
-        execution: str | None = None,
-        forced_count: int | None = None,
-        capacity_steps: int | None = None,
-    ):
-        """Lets `nnx.view(model, execution="compact")` choose the execution.
-
-        Args:
-            execution: "masked", "compact" or "dense".
-            forced_count: Units of an example that compact execution runs whatever the
-                gate decides, at most all: how bills price a count.
-            capacity_steps: At least 1.
-
-        Raises:
-            ValueError: If a value is none of these.
-        """
-        if capacity_steps is not None:
-            if capacity_steps < 1:
-                raise ValueError(
-                    f"capacity_steps must be at least 1, got {capacity_steps}."
-                )
-            self.capacity_steps = capacity_steps
-        if execution is not None:
-            if execution not in _EXECUTIONS:
-                raise ValueError(
-                    f"execution must be one of {_EXECUTIONS}, got {execution!r}."
-                )
-            self.execution = execution
-        if forced_count is not None:
-            per_example = self.score_axis != "rows"
-            if forced_count < 0 or (per_example and forced_count > self.num_units):
-                raise ValueError(
-                    f"forced_count must be in [0, {self.num_units}], "
-                    f"got {forced_count}."
-                )
-            self.forced_count = forced_count
 
     def static_count(self, total: int | None = None) -> int | None:
-        """Units that run for every input, or None where the input decides.
+        """Number of units that run for every input, or None where the input decides.
 
         Args:
-            total: Units that there are; `num_units` if None.
+            total: Number of units that there are; `num_units` if None.
         """
         total = self.num_units if total is None else total
         if self.execution == "masked":
@@ -168,8 +137,26 @@ class GatedLayer(KnownAnswers, nnx.Module):
         return self.gate.count != "full" and getattr(self.scorer, "forbids", True)
 
     @property
+    def counts_tokens(self) -> bool:
+        """Whether a decision depends on how many tokens an example has."""
+        return False
+
+    def check_inside_tokens(self):
+        """Refuses a layer that would count other tokens in compact execution.
+
+        Raises:
+            ValueError: If `counts_tokens`, where a layer around this one leaves tokens
+                out.
+        """
+        if self.counts_tokens:
+            raise ValueError(
+                f"{type(self).__name__} decides about all tokens of an example; inside "
+                f"gated tokens use GatedExperts without max_tokens."
+            )
+
+    @property
     def reads_later(self) -> str | None:
-        """How what it decides about a token depends on later ones, or None."""
+        """How a decision about a token depends on later ones, in words, or None."""
         blind = self.gate.random or not getattr(self.scorer, "reads_input", True)
         every = self.gate.static_count(self.num_units) == self.num_units
         if self.execution == "dense" or blind:
@@ -194,14 +181,14 @@ class GatedLayer(KnownAnswers, nnx.Module):
         )
 
     def choose(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
-        """The decision for these features, whatever is closed further out."""
+        """Decides for these features alone, whatever a layer around this one closes."""
         return self.gate(self.score(features))
 
     def score(self, features: Shaped[Array, "batch *axes"]) -> Float[Array, "..."]:
-        """The scores of these features, with the shift that calibration found.
+        """Scores `features`, with the shift that calibration found.
 
         Raises:
-            ValueError: If they are differentiated in compact execution.
+            ValueError: If the scores are differentiated in compact execution.
         """
         scores = self.scorer(features)
         if self.shift is not None:
@@ -210,7 +197,7 @@ class GatedLayer(KnownAnswers, nnx.Module):
             learned = nnx.state(self.gate, (nnx.Param, Density))
             scores = ops.undifferentiated(
                 f"{type(self).__name__} (unit: {self.unit}): compact execution does "
-                f"not compute closed units, without which what it decides has no "
+                f"not compute closed units, without which the decision has no "
                 f"gradient; differentiate execution='masked'.",
                 scores,
                 nnx.to_pure_dict(learned),
@@ -226,13 +213,17 @@ class GatedLayer(KnownAnswers, nnx.Module):
 
         Args:
             features: What the scorer reads.
-            mask: Of what decides, rows or examples: where closed, no unit is open.
+            mask: Rows or examples that are open in a layer around this one; in the
+                others no unit is open.
 
         Raises:
             ValueError: If there is not one score for each unit, the host has a norm
-                over the batch where some of it is not computed, or in evaluation a
-                causal host whose tokens it would choose by later ones.
+                over the batch where some of it is not computed, the decision counts
+                tokens of which some are closed, or in evaluation a causal host would
+                choose tokens by later ones.
         """
+        if mask is not None:
+            self.check_inside_tokens()
         if self.gate.deterministic:
             check_later_tokens(self)
         if self.execution == "compact":
@@ -242,8 +233,8 @@ class GatedLayer(KnownAnswers, nnx.Module):
         wanted = self.decision_shape(features)
         if decision.mask.shape != wanted:
             raise ValueError(
-                f"{type(self.scorer).__name__} gives scores of shape "
-                f"{decision.mask.shape}, where {type(self).__name__} (unit: "
+                f"the scorer {type(self.scorer).__name__} gives scores of shape "
+                f"{decision.mask.shape}, but {type(self).__name__} (unit: "
                 f"{self.unit}) needs {wanted}."
             )
         if mask is not None:
@@ -257,7 +248,11 @@ class GatedLayer(KnownAnswers, nnx.Module):
         features: Shaped[Array, "batch *axes"],
         mask: Float[Array, "batch *rows"] | None = None,
     ) -> Float[Array, "batch *rows n"]:
-        """Leaves the record of a decision that needs no score: every unit open.
+        """Opens every unit, without a score, and leaves the record.
+
+        Args:
+            features: As in `decide`.
+            mask: As in `decide`.
 
         Returns:
             The mask.
@@ -271,14 +266,14 @@ class GatedLayer(KnownAnswers, nnx.Module):
         return ones
 
     def decision_shape(self, features: Shaped[Array, "batch *axes"]) -> tuple[int, ...]:
-        """Of the mask for these features."""
+        """Shape of the mask for these features."""
         if self.score_axis in ("units", "fields"):
             return features.shape[:2]
         rows = features.shape[: -1 if self.score_axis == "rows" else 1]
         return (*rows, self.num_units)
 
-    def nothing(self, x: Shaped[Array, "batch *axes"]) -> Array:
-        """Zeros in the shape of the host's output; a scalar will do where it all runs.
+    def nothing(self, x: Shaped[Array, "batch *axes"]) -> Shaped[Array, "..."]:
+        """Zeros shaped like the host's output; a scalar 0 in masked execution.
 
         Args:
             x: The host's input.

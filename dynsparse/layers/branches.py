@@ -1,7 +1,7 @@
 """Hosts that run on a part of their input, and may hold gated layers of their own.
 
-A decision that is made while such a host runs is about that part. It is put into a
-ledger, spread over the whole input, closed where nothing ran, and recorded then.
+A decision made while such a host runs is about that part. The decision is put into a
+ledger, spread over the whole input, closed where nothing ran, and then recorded.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Array, Int
 
 from dynsparse import ops
 
-Ledger = list[tuple[Any, Any]]  # layers and what they decided
+Ledger = list[tuple[Any, Any]]  # layers and their decisions
 Branch = Callable[[int], Any]
 Spread = Callable[[Any, int, Array], Array]
 
@@ -23,13 +23,13 @@ _innermost: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 
 
 def open_ledger() -> Ledger | None:
-    """Where a layer puts its decision while a host around it runs on a part."""
+    """Returns the ledger of the host around, which runs on a part of its input."""
     return _innermost.get()
 
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
-    """Within it, decisions are put into the list that it hands out."""
+    """Context in which decisions are put into the list that it yields."""
     decided: Ledger = []
     token = _innermost.set(decided)
     try:
@@ -39,7 +39,7 @@ def ledger() -> Iterator[Ledger]:
 
 
 def output_shape(host: Callable[..., Any], *inputs: Any) -> Any:
-    """Shapes and types of what `host` returns; nothing runs and nothing is recorded."""
+    """Computes shapes and types of the host's output; runs and records nothing."""
     with ledger():
         return jax.eval_shape(host, *inputs)
 
@@ -47,12 +47,12 @@ def output_shape(host: Callable[..., Any], *inputs: Any) -> Any:
 def switch(
     count: Int[Array, ""], sizes: Sequence[int], branch: Branch, spread: Spread
 ) -> Any:
-    """`ops.capacity_switch` that records what was decided inside of the branches.
+    """Runs `ops.capacity_switch` and records the decisions made inside its branches.
 
     Args:
         count: As in `ops.capacity_switch`.
-        sizes: The same; the last branch computes everything.
-        branch: The same.
+        sizes: As in `ops.capacity_switch`; the last branch computes everything.
+        branch: As in `ops.capacity_switch`.
         spread: `spread(layer, size, mask)` gives the mask that `layer` decided in the
             branch of `size` in the shape that it has for all examples.
     """
@@ -62,15 +62,15 @@ def switch(
 
 
 def fixed(size: int, largest: int, branch: Branch, spread: Spread) -> Any:
-    """The branch of `switch` for a size that is known when it is compiled.
+    """Runs the branch of `switch` for a size that is known at compile time.
 
     Args:
-        size: Of the branch.
+        size: Size of the branch.
         largest: Size of the branch that computes everything.
         branch: As in `switch`.
-        spread: The same.
+        spread: As in `switch`.
     """
-    if size == 0:  # what it has to look like, only the others say
+    if size == 0:  # shapes and types are those of the other branches
         layers, alike = _alike(largest, branch, spread)
         output, decisions = alike(size)
         return _recorded(output, layers, decisions)
@@ -100,7 +100,7 @@ def _alike(largest: int, branch: Branch, spread: Spread) -> tuple[list[Any], Bra
 
 
 def _run(size: int, branch: Branch, spread: Spread) -> tuple[Any, list[Any], list[Any]]:
-    """The output of a branch, the layers inside, and what they decided, spread."""
+    """The output of a branch, the layers inside, and their decisions, spread."""
     with ledger() as decided:
         output = branch(size)
     whole = lambda layer, decision: type(decision)(

@@ -7,14 +7,33 @@ from jaxtyping import Array, Float, Int
 from dynsparse import ops
 from dynsparse.layers.attention import Cache
 from dynsparse.layers.open_tokens import OpenTokens
-from dynsparse.layers.simple_scorers import EvenlySpacedScorer
+from dynsparse.layers.scorers.evenly_spaced import EvenlySpaced
 
 
 class BypassedTokens(OpenTokens):
     """Runs its host on the tokens that the gate opens; the others pass unchanged.
 
     Mixture-of-Depths (Raposo et al., 2024, arXiv:2404.02258). A gate whose tokens
-    compete looks at later tokens: for decoding use its twin, from `causal_twins`.
+    compete reads later tokens: for decoding use its twin, from `causal_twins`.
+    Arguments as in `OpenTokens`.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, rngs=rngs
+        ... )
+        >>> layer = layers.gated(
+        ...     block,
+        ...     granularity="bypass",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="evenly_spaced"),
+        ...     width=4,
+        ...     num_tokens=4,
+        ...     rngs=rngs,
+        ... )
+        >>> x = jax.random.normal(jax.random.key(0), (1, 4, 4))
+        >>> jnp.any(layer(x) != x, -1)
+        Array([[ True, False,  True, False]], dtype=bool)
     """
 
     def __call__(
@@ -35,13 +54,17 @@ class BypassedTokens(OpenTokens):
         `cond`, so that a batch of 1 always skips what it can.
 
         Args:
-            token: The next one.
-            cache: Of the host; a closed token is not remembered.
-            place: How many tokens came before.
+            token: The next token of each example.
+            cache: What the host remembers; a closed token is not remembered.
+            place: Number of tokens before this one.
+
+        Returns:
+            The host's output where the token is open, the token elsewhere, and the
+            cache with it.
 
         Raises:
-            ValueError: If the gate looks at other tokens than this one, or the scorer
-                at where it stands among them.
+            ValueError: If the gate reads other tokens than this one, or the scorer the
+                place of a token.
         """
         if self.execution == "dense" or self.gate.count == "full":
             self.decide_all(token)
@@ -49,10 +72,10 @@ class BypassedTokens(OpenTokens):
         ahead = self._compares_tokens()
         if ahead:
             raise ValueError(f"{ahead}.")
-        if isinstance(self.scorer, EvenlySpacedScorer) and not self.gate.random:
+        if isinstance(self.scorer, EvenlySpaced) and not self.gate.random:
             raise ValueError(
-                "EvenlySpacedScorer scores the places of a sequence, of which decoding "
-                "has one at a time: it cannot decode."
+                "the scorer evenly_spaced scores the places of a sequence, of which "
+                "decoding has one at a time: it cannot decode."
             )
         mask = self.decide(token).mask
 

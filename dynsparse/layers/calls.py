@@ -1,4 +1,4 @@
-"""How gated layers are called, and what they say if they are called otherwise."""
+"""How gated layers are called, and their errors if they are called otherwise."""
 
 import functools
 import inspect
@@ -13,13 +13,16 @@ from dynsparse.gates import GateRecord
 
 
 def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The call of a gated layer, which refuses other arguments than its own in words.
+    """Makes the call of a gated layer refuse in words what it cannot take.
 
-    A host that stood in its place may have taken more: flags, streams, caches, other
-    arrays than the mask of the tokens that are open further out. So is a host that
-    changes its own state (counters, streams) or sows values for `nnx.capture` in a
-    branch of compact execution, of which nothing but its output comes out, and a batch
-    of a symbolic size where compact execution compiles for sizes that are known.
+    Refused are arguments other than its own, which the host may have taken in the same
+    place (flags, streams, caches, arrays other than the mask of open tokens); a host
+    that changes its own state (counters, streams) or sows values for `nnx.capture` in a
+    branch of compact execution, from which nothing but its output returns; and a batch
+    of symbolic size where compact execution compiles for known sizes.
+
+    Args:
+        call: `__call__` or `step` of a gated layer.
     """
     signature = inspect.signature(call)
     takes_mask = list(signature.parameters)[2:3] == ["mask"]
@@ -53,24 +56,31 @@ def told_in_words(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _captured(layer: Any) -> dict[str, Any]:
-    """What hosts have sown for `nnx.capture` in compact execution, by path and name."""
+    """Values that hosts sowed for `nnx.capture` in compact execution, by path."""
     if layer.execution != "compact" or not hasattr(layer, "__captures__"):
         return {}
     found = {}
     for path, module in nnx.iter_modules(layer.host):
         for sown in getattr(module, "__captures__", ()):
-            if type(sown) is not GateRecord:  # which are spread over the whole input
+            if type(sown) is not GateRecord:  # records are spread over the input
                 values = sown.get_value().items()
                 found |= {path_name((*path, name)): value for name, value in values}
     return found
 
 
 def check_norms(host: nnx.Module):
-    """Raises a ValueError where a norm would look at who else is in the batch."""
+    """Refuses norms over the batch, of which compact execution computes a part.
+
+    Args:
+        host: Any module.
+
+    Raises:
+        ValueError: If a BatchNorm in it does not use its running average.
+    """
     for path, module in nnx.iter_modules(host):
         if isinstance(module, nnx.BatchNorm) and not module.use_running_average:
             raise ValueError(
-                f"compact execution skips what the mean of a batch is taken over: "
+                f"compact execution skips a part of the batch, so that "
                 f"{path_name(path)} needs its running average; view the model "
                 f"with use_running_average=True (gates.evaluating does)."
             )
@@ -79,7 +89,7 @@ def check_norms(host: nnx.Module):
 def _in_words(
     error: Exception, layer: Any, signature: inspect.Signature, args: Any, kwargs: Any
 ) -> str | None:
-    """What a layer says instead of an error, or None where that says enough."""
+    """The end of a layer's own error, or None where `error` says enough."""
     if isinstance(error, TypeError):
         try:
             signature.bind(layer, *args, **kwargs)
@@ -91,25 +101,24 @@ def _in_words(
     if isinstance(error, TraceContextError):
         reason = str(error).partition(" (")[0]
         return (
-            f": compact execution runs the host in a branch, where it changes no state "
-            f"of its own ({reason}); run execution='masked'"
+            f": compact execution runs the host in a branch, where it cannot change "
+            f"its own state ({reason}); run execution='masked'"
         )
     sizes = getattr(args[0], "shape", ()) if args else ()
     if all(isinstance(size, int) for size in sizes):
         return None
     return (
-        f": this compact execution is compiled for sizes that are known, got {sizes}; "
+        f": this compact execution is compiled for known sizes, got {sizes}; "
         f"export a program for each, or execution='masked'"
     )
 
 
 def _check_open_tokens(layer: Any, x: Any, mask: Any):
-    """Raises a ValueError where a second argument is no mask of open tokens."""
+    """Raises a ValueError if a second argument is no mask of open tokens."""
     shape = getattr(mask, "shape", None)
     if mask is not None and shape != x.shape[:2]:
         got = type(mask).__name__ if shape is None else f"shape {list(shape)}"
         raise ValueError(
-            f"{type(layer).__name__} (unit: {layer.unit}) takes the mask of the tokens "
-            f"that are open further out, {list(x.shape[:2])}, as its second argument, "
-            f"got {got}."
+            f"{type(layer).__name__} (unit: {layer.unit}) takes the mask of open "
+            f"tokens, {list(x.shape[:2])}, as its second argument, got {got}."
         )

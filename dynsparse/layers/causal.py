@@ -1,4 +1,4 @@
-"""From a model whose tokens compete to one that decides token by token."""
+"""Turns a model whose tokens compete into one that decides token by token."""
 
 import functools
 import itertools
@@ -26,15 +26,15 @@ def causal_twins(
 ) -> Model:
     """Replaces top-k gates over tokens by thresholds that open as many on average.
 
-    A twin needs no token but its own (`EmaThreshold`), so the model can answer token by
-    token; other gates stay. The thresholds are those that the batches' top-k decisions
-    amount to.
+    A twin (`EmaThreshold`) reads no token but its own, so the model can answer token by
+    token; other gates stay. A threshold is the moving average of the score that
+    `density` of the units of a batch exceed.
 
     Args:
         model: Trained; changed in place.
         batches: Inputs like those to come, such as the validation split.
-        density: Of the twins, in (0, 1); that of each gate if None.
-        decay: Of the moving average of the thresholds, per batch.
+        density: Density of the twins, in (0, 1); that of each gate if None.
+        decay: Decay of the moving average per batch, in [0, 1).
 
     Returns:
         `model`.
@@ -42,6 +42,24 @@ def causal_twins(
     Raises:
         ValueError: If no top-k gate of the model is over tokens, a density is not
             between 0 and 1, or there are no batches.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, causal=True, rngs=rngs
+        ... )
+        >>> model = layers.gated(
+        ...     block,
+        ...     granularity="bypass",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     width=4,
+        ...     num_tokens=6,
+        ...     rngs=rngs,
+        ... )
+        >>> batch = jax.random.normal(jax.random.key(0), (2, 6, 4))
+        >>> type(layers.causal_twins(model, [batch]).gate).__name__
+        'EmaThreshold'
     """
     found: dict[tuple, Any] = {
         tuple(path): layer
@@ -70,13 +88,13 @@ def causal_twins(
     structure, state = Structure.split(view)
     for batch in itertools.chain([first], batches):
         state = _observe(structure, state, batch)
-    nnx.update(view, state)  # whose Variables are the model's own
+    nnx.update(view, state)  # the Variables of the view are the model's own
     return model
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _observe(structure: Structure, state, batch):
-    """The state of a model that has seen one more batch."""
+    """The state of a model after one more batch."""
     model = structure.merge(state)
     model(batch)
     return nnx.state(model)

@@ -1,6 +1,6 @@
 """Gated channels: each example runs some channels between two convolutions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.gates import Gate
-from dynsparse.layers.parts import GatedParts
-from dynsparse.layers.slices import Some, sliced, sliced_norm
+from dynsparse.layers.parts import GatedParts, Rows
+from dynsparse.layers.slices import Some, slice_size, sliced, sliced_norm
 
 _MAX_CALLS = 64  # examples of a batch that get convolutions of their own
 
@@ -19,14 +19,21 @@ class ConvPair(nnx.Module):
     """Convolution, norm, activation, convolution: the branch of a residual block.
 
     Args:
-        first: To the channels between; its kernel is [*window, in, between].
-        second: From them; neither may have groups.
+        first: Convolution to the channels between; its kernel is [*window, in,
+            between].
+        second: Convolution from the channels between; neither may have groups.
         norm: A BatchNorm of the channels between, or None. It works on each channel
             alone: a norm over channels would differ where some are not computed.
         activation: Applied to each channel alone.
 
     Raises:
         ValueError: If a convolution has groups, or the norm is another one.
+
+    Example:
+        >>> conv = lambda: nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0))
+        >>> pair = layers.ConvPair(first=conv(), second=conv())
+        >>> pair(jnp.ones((1, 4, 4, 2))).shape
+        (1, 4, 4, 2)
     """
 
     def __init__(
@@ -54,15 +61,21 @@ class ConvPair(nnx.Module):
         self.second = second
         self.activation = activation
 
+    @property
+    def width(self) -> int:
+        """Channels of the input."""
+        return self.first.in_features
+
     def __call__(
         self,
         x: Float[Array, "batch *space channels"],
         between: Float[Array, "batch between"] | None = None,
     ) -> Float[Array, "batch *out features"]:
-        """Runs both; `between` weighs the channels between them."""
+        """Runs both convolutions; `between` weighs the channels between them."""
         return self.second(self._between(self.first(x), self.norm, between))
 
     def _between(self, hidden, norm, weights):
+        """Norm and activation of weighed channels."""
         if weights is not None:
             lead, channels = weights.shape
             weights = weights.reshape(lead, *[1] * (hidden.ndim - 2), channels)
@@ -78,12 +91,12 @@ class ConvPair(nnx.Module):
         x: Float[Array, "batch *space channels"],
         between: Float[Array, "batch some"] | None = None,
     ) -> Float[Array, "batch *out features"]:
-        """What some of the channels between add, without the bias of the output.
+        """Computes what some channels between add, without the bias of the output.
 
         Args:
-            channels: Those.
+            channels: The channels between to run.
             x: As in a call.
-            between: Weighs them; None stands for ones.
+            between: Weighs these channels; None stands for ones.
         """
         norm = None if self.norm is None else sliced_norm(self.norm, channels)
         hidden = self._between(sliced(self.first, outputs=channels)(x), norm, between)
@@ -106,49 +119,63 @@ class GatedChannels(GatedParts):
 
     Raises:
         ValueError: If `num_groups` does not divide the channels.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> conv = lambda: nnx.Conv(2, 2, (3, 3), rngs=rngs)
+        >>> layer = layers.gated(
+        ...     layers.ConvPair(first=conv(), second=conv()),
+        ...     granularity="channels",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     num_groups=2,
+        ...     rngs=rngs,
+        ... )
+        >>> layer(jnp.ones((1, 4, 4, 2))).shape  # by one of two channels between
+        (1, 4, 4, 2)
     """
 
     unit = "group of channels of an example"
     score_axis = "example"
 
     def __init__(
-        self,
-        *,
-        host: ConvPair,
-        scorer: nnx.Module,
-        gate: Gate,
-        num_groups: int,
+        self, *, host: ConvPair, scorer: nnx.Module, gate: Gate, num_groups: int
     ):
         channels = host.first.out_features
-        if channels % num_groups:
-            raise ValueError(
-                f"num_groups={num_groups} must divide the {channels} channels."
-            )
-        super().__init__(
-            host=host,
-            scorer=scorer,
-            gate=gate,
-            num_parts=num_groups,
-        )
-        self.group = channels // num_groups
+        self.group = slice_size(channels, "channels", num_groups=num_groups)
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_groups)
 
-    def whole(self, x, mask, parts):
-        """Both convolutions, the channels between them weighed group by group."""
-        del mask
-        return self.host(
-            x, None if parts is None else jnp.repeat(parts, self.group, -1)
-        )
+    def whole(
+        self,
+        x: Float[Array, "batch *space channels"],
+        mask: Float[Array, "batch n"] | None,
+        parts: Float[Array, "batch groups"] | None,
+    ) -> Float[Array, "batch *out features"]:
+        """Computes both convolutions, the channels between weighed group by group."""
+        weights = None if parts is None else jnp.repeat(parts, self.group, -1)
+        return self.host(x, weights)
 
-    def part(self, index, x, mask):
-        """One group of channels."""
-        del mask
+    def part(
+        self,
+        index: int,
+        x: Float[Array, "rows *space channels"],
+        mask: Float[Array, "rows *tokens"] | None,
+    ) -> Float[Array, "rows *out features"]:
+        """Computes one group of channels."""
         return self.host.some(slice(index * self.group, (index + 1) * self.group), x)
 
-    def sum_open(self, rows, parts, start, sizes):
-        """Where the count is fixed, example by example: on a CPU faster than by part.
+    def sum_open(
+        self,
+        rows: Rows,
+        parts: Float[Array, "rows groups"],
+        start: Float[Array, "rows *out features"],
+        sizes: Sequence[int],
+    ) -> Float[Array, "rows *out features"]:
+        """Adds the open groups: example by example where the count is fixed.
 
-        A convolution to few channels wastes a CPU, and one over examples with kernels
-        of their own has no fast form but one call each.
+        On a CPU that is faster than group by group: a convolution to few channels
+        wastes a CPU, and one over examples with kernels of their own has no fast form
+        but one call each.
         """
         count = self.static_count()
         if count is None or len(start) > _MAX_CALLS:
@@ -170,8 +197,10 @@ class GatedChannels(GatedParts):
             added = jax.lax.dynamic_update_slice_in_dim(added, some, i, 0)
         return start + added
 
-    def shared(self, x):
-        """The bias of the output."""
+    def shared(
+        self, x: Float[Array, "batch *space channels"]
+    ) -> Float[Array, "batch *out features"]:
+        """Computes the bias of the output."""
         zeros = self.nothing(x)
         if self.host.second.bias is None:
             return zeros

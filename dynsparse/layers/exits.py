@@ -1,4 +1,4 @@
-"""Early exits: what is left of the network, for the examples that need it."""
+"""Early exits: the rest of the network runs for the examples that need it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,24 +10,47 @@ from jaxtyping import Array, Float
 from dynsparse import gates
 from dynsparse._internal.registry import Config
 from dynsparse.gates import Gate
-from dynsparse.layers.make_scorer import make_scorer
 from dynsparse.layers.open_examples import OpenExamples
+from dynsparse.layers.scorers import make_scorer
 
 Answer = tuple[Float[Array, "batch *axes"], Float[Array, "batch classes"]]
 
 
 class GatedStage(OpenExamples):
-    """The next stage of a network and its answer, for the examples that are not done.
+    """The next stage of a network and its answer, for the examples that go on.
 
-    Stages in a row share what is `alive`, so that an example that left is gone for all
-    that follow and the batch shrinks from stage to stage (BranchyNet: Teerapittayanon
-    et al., 2016, arXiv:1709.01686). The features of who left are zeros from there on.
+    Stages in a row share the mask `alive`, so that an example that has left is gone for
+    all stages that follow and the batch shrinks from stage to stage (BranchyNet:
+    Teerapittayanon et al., 2016, arXiv:1709.01686). Its features are zeros from there
+    on.
 
     Args:
         host: The stage: maps [batch, *axes] to features.
-        exit: Its answer: maps those to [batch, classes].
+        exit: The answer of the stage: maps its features to [batch, classes].
         scorer: Maps the logits of the answer before, [batch, classes], to [batch, 1].
         gate: A gate whose count varies, or the dense gate; open means to go on.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> stage = layers.GatedStage(
+        ...     host=nnx.Linear(4, 4, rngs=rngs),
+        ...     exit=nnx.Linear(4, 3, rngs=rngs),
+        ...     scorer=layers.make_scorer(
+        ...         dict(name="confidence", threshold=0.9, sharpness=10.0),
+        ...         layers.GatedStage,
+        ...         width=3,
+        ...         num_units=1,
+        ...         rngs=rngs,
+        ...     ),
+        ...     gate=gates.from_config(
+        ...         dict(name="gumbel_sigmoid", temperature=1.0), rngs=rngs
+        ...     ),
+        ... )
+        >>> logits = jnp.array([[0.0, 0.0, 0.0], [0.0, 0.0, 99.0]])  # unsure, sure
+        >>> evaluated = gates.evaluating(stage)
+        >>> _, _, alive = evaluated(jnp.ones((2, 4)), logits, jnp.ones(2))
+        >>> alive
+        Array([1., 0.], dtype=float32)
     """
 
     unit = "rest of the network after an answer"
@@ -39,8 +62,8 @@ class GatedStage(OpenExamples):
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=1)
         self.exit = exit
 
-    def compute(self, inputs: Array) -> Answer:
-        """The stage and its answer."""
+    def compute(self, inputs: Float[Array, "batch *axes"]) -> Answer:
+        """Runs the stage and its answer."""
         features = self.host(inputs)
         return features, self.exit(features)
 
@@ -54,12 +77,12 @@ class GatedStage(OpenExamples):
         Float[Array, "batch classes"],
         Float[Array, "batch"],
     ]:
-        """Returns features, answers and who is alive, after this stage.
+        """Returns features, logits and the mask of who goes on, after this stage.
 
         Args:
-            features: After the stage before.
-            logits: Its answer.
-            alive: In [0, 1]: who has not left yet.
+            features: Output of the stage before.
+            logits: Answer of the stage before.
+            alive: Examples that have not left yet, in [0, 1].
         """
         if self.opens_all():
             self.decide_all(logits)
@@ -70,16 +93,33 @@ class GatedStage(OpenExamples):
 
 
 class EarlyExits(nnx.Module):
-    """Stages with an answer after each; an example leaves with the first that will do.
+    """Stages with an answer after each; each example exits when its answer is sure.
 
     Args:
         stages: Each maps features to features; the first always runs.
-        exits: The answer of each: features to logits.
-        num_classes: Of them.
+        exits: One for each stage: features to logits.
+        num_classes: Number of logits.
         gate: Config of the gates between the stages.
-        scorer: Config of their scorers, which read the logits: "confidence", "static"
-            or a network.
+        scorer: Config of the gates' scorers, which read the logits: "confidence",
+            "static" or a network.
         rngs: Streams `params` and `gate`.
+
+    Raises:
+        ValueError: If there is not one exit for each stage, or a gate or scorer does
+            not accept a value.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> model = layers.EarlyExits(
+        ...     [nnx.Linear(4, 4, rngs=rngs) for _ in range(2)],
+        ...     [nnx.Linear(4, 3, rngs=rngs) for _ in range(2)],
+        ...     num_classes=3,
+        ...     gate=dict(name="gumbel_sigmoid", temperature=1.0),
+        ...     scorer=dict(name="confidence", threshold=0.9, sharpness=10.0),
+        ...     rngs=rngs,
+        ... )
+        >>> model(jnp.ones((2, 4))).shape
+        (2, 3)
     """
 
     def __init__(
@@ -107,7 +147,7 @@ class EarlyExits(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "batch *axes"]) -> Float[Array, "batch classes"]:
-        """Returns the logits with which each example left."""
+        """Returns the logits of the exit that each example took."""
         features = self.first(x)
         logits = self.answer(features)
         alive = jnp.ones(logits.shape[:1], logits.dtype)

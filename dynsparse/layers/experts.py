@@ -1,6 +1,7 @@
 """Gated experts: each token runs some of several MLPs."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,13 @@ class Experts(nnx.Module):
     Args:
         width: Features per token.
         hidden: Hidden units of each expert.
-        num_experts: Of them.
+        num_experts: Number of MLPs.
         rngs: Initialises from the `params` stream.
+
+    Example:
+        >>> experts = layers.Experts(width=4, hidden=6, num_experts=3, rngs=nnx.Rngs(0))
+        >>> experts(jnp.ones((2, 5, 4))).shape
+        (2, 5, 4)
     """
 
     def __init__(self, *, width: int, hidden: int, num_experts: int, rngs: nnx.Rngs):
@@ -41,7 +47,7 @@ class Experts(nnx.Module):
 
     @property
     def num_experts(self) -> int:
-        """How many there are."""
+        """Number of experts."""
         return self.up.shape[1]
 
     def __call__(
@@ -49,7 +55,7 @@ class Experts(nnx.Module):
         x: Float[Array, "*rows width"],
         weights: Float[Array, "*rows experts"] | None = None,
     ) -> Float[Array, "*rows width"]:
-        """Adds up all experts, weighed: two matrix products for all of them."""
+        """Adds up all experts, each weighed by `weights`, in two matrix products."""
         experts, hidden = self.up_bias.shape
         wide = lambda parameter: parameter[...].reshape(-1, experts * hidden)
         units = x @ wide(self.up) + _for(x, wide(self.up_bias)[0])
@@ -66,7 +72,7 @@ class Experts(nnx.Module):
     def expert(
         self, index: int, x: Float[Array, "rows width"]
     ) -> Float[Array, "rows width"]:
-        """One expert alone."""
+        """Runs the expert of this index alone."""
         units = jax.nn.gelu(x @ self.up[:, index] + self.up_bias[index][None])
         return units @ self.down[index] + self.down_bias[index][None]
 
@@ -91,6 +97,18 @@ class GatedExperts(GatedParts):
 
     Raises:
         ValueError: If `max_tokens` is below 1.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Experts(width=4, hidden=6, num_experts=3, rngs=rngs),
+        ...     granularity="experts",
+        ...     gate=dict(name="hard_topk", density=0.34),
+        ...     scorer=dict(name="linear"),
+        ...     rngs=rngs,
+        ... )
+        >>> layer(jnp.ones((2, 5, 4))).shape  # by one expert for each token
+        (2, 5, 4)
     """
 
     unit = "expert of a token"
@@ -107,43 +125,22 @@ class GatedExperts(GatedParts):
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"max_tokens must be at least 1, got {max_tokens}.")
         super().__init__(
-            host=host,
-            scorer=scorer,
-            gate=gate,
-            num_parts=host.num_experts,
+            host=host, scorer=scorer, gate=gate, num_units=host.num_experts
         )
         self.max_tokens = max_tokens
 
     @property
     def decides_always(self) -> bool:
-        """As in `GatedLayer`, and where an expert that is full drops tokens."""
+        """Whether the gate is asked: also where an expert that is full drops tokens."""
         return super().decides_always or self.max_tokens is not None
-
-    def decide(self, features, mask=None):
-        """As in `GatedLayer`.
-
-        Raises:
-            ValueError: If tokens are closed further out, where it counts all of them.
-        """
-        if mask is not None:
-            self.check_inside_tokens()
-        return super().decide(features, mask)
-
-    def check_inside_tokens(self):
-        """Raises a ValueError if masked and compact execution count other tokens."""
-        if self.counts_tokens:
-            raise ValueError(
-                f"{type(self).__name__} decides about all tokens of an example; inside "
-                f"of gated tokens use GatedExperts without max_tokens."
-            )
 
     @property
     def counts_tokens(self) -> bool:
         """Whether a decision depends on how many tokens there are."""
         return self.max_tokens is not None
 
-    def choose(self, features):
-        """The decision, without those that come too late."""
+    def choose(self, features: Float[Array, "*batch n width"]) -> GateOutput:
+        """Decides for these features; closes a full expert to later tokens."""
         decision = super().choose(features)
         if self.max_tokens is None:
             return decision
@@ -151,23 +148,31 @@ class GatedExperts(GatedParts):
         taken = (place <= self.max_tokens).astype(decision.mask.dtype)
         return GateOutput(*(part * taken for part in decision))
 
-    def sizes(self, x):
-        """As in `GatedParts`, at most as many as an expert takes."""
+    def sizes(self, x: Float[Array, "*batch n width"]) -> Sequence[int]:
+        """Capacities of each expert, at most as many as an expert takes."""
         if self.max_tokens is None:
             return super().sizes(x)
         most = math.prod(x.shape[:-2]) * min(self.max_tokens, x.shape[-2])
         return ops.capacities(most, self.capacity_steps)
 
-    def whole(self, x, mask, parts):
-        """All experts, weighed."""
-        del mask
+    def whole(
+        self,
+        x: Float[Array, "*rows width"],
+        mask: Float[Array, "batch n"] | None,
+        parts: Float[Array, "*rows experts"] | None,
+    ) -> Float[Array, "*rows width"]:
+        """Computes all experts, weighed."""
         return self.host(x, parts)
 
-    def part(self, index, x, mask):
-        """One expert."""
-        del mask
+    def part(
+        self,
+        index: int,
+        x: Float[Array, "rows width"],
+        mask: Float[Array, "rows"] | None,
+    ) -> Float[Array, "rows width"]:
+        """Computes one expert."""
         return self.host.expert(index, x)
 
-    def shared(self, x):
+    def shared(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
         """Zeros: experts share nothing."""
         return jnp.zeros_like(x)

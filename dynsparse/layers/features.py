@@ -16,12 +16,21 @@ class FieldEmbedding(nnx.Module):
     """One table for the values of all fields: a code is a field and its value.
 
     Args:
-        sizes: Values of each field; all codes together must fit in an int32.
+        sizes: Number of values of each field; all codes together must fit in an int32.
         width: Features per code.
         rngs: Initialises from the `params` stream.
 
     Raises:
         ValueError: If a size is below 1, or there are 2**31 codes or more.
+
+    Example:
+        >>> embed = layers.FieldEmbedding(sizes=(2, 3), width=4, rngs=nnx.Rngs(0))
+        >>> codes = embed.codes(np.array([[1, 2], [0, 0]]))
+        >>> codes
+        Array([[1, 4],
+               [0, 2]], dtype=int32)
+        >>> embed(codes).shape
+        (2, 2, 4)
     """
 
     def __init__(self, *, sizes: tuple[int, ...], width: int, rngs: nnx.Rngs):
@@ -40,21 +49,21 @@ class FieldEmbedding(nnx.Module):
         self,
         values: Shaped[Array, "batch fields"] | Shaped[np.ndarray, "batch fields"],
     ) -> Int[Array, "batch fields"]:
-        """Numbers the values of all fields through: what gates and tables read.
+        """Numbers the values of all fields consecutively: what gates and tables read.
 
-        A value is in [0, size) of its field. Under `jit`, where values are not known
-        when it is traced, any other gets the code one past the last, for which all
+        A value is in [0, size) of its field. Under `jit`, where values are not known at
+        compile time, any other value gets the code one past the last, for which all
         lookups give zeros.
 
         Args:
-            values: Of any integer type.
+            values: One column for each field, of any integer type.
 
         Returns:
             The codes, in int32.
 
         Raises:
             ValueError: If there are not as many columns as fields, the values are no
-                integers, or one that is known is outside of its field.
+                integers, or a value that is known is outside its field.
         """
         if values.shape[-1] != len(self.sizes):
             raise ValueError(
@@ -83,13 +92,12 @@ class FieldEmbedding(nnx.Module):
         codes: Int[Array, "batch size"],
         mask: Float[Array, "batch size"] | None = None,
     ) -> Float[Array, "batch size width"]:
-        """Looks up some codes, of any fields; zeros for one that is no code."""
-        del mask
+        """Looks up codes of any fields; gives zeros for what is no code."""
         return look_up(self.table[...], codes)
 
 
 def _check_known(values: np.ndarray, sizes: tuple[int, ...]):
-    """Raises a ValueError that names a value which is outside of its field."""
+    """Raises a ValueError that names a value outside its field."""
     wrong = (values < 0) | (values >= np.asarray(sizes, np.int64)[None])
     if wrong.any():
         example, field = np.argwhere(wrong)[0]
@@ -105,8 +113,8 @@ class GatedFeatures(OpenTokens):
 
     AdaFS (Lin et al., 2022, doi:10.1145/3534678.3539204) chooses among fields that were
     all looked up, AEFS (Hu et al., 2025, arXiv:2509.12076) before the lookup. So does
-    this: the scorer reads narrow embeddings of its own, nothing wide is looked up for a
-    closed field, and what follows runs on as many fields as are open.
+    this layer: the scorer reads narrow embeddings of its own, nothing wide is looked up
+    for a closed field, and what follows runs on as many fields as are open.
 
     Args:
         host: `host(codes, mask=None)` maps [batch, size] to [batch, size, width], such
@@ -114,7 +122,23 @@ class GatedFeatures(OpenTokens):
             must not affect the others, None stands for ones.
         scorer: Maps codes, [batch, n], to [batch, n].
         gate: Any kind.
-        num_fields: n.
+        num_fields: Number of fields, n.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> embed = layers.FieldEmbedding(sizes=(2, 3, 5, 2), width=4, rngs=rngs)
+        >>> layer = layers.gated(
+        ...     embed,
+        ...     granularity="features",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     num_codes=12,
+        ...     num_fields=4,
+        ...     rngs=rngs,
+        ... )
+        >>> features, mask = layer(embed.codes(np.array([[1, 2, 0, 1]])))
+        >>> features.shape, float(mask.sum())
+        ((1, 4, 4), 2.0)
     """
 
     unit = "input field of an example"

@@ -34,23 +34,23 @@ def prove(
     rebuilt: bool,
     shape: tuple[int, ...] | None,
 ):
-    """Raises unless the layer that `make` builds around a host is that host.
+    """Proves on random inputs that a gated layer computes what its host computes.
 
-    With every unit open it must give what the host gives, in evaluation and, where it
-    takes parts of the host over, in training; with some units closed the open ones must
-    give what they give alone. Tried on copies with weights that are moved a little, so
-    that what has just been initialised, such as an adapter of zeros, shows; `host` is
-    left alone.
+    With every unit open the layer must give what the host gives, in evaluation and,
+    where it is rebuilt from parts of the host, in training; with some units closed the
+    open ones must give what they give alone. Tried on copies whose weights are moved a
+    little, so that parts that start at zero, such as adapters, show; `host` itself does
+    not change.
 
     Args:
         host: A plain module; its arrays may be traced or abstract.
-        make: Builds the layer; also returns the features of its input or, of fields,
-            the number of codes.
-        rebuilt: Whether the layer takes parts of the host over.
-        shape: Of the input of one example; None to try some.
+        make: Builds the layer around a copy; also returns the features of its input
+            or, for fields, the number of codes.
+        rebuilt: Whether the layer is rebuilt from parts of the host.
+        shape: Shape of one example of the input; None to try some.
 
     Raises:
-        ValueError: With the reason.
+        ValueError: If the layer computes something else, with the reason.
     """
     with _usual_settings():
         copies = Copies(host)
@@ -58,7 +58,7 @@ def prove(
         _check_call(host, 2 if isinstance(layer, OpenTokens) else 1)
         if isinstance(layer, GatedPositions):
             raise ValueError(
-                "it adds the layer's input to what its host gives, which the model "
+                "the layer adds its input to the output of its host, which the model "
                 "does not; build layers.GatedPositions in the model itself."
             )
         failure = None
@@ -77,7 +77,7 @@ def prove(
 
 @contextlib.contextmanager
 def _usual_settings():
-    """Within it, the global settings of JAX do not decide what is accepted."""
+    """Context in which global settings of JAX do not decide what is accepted."""
     with (
         jax.ensure_compile_time_eval(),
         jax.default_matmul_precision("highest"),
@@ -109,7 +109,7 @@ def _prove(layer: GatedLayer, copies: Copies, x: Any, *, rebuilt: bool):
 
 
 def _pairs(plain: Make, new: Make, x: Any, *, rebuilt: bool) -> Iterator[Pair]:
-    """What must be equal, and when."""
+    """Pairs of answers that must be equal, and when."""
     layer = evaluating(new(), execution="dense")
     dense = layer(x)
     dense = dense[0] if isinstance(layer, GatedTokens) else dense
@@ -126,7 +126,7 @@ def _training(module: Host) -> Host:
 
 
 def _check_call(host: nnx.Module, count: int):
-    """Raises a ValueError where a host cannot be called as its layer does."""
+    """Raises a ValueError if a host cannot be called as its layer calls it."""
     name = type(host).__name__
     if not callable(host):
         raise ValueError(f"{name} is never called; name the modules in it.")
@@ -136,17 +136,17 @@ def _check_call(host: nnx.Module, count: int):
     except TypeError as error:
         wanted = "its input and the mask of open tokens" if count == 2 else "its input"
         raise ValueError(
-            f"a layer calls its host with {wanted} alone, {name} is called with "
+            f"a layer calls its host with {wanted} alone, but {name} is called with "
             f"{signature}."
         ) from error
 
 
 def _check_same(got: Any, want: Any, error: float, when: str):
-    """Raises a ValueError where two answers differ in any example."""
+    """Raises a ValueError if two answers differ in any example."""
     got, want = (np.asarray(jax.device_get(x)) for x in (got, want))
     if got.shape != want.shape or got.dtype != want.dtype:
         raise ValueError(
-            f"{when} the gated module would give {got.dtype}{list(got.shape)}, where "
+            f"{when} the gated module would give {got.dtype}{list(got.shape)}, but "
             f"the module gives {want.dtype}{list(want.shape)}."
         )
     got, want = (x.astype(np.float64).reshape(len(x), -1) for x in (got, want))
@@ -155,13 +155,13 @@ def _check_same(got: Any, want: Any, error: float, when: str):
         if not np.allclose(one, other, rtol=0, atol=error * scale, equal_nan=True):
             gap = np.nanmax(np.abs(one - other)) / scale if scale else np.inf
             raise ValueError(
-                f"{when} the gated module's answer would be another than the module's, "
+                f"{when} the gated module's answer would differ from the module's, "
                 f"by {gap:.2g} of it."
             )
 
 
 def _closed(layer: Any, x: Any) -> Iterator[Pair]:
-    """What must be equal where some units are closed: open ones, with others or not."""
+    """Pairs that must be equal with some units closed: open ones, alone or not."""
     host = layer.host
     if isinstance(layer, OpenExamples):
         yield "for one example alone", host(x[1:2]), host(x)[1:2]
@@ -202,7 +202,7 @@ def _some_tokens(host: Host, x: Any) -> Pair:
 
 
 def _without_weights(layer: GatedLayer, zero: Host, x: Any) -> tuple[Any, Any] | None:
-    """The answers to two inputs of a host without weights, where it needs a skip."""
+    """Answers of a host with weights of zero to two inputs, where it needs a skip."""
     passes = isinstance(layer, OpenExamples | OpenTokens)
     if not passes or isinstance(layer, GatedTokens) or layer.score_axis == "fields":
         return None
@@ -214,6 +214,7 @@ def _check_skip(one: Any, other: Any):
     one, other = (np.asarray(jax.device_get(y), np.float32) for y in (one, other))
     if np.isfinite(one).all() and np.array_equal(one, other):
         raise ValueError(
-            "closed, it gives its input, and the module has no skip of its own (with "
-            "weights of zero it gives a constant); name the module around the skip."
+            "a closed unit passes its input on, but the module has no skip of its own "
+            "(with weights of zero it gives a constant); name the module around the "
+            "skip."
         )

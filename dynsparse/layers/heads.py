@@ -1,6 +1,7 @@
 """Gated heads: each example runs some heads of an attention."""
 
 from flax import nnx
+from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.gates import Gate
@@ -16,40 +17,53 @@ class GatedHeads(GatedParts):
         host: The attention.
         scorer: Maps [batch, n, width] to [batch, heads].
         gate: Any kind.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Attention(width=8, num_heads=4, rngs=rngs),
+        ...     granularity="heads",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     rngs=rngs,
+        ... )
+        >>> layer(jnp.ones((2, 3, 8))).shape  # by two of its four heads
+        (2, 3, 8)
     """
 
     unit = "attention head of an example"
     score_axis = "example"
 
-    def __init__(
-        self,
-        *,
-        host: Attention,
-        scorer: nnx.Module,
-        gate: Gate,
-    ):
-        super().__init__(
-            host=host,
-            scorer=scorer,
-            gate=gate,
-            num_parts=host.num_heads,
-        )
+    def __init__(self, *, host: Attention, scorer: nnx.Module, gate: Gate):
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=host.num_heads)
 
-    def whole(self, x, mask, parts):
-        """The attention, its heads weighed."""
+    def whole(
+        self,
+        x: Float[Array, "batch n width"],
+        mask: Float[Array, "batch n"] | None,
+        parts: Float[Array, "batch heads"] | None,
+    ) -> Float[Array, "batch n width"]:
+        """Computes the attention, its heads weighed."""
         return self.host(x, mask, parts)
 
-    def reads(self, x, mask):
-        """The tokens, weighed so that their mean is that of the open ones alone."""
+    def reads(
+        self, x: Float[Array, "batch n width"], mask: Float[Array, "batch n"] | None
+    ) -> Float[Array, "batch n width"]:
+        """Weighs the tokens so that their mean is that of the open ones alone."""
         if mask is None:
             return x
         weight = mask / ops.divisor(mask.mean(-1, keepdims=True))
         return ops.weigh(x, weight[..., None])
 
-    def part(self, index, x, mask):
-        """One head."""
+    def part(
+        self,
+        index: int,
+        x: Float[Array, "batch n width"],
+        mask: Float[Array, "batch n"] | None,
+    ) -> Float[Array, "batch n width"]:
+        """Computes one head."""
         return self.host.head(index, x, mask)
 
-    def shared(self, x):
-        """The bias of the output."""
+    def shared(self, x: Float[Array, "batch n width"]) -> Float[Array, "batch n width"]:
+        """Computes the bias of the output."""
         return bias_rows(self.host.out, x)

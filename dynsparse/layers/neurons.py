@@ -2,11 +2,12 @@
 
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from dynsparse.gates import Gate
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.parts import GatedParts
-from dynsparse.layers.slices import bias_rows, sliced
+from dynsparse.layers.slices import bias_rows, slice_size
 
 
 class GatedNeurons(GatedParts):
@@ -23,46 +24,51 @@ class GatedNeurons(GatedParts):
 
     Raises:
         ValueError: If `num_blocks` does not divide the hidden units.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=rngs),
+        ...     granularity="neurons",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     num_blocks=4,
+        ...     rngs=rngs,
+        ... )
+        >>> _, captured = nnx.capture(layer, gates.GateRecord)(jnp.ones((2, 3, 4)))
+        >>> gates.records(captured)[""].mask.sum(-1)  # blocks of each token
+        Array([[2., 2., 2.],
+               [2., 2., 2.]], dtype=float32)
     """
 
     unit = "block of hidden units of a token"
     score_axis = "rows"
 
-    def __init__(
-        self,
-        *,
-        host: Mlp,
-        scorer: nnx.Module,
-        gate: Gate,
-        num_blocks: int,
-    ):
+    def __init__(self, *, host: Mlp, scorer: nnx.Module, gate: Gate, num_blocks: int):
         hidden = host.up.out_features
-        if hidden % num_blocks:
-            raise ValueError(
-                f"num_blocks={num_blocks} must divide the {hidden} hidden units."
-            )
-        super().__init__(
-            host=host,
-            scorer=scorer,
-            gate=gate,
-            num_parts=num_blocks,
-        )
-        self.block = hidden // num_blocks
+        self.block = slice_size(hidden, "hidden units", num_blocks=num_blocks)
+        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_blocks)
 
-    def whole(self, x, mask, parts):
-        """The MLP, its hidden units weighed block by block."""
-        del mask
+    def whole(
+        self,
+        x: Float[Array, "*rows width"],
+        mask: Float[Array, "batch n"] | None,
+        parts: Float[Array, "*rows blocks"] | None,
+    ) -> Float[Array, "*rows width"]:
+        """Computes the MLP, its hidden units weighed block by block."""
         if parts is None:
             return self.host(x)
         return self.host.weighed(x, jnp.repeat(parts, self.block, -1))
 
-    def part(self, index, x, mask):
-        """One block of hidden units."""
-        del mask
-        units = slice(index * self.block, (index + 1) * self.block)
-        hidden = self.host.activation(sliced(self.host.up, outputs=units)(x))
-        return sliced(self.host.down, inputs=units)(hidden)
+    def part(
+        self,
+        index: int,
+        x: Float[Array, "rows width"],
+        mask: Float[Array, "rows"] | None,
+    ) -> Float[Array, "rows width"]:
+        """Computes one block of hidden units."""
+        return self.host.some(slice(index * self.block, (index + 1) * self.block), x)
 
-    def shared(self, x):
-        """The bias of the output."""
+    def shared(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
+        """Computes the bias of the output."""
         return bias_rows(self.host.down, x)

@@ -1,16 +1,14 @@
 """What blocks and exits share: the host runs on the open examples of a batch alone."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from dynsparse import ops
 from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.branches import switch
+from dynsparse.layers.branches import Spread, switch
 
-Tree = Any  # an array [batch, ...], or a tuple of them
+Tree = PyTree[Float[Array, "..."]]  # arrays [batch, ...]
 
 
 class OpenExamples(GatedLayer):
@@ -26,16 +24,16 @@ class OpenExamples(GatedLayer):
     kinds = ("varying", "full")
 
     def compute(self, inputs: Tree) -> Tree:
-        """What an open example runs."""
+        """Runs the host, on open examples alone in compact execution."""
         return self.host(inputs)
 
     def run(self, inputs: Tree, closed: Tree, mask: Float[Array, "batch"]) -> Tree:
         """Returns `compute(inputs)` where the mask is open, `closed` elsewhere.
 
         Args:
-            inputs: Of the examples.
-            closed: As `compute(inputs)`: what examples have that do not run it.
-            mask: The decision.
+            inputs: What the host reads, one entry for each example.
+            closed: What closed examples give instead, shaped like `compute(inputs)`.
+            mask: The decision, in [0, 1].
         """
         count = self.static_count()
         if self.execution == "masked" or count == 1:
@@ -69,8 +67,8 @@ class OpenExamples(GatedLayer):
         return jax.tree.map(blend, closed, self.compute(inputs))
 
 
-def _spread(opened: Float[Array, "batch"]):
-    """How decisions about some examples become those about all of them."""
+def _spread(opened: Float[Array, "batch"]) -> Spread:
+    """Makes decisions about some examples decisions about all of them."""
 
     def spread(layer: GatedLayer, size: int, mask: Array) -> Array:
         del layer

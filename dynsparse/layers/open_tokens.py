@@ -10,13 +10,12 @@ from dynsparse import ops
 from dynsparse.gates import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.experts import GatedExperts
 
 
 class OpenTokens(GatedLayer):
     """Runs its host on the tokens that the gate opens.
 
-    The score axis is the tokens of one example, so no example depends on its
+    The gate decides over the tokens of one example, so no example depends on its
     neighbours in the batch. Compact execution gathers the open tokens: k where the
     count is fixed; where it varies, the largest count in the batch rounded up to a
     capacity. The surplus is masked, as is what scores forbid where fewer than k are
@@ -49,8 +48,8 @@ class OpenTokens(GatedLayer):
 
         Args:
             tokens: The host's input.
-            closed: In the shape of its output; as in `nothing`, a scalar will do in
-                masked execution.
+            closed: In the shape of the host's output; as in `nothing`, a scalar will do
+                in masked execution.
         """
         n = tokens.shape[1]
         count = self.static_count(n)
@@ -71,7 +70,7 @@ class OpenTokens(GatedLayer):
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
         for _, module in nnx.iter_modules(self.host):
-            if isinstance(module, GatedExperts):
+            if isinstance(module, GatedLayer):
                 module.check_inside_tokens()
         if size == 0:
             return closed
@@ -95,8 +94,8 @@ def _beside(mask, x):
     return mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))
 
 
-def _spread(opened: Float[Array, "batch n"]):
-    """How decisions about some tokens become those about all of them."""
+def _spread(opened: Float[Array, "batch n"]) -> branches.Spread:
+    """Makes decisions about some tokens decisions about all of them."""
 
     def spread(layer: GatedLayer, size: int, mask: Array) -> Array:
         if layer.score_axis not in ("rows", "units"):

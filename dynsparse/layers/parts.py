@@ -5,12 +5,12 @@ import math
 from collections.abc import Sequence
 
 import jax
-from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.gates import Gate
 from dynsparse.layers.base import GatedLayer
+
+Rows = tuple[Float[Array, "rows *axes"], Float[Array, "rows *tokens"] | None]
 
 
 class GatedParts(GatedLayer, abc.ABC):
@@ -22,50 +22,60 @@ class GatedParts(GatedLayer, abc.ABC):
 
     Args:
         host: What is cut into parts.
-        scorer: Maps the input to scores, [*rows, num_parts].
+        scorer: Maps the input to scores, [*rows, num_units].
         gate: Any kind.
-        num_parts: Units per row.
+        num_units: Parts per row.
     """
 
     kinds = ("fixed", "varying", "full")
     capacity_steps = 16  # of each part
     equal_units = True
 
-    def __init__(
-        self,
-        *,
-        host: nnx.Module,
-        scorer: nnx.Module,
-        gate: Gate,
-        num_parts: int,
-    ):
-        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_parts)
-
     @abc.abstractmethod
     def whole(
         self,
-        x: Array,
+        x: Float[Array, "batch *axes"],
         mask: Float[Array, "batch n"] | None,
-        parts: Float[Array, "*rows parts"] | None,
-    ) -> Array:
-        """The host's output; `parts` weighs its parts, None stands for ones."""
+        parts: Float[Array, "batch *rows parts"] | None,
+    ) -> Float[Array, "batch *output"]:
+        """Computes the host's output.
+
+        Args:
+            x: The host's input.
+            mask: Tokens that are open in a layer around this one; None for all.
+            parts: Weighs the parts of the host; None stands for ones.
+        """
 
     @abc.abstractmethod
     def part(
-        self, index: int, x: Array, mask: Float[Array, "rows *tokens"] | None
-    ) -> Array:
-        """What one part adds to the output of each row of `x`, [rows, ...]."""
+        self,
+        index: int,
+        x: Float[Array, "rows *axes"],
+        mask: Float[Array, "rows *tokens"] | None,
+    ) -> Float[Array, "rows *output"]:
+        """Computes what one part adds to the output of each row.
+
+        Args:
+            index: Which part, in [0, num_units).
+            x: The host's input, one entry for each row.
+            mask: As in `whole`.
+        """
 
     @abc.abstractmethod
-    def shared(self, x: Array) -> Array:
-        """The output without any part, [*rows, ...]: a bias, or zeros."""
+    def shared(self, x: Float[Array, "batch *axes"]) -> Float[Array, "batch *output"]:
+        """Computes the output without any part: a bias, or zeros."""
 
-    def __call__(self, x: Array, mask: Float[Array, "batch n"] | None = None) -> Array:
+    def __call__(
+        self,
+        x: Float[Array, "batch *axes"],
+        mask: Float[Array, "batch n"] | None = None,
+    ) -> Float[Array, "batch *output"]:
         """Returns the sum of the open parts.
 
         Args:
             x: The host's input.
-            mask: Tokens that are open further out; the others run nothing.
+            mask: Tokens that are open in a layer around this one; the others run
+                nothing.
         """
         deciding = mask if self.score_axis == "rows" else None
         forced = self.forced_count
@@ -84,34 +94,34 @@ class GatedParts(GatedLayer, abc.ABC):
             total = self.sum_open(rows, flat(parts), flat(start), self.sizes(x))
         return total.reshape(start.shape)
 
-    def reads(self, x: Array, mask: Float[Array, "batch n"] | None) -> Array:
-        """What the scorer is given."""
-        del mask
+    def reads(
+        self, x: Float[Array, "batch *axes"], mask: Float[Array, "batch n"] | None
+    ) -> Float[Array, "batch *axes"]:
+        """Returns what the scorer reads of the input."""
         return x
 
-    def competing(self, x: Array) -> int:
-        """Units that each decision of the gate is about."""
-        del x
+    def competing(self, x: Float[Array, "batch *axes"]) -> int:
+        """Number of units that each decision of the gate is about."""
         return self.num_units
 
-    def sizes(self, x: Array) -> Sequence[int]:
-        """Capacities of each part: of rows that open it."""
+    def sizes(self, x: Float[Array, "batch *axes"]) -> Sequence[int]:
+        """Capacities of each part, in rows that open it, rising."""
         return ops.capacities(_num_rows(self, x), self.capacity_steps)
 
     def sum_open(
         self,
-        rows,
+        rows: Rows,
         parts: Float[Array, "rows parts"],
-        start: Array,
+        start: Float[Array, "rows *output"],
         sizes: Sequence[int],
-    ) -> Array:
+    ) -> Float[Array, "rows *output"]:
         """Adds to `start` the open parts of each row.
 
         Args:
-            rows: The arguments of `part` but for the index, one entry per row.
+            rows: The input and the mask of `part`, one entry for each row.
             parts: The decision.
-            start: As in `shared`.
-            sizes: Capacities of each part.
+            start: The output without any part, as `shared` gives it.
+            sizes: Capacities of each part, in rows.
         """
         part = lambda index, rows: self.part(index, *rows)
         return ops.sum_of_parts(rows, parts, part, start, sizes)

@@ -1,4 +1,4 @@
-"""Plain modules of Flax as the layers know them."""
+"""Plain modules of Flax in the form that gated layers take apart."""
 
 import inspect
 from typing import Any
@@ -8,46 +8,35 @@ from flax import nnx
 
 from dynsparse.layers.attention import Attention
 from dynsparse.layers.channels import ConvPair
-from dynsparse.layers.experts import Experts
+from dynsparse.layers.granularities import GRANULARITIES
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.slices import check_plain
 
-# By granularity: what the layer takes apart; others call their host as it is.
-_TAKEN_APART: dict[str, type[nnx.Module]] = dict(
-    channels=ConvPair,
-    experts=Experts,
-    expert_choice=Experts,
-    heads=Attention,
-    neurons=Mlp,
-    width=Mlp,
-)
 _PARTS: dict[type[nnx.Module], dict[str, type[nnx.Module]]] = {
     Mlp: dict(up=nnx.Linear, down=nnx.Linear),
     ConvPair: dict(first=nnx.Conv, second=nnx.Conv, norm=nnx.BatchNorm),
 }
 
 
-def rebuilds(host: nnx.Module, granularity: str) -> bool:
-    """Whether a layer of this granularity takes `host` over by its parts."""
-    kind = _TAKEN_APART.get(granularity)
-    return kind is not None and not isinstance(host, kind)
+def rebuilds(host: nnx.Module, granularity: str | None) -> bool:
+    """Whether a layer of this granularity rebuilds `host` from its parts."""
+    row = GRANULARITIES.get(granularity or "")
+    return row is not None and row.host is not None and not isinstance(host, row.host)
 
 
-def take_over(
-    host: nnx.Module, granularity: str, options: dict[str, Any]
-) -> nnx.Module:
-    """The host as a layer knows it, with the weights of the plain module that it was.
+def take_over(host: nnx.Module, granularity: str, options: dict[str, Any]) -> Any:
+    """Puts a host into the form that its layer takes apart; the weights stay.
 
     Args:
-        host: Of a class of this library, or plain.
-        granularity: Of the layer.
-        options: Of the rule; names of parts are taken out of it.
+        host: A module of this library, or a plain one.
+        granularity: One of `GRANULARITIES`.
+        options: Options of the rule; the names of parts are taken out of it.
 
     Raises:
         KeyError: If some parts of a plain module are named and one is not.
         ValueError: If the layer cannot take `host` apart.
     """
-    kind: Any = _TAKEN_APART.get(granularity)
+    kind: Any = GRANULARITIES[granularity].host
     if kind is Attention and isinstance(host, nnx.MultiHeadAttention):
         return _attention(host)
     if kind in _PARTS and _PARTS[kind].keys() & options.keys():
@@ -82,10 +71,10 @@ def _attention(host: nnx.MultiHeadAttention) -> Attention:
 def _named(
     host: nnx.Module, own: dict[str, Any], kinds: dict[str, type[nnx.Module]]
 ) -> dict[str, Any]:
-    """The parts of a plain module by the names that they have in our class.
+    """The parts of a plain module, under the names that our class gives them.
 
     Raises:
-        ValueError: If a part is not there, is of another kind, or is not named.
+        ValueError: If a part does not exist, is of another kind, or is not named.
     """
     around = type(host).__name__
     parts = dict(own)
@@ -121,7 +110,7 @@ def _named(
 
 
 def _variables(part: Any) -> list[nnx.Variable]:
-    """The Variables within, but for those of random streams."""
+    """The Variables of a part, without those of random streams."""
     leaves = jax.tree.leaves(
         part, is_leaf=lambda x: isinstance(x, nnx.Variable | nnx.Module)
     )

@@ -20,9 +20,9 @@ class GatedPositions(GatedLayer):
     DynConv (Verelst and Tuytelaars, 2020, arXiv:1912.03203) with tiles as units (SBNet:
     Ren et al., 2018, arXiv:1801.02108); with `tile=1`, single pixels. Tiles are
     computed with their halo, so that small ones cost more than their share: all tiles
-    of side t cost ((t + 2 halo) / t)^2 of the plain branch. The input is
-    padded once, by the halo, and the branch convolves without padding: it sees the same
-    in both executions. Compact execution gathers the open tiles with their halo.
+    of side t cost ((t + 2 halo) / t)^2 of the plain branch. The input is padded once,
+    by the halo, and the branch convolves without padding, so that it reads the same
+    pixels in both executions. Compact execution gathers the open tiles with their halo.
 
     Args:
         host: The branch: maps [batch, h + 2 halo, w + 2 halo, channels] to
@@ -37,6 +37,26 @@ class GatedPositions(GatedLayer):
 
     Raises:
         ValueError: If the host has a norm over positions, or gates.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     nnx.Conv(2, 2, (3, 3), padding="VALID", rngs=rngs),
+        ...     granularity="positions",
+        ...     gate=dict(name="hard_topk", density=0.25),
+        ...     scorer=dict(name="evenly_spaced"),
+        ...     width=2,
+        ...     tile=2,
+        ...     halo=1,
+        ...     grid=(2, 2),
+        ...     rngs=rngs,
+        ... )
+        >>> x = jnp.ones((1, 4, 4, 2))
+        >>> jnp.any(layer(x) != x, -1).astype(int)[0]  # the third tile
+        Array([[0, 0, 0, 0],
+               [0, 0, 0, 0],
+               [1, 1, 0, 0],
+               [1, 1, 0, 0]], dtype=int32)
     """
 
     unit = "tile of positions"
@@ -58,14 +78,14 @@ class GatedPositions(GatedLayer):
             if isinstance(module, nnx.GroupNorm | nnx.InstanceNorm):
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{path_name(path)} looks at other positions, of which "
-                    f"some are not computed; use a BatchNorm or LayerNorm."
+                    f"{path_name(path)} reads other positions, some of which "
+                    f"are not computed; use a BatchNorm or LayerNorm."
                 )
             if isinstance(module, GatedLayer):
                 raise ValueError(
                     f"GatedPositions: {type(module).__name__} at "
-                    f"{path_name(path)} decides too, in compact execution about "
-                    f"some tiles alone; gate one of the two."
+                    f"{path_name(path)} decides too, and would see only some of the "
+                    f"tiles in compact execution; gate one of the two."
                 )
         super().__init__(
             host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]

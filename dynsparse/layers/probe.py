@@ -29,7 +29,7 @@ class Copies:
     """Copies of a module whose weights are moved a little, all alike.
 
     Args:
-        module: Is not changed. Of arrays that are traced or abstract the shape counts.
+        module: Does not change. Arrays that are traced or abstract count by shape.
     """
 
     def __init__(self, module: nnx.Module):
@@ -38,12 +38,12 @@ class Copies:
         self.state = jax.tree.map(lambda x: _moved(x, random), state)
 
     def new(self, state: Any = None, *, zero: bool = False, first: bool = False) -> Any:
-        """One more, with Variables of its own.
+        """Makes one more copy, with Variables of its own.
 
         Args:
-            state: Its weights, where they are traced; `self.state` if None.
+            state: Weights of the copy, where they are traced; `self.state` if None.
             zero: Whether matrices and kernels are zeros.
-            first: Whether it is the first of the layers that are `stacked`.
+            first: Whether to copy only the first of the layers that are `stacked`.
         """
         state = self.state if state is None else state
         if zero:
@@ -59,21 +59,21 @@ class Copies:
 
     @property
     def stacked(self) -> int | None:
-        """Length of the axis that all weights have in front, as `nnx.vmap` makes it."""
+        """Length of the axis that `nnx.vmap` adds in front of all weights, or None."""
         leaves = [x for x in jax.tree.leaves(self.state) if _floating(x)]
         lengths = {x.shape[0] if x.ndim else None for x in leaves}
         return lengths.pop() if len(lengths) == 1 else None
 
     @property
     def dtype(self) -> Any:
-        """Of most weights; float32 if there are none."""
+        """Type of most weights; float32 if there are none."""
         sizes: dict[Any, int] = {}
         for leaf in filter(_floating, jax.tree.leaves(self.state)):
             sizes[leaf.dtype] = sizes.get(leaf.dtype, 0) + leaf.size
         return max(sizes, key=lambda kind: sizes[kind]) if sizes else jnp.float32
 
     def tolerance(self, x: Any) -> float:
-        """How much equal answers may differ, in the coarsest type that occurs."""
+        """Largest relative gap of equal answers, in the coarsest type that occurs."""
         types = [leaf.dtype for leaf in jax.tree.leaves((self.state, x))]
         for _, module in nnx.iter_modules(self.new()):
             own = getattr(module, "dtype", None)
@@ -86,18 +86,18 @@ class Copies:
 def fitting_inputs(
     layer: GatedLayer, copies: Copies, width: int, shape: tuple[int, ...] | None
 ) -> Iterator[Any]:
-    """Random inputs that the host of a layer takes, and gives one fitting array for.
+    """Draws random inputs that the host of a layer maps to one fitting array.
 
-    One for each number of axes; the first is the likeliest.
+    Yields one input for each number of axes; the first is the likeliest.
 
     Args:
-        layer: Around a copy.
-        copies: Of the plain module.
-        width: Features of the input; of fields, the number of codes.
-        shape: Of one example; None to try some.
+        layer: The gated layer around a copy.
+        copies: Copies of the plain module.
+        width: Features of the input; for fields, the number of codes.
+        shape: Shape of one example; None to try some.
 
     Raises:
-        ValueError: If none of them fits.
+        ValueError: If no input fits.
     """
     reasons, axes = [], set()
     shapes = list(_shapes(layer, copies, width)) if shape is None else [tuple(shape)]
@@ -139,7 +139,7 @@ def fitting_inputs(
 
 
 def _misfit(layer: GatedLayer, x: Any, output: Any) -> str | None:
-    """Why the answer of a host does not fit its layer, or None."""
+    """Reason why the answer of a host does not fit its layer, or None."""
     if not hasattr(output, "shape"):
         return f"it gives a {type(output).__name__}, not one array"
     if output.shape[:1] != x.shape[:1]:
@@ -192,7 +192,7 @@ def _floating(x: Any) -> bool:
 
 
 def _moved(x: Any, random: np.random.Generator) -> Any:
-    """An array near to `x`; what is positive stays so. Any, where `x` is not known."""
+    """An array close to `x`, positive where `x` is; any where `x` is not known."""
     if not _floating(x):
         return x
     scale = 1 / math.sqrt(max(x.size // x.shape[-1] if x.ndim > 1 else 1, 1))

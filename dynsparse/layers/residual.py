@@ -1,5 +1,6 @@
-"""Convolutional residual blocks, plain: what other layers gate."""
+"""Plain convolutional residual blocks: hosts of gated layers."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from dynsparse.layers.channels import ConvPair
 
 
 class Shape(NamedTuple):
-    """The channels of a residual block, and by how much it shrinks the image."""
+    """Channels of a residual block, and the factor by which it shrinks the image."""
 
     inputs: int
     inner: int
@@ -25,8 +26,22 @@ class Shape(NamedTuple):
 
 
 def batch_norm(features: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    """The norm of residual networks: a moving average over about ten batches."""
+    """Builds the norm of residual networks: averages over about ten batches."""
     return nnx.BatchNorm(features, momentum=0.9, rngs=rngs)
+
+
+def conv(
+    inputs: int,
+    outputs: int,
+    side: int,
+    *,
+    stride: int = 1,
+    padding: str = "SAME",
+    rngs: nnx.Rngs,
+) -> nnx.Conv:
+    """Builds a square convolution without bias."""
+    options: dict[str, Any] = dict(strides=stride, padding=padding, use_bias=False)
+    return nnx.Conv(inputs, outputs, (side, side), rngs=rngs, **options)
 
 
 class Branch(nnx.Module):
@@ -37,31 +52,20 @@ class Branch(nnx.Module):
 
     Args:
         shape: Of the block; a bottleneck if it has fewer inner channels than outputs.
-        padding: "SAME", or "VALID" for one whose input is padded by its `halo`.
+        padding: "SAME", or "VALID" for a branch whose input is padded by its `halo`.
         rngs: Initialises from the `params` stream.
     """
 
     def __init__(self, shape: Shape, *, padding: str = "SAME", rngs: nnx.Rngs):
         inputs, inner, outputs, stride = shape
-
-        def conv(ins: int, outs: int, side: int, stride: int = 1):
-            return nnx.Conv(
-                ins,
-                outs,
-                (side, side),
-                strides=stride,
-                padding=padding,
-                use_bias=False,
-                rngs=rngs,
-            )
-
+        new = functools.partial(conv, padding=padding, rngs=rngs)
         bottleneck = inner < outputs
-        self.reduce = conv(inputs, inner, 1) if bottleneck else None
+        self.reduce = new(inputs, inner, 1) if bottleneck else None
         self.reduce_norm = batch_norm(inner, rngs) if bottleneck else None
         self.pair: Any = ConvPair(
-            first=conv(inner if bottleneck else inputs, inner, 3, stride),
+            first=new(inner if bottleneck else inputs, inner, 3, stride=stride),
             norm=batch_norm(inner, rngs),
-            second=conv(inner, outputs, 1 if bottleneck else 3),
+            second=new(inner, outputs, 1 if bottleneck else 3),
         )
         self.norm = batch_norm(outputs, rngs)
         self.halo = 1 if bottleneck else 2
@@ -69,7 +73,7 @@ class Branch(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch height2 width2 outputs"]:
-        """Returns what the block adds to its shortcut."""
+        """Returns the branch's output, to be added to the shortcut."""
         if self.reduce is not None and self.reduce_norm is not None:
             x = jax.nn.relu(self.reduce_norm(self.reduce(x)))
         return self.norm(self.pair(x))
@@ -79,8 +83,9 @@ class ResidualBlock(nnx.Module):
     """A branch beside a shortcut, then a ReLU (He et al., 2015, arXiv:1512.03385).
 
     Args:
-        branch: To gate or not.
-        shortcut: To the shape of the branch's output; None where that is the input's.
+        branch: Maps the input to what is added to the shortcut; may be gated.
+        shortcut: Maps the input to the shape of the branch's output; None where the
+            two are the same.
     """
 
     def __init__(self, branch: nnx.Module, shortcut: nnx.Module | None):
@@ -96,17 +101,19 @@ class ResidualBlock(nnx.Module):
 
 
 class PaddedShortcut(nnx.Module):
-    """Every stride-th pixel, with zeros for the channels that are new: no parameters.
+    """Every stride-th pixel, with zeros for new channels: no parameters.
 
     Args:
-        shape: Of the block.
+        shape: Shape of the block.
     """
 
     def __init__(self, shape: Shape):
         self.stride = shape.stride
         self.new = shape.outputs - shape.inputs
 
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Array:
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height2 width2 outputs"]:
         """Returns the image in the shape of the block's output."""
         x = x[:, :: self.stride, :: self.stride]
         before = self.new // 2
@@ -117,48 +124,36 @@ class ProjectedShortcut(nnx.Module):
     """A 1x1 convolution with the block's stride, and a BatchNorm.
 
     Args:
-        shape: Of the block.
+        shape: Shape of the block.
         rngs: Initialises from the `params` stream.
     """
 
     def __init__(self, shape: Shape, *, rngs: nnx.Rngs):
-        self.conv = nnx.Conv(
-            shape.inputs,
-            shape.outputs,
-            (1, 1),
-            strides=shape.stride,
-            use_bias=False,
-            rngs=rngs,
-        )
+        self.conv = conv(shape.inputs, shape.outputs, 1, stride=shape.stride, rngs=rngs)
         self.norm = batch_norm(shape.outputs, rngs)
 
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Array:
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height2 width2 outputs"]:
         """Returns the image in the shape of the block's output."""
         return self.norm(self.conv(x))
 
 
 class Stem(nnx.Module):
-    """Images to the features of the first stage.
+    """Maps images to the features of the first stage.
 
     Args:
-        channels: Of the image.
+        channels: Channels of the image.
         width: Features.
-        large: Whether to shrink the image to a quarter: 7x7 with stride 2, and
-            pooling; otherwise 3x3.
+        large: Whether to shrink each side of the image to a quarter: a 7x7 convolution
+            with stride 2 and pooling; otherwise a 3x3 convolution.
         rngs: Initialises from the `params` stream.
     """
 
     def __init__(self, channels: int, width: int, *, large: bool, rngs: nnx.Rngs):
         self.large = large
-        side = 7 if large else 3
-        self.conv = nnx.Conv(
-            channels,
-            width,
-            (side, side),
-            strides=2 if large else 1,
-            use_bias=False,
-            rngs=rngs,
-        )
+        side, stride = (7, 2) if large else (3, 1)
+        self.conv = conv(channels, width, side, stride=stride, rngs=rngs)
         self.norm = batch_norm(width, rngs)
 
     def __call__(

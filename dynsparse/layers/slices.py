@@ -8,21 +8,39 @@ from jaxtyping import Array, Float, Int, Shaped
 
 Map = TypeVar("Map", nnx.Linear, nnx.Conv)
 
+Some = slice | Int[Array, "n"]
 ALL = slice(None)
 
 
-Some = slice | Int[Array, "n"]
+def slice_size(total: int, what: str, **num_slices: int) -> int:
+    """Computes the size of each of some equal slices.
+
+    Args:
+        total: What is cut, such as 16 hidden units.
+        what: What that is, in words.
+        **num_slices: One number of slices, under the name that users know it by.
+
+    Raises:
+        ValueError: If the number does not divide `total`.
+    """
+    ((name, number),) = num_slices.items()
+    if number < 1 or total % number:
+        raise ValueError(f"{name}={number} must divide the {total} {what}.")
+    return total // number
 
 
 def check_plain(module: Any, kind: type[nnx.Module]):
-    """Raises a ValueError unless a module computes as `kind` of Flax does.
+    """Refuses a module that does not compute as `kind` of Flax does.
 
-    Slices take its kernel apart, so a subclass with a call of its own (adapters, normed
+    Slices take the kernel apart, so a subclass with a call of its own (adapters, normed
     or quantised weights) would be another map between some of its features.
 
     Args:
-        module: Whose class may be a subclass that leaves the call alone.
+        module: Of `kind`, or of a subclass that leaves the call alone.
         kind: `nnx.Linear`, `nnx.Conv` or another layer of Flax.
+
+    Raises:
+        ValueError: If the module is of another class, or has a mask on its kernel.
     """
     own: Any = type(module)
     if not isinstance(module, kind) or own.__call__ is not kind.__call__:
@@ -38,12 +56,12 @@ def check_plain(module: Any, kind: type[nnx.Module]):
 
 
 def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
-    """The same module between some of its features; nothing is shared with it.
+    """Copies a linear map or convolution between some of its features.
 
     Args:
-        module: Whose kernel is [*window, inputs, outputs].
-        inputs: Features to read. Unless all are, the bias is left out: it belongs to
-            the sum over all inputs.
+        module: Its kernel is [*window, inputs, outputs].
+        inputs: Features to read. Unless it is `ALL`, the bias is left out: it belongs
+            to the sum over all inputs.
         outputs: Features to write.
 
     Raises:
@@ -59,7 +77,7 @@ def sliced(module: Map, inputs: Some = ALL, outputs: Some = ALL) -> Map:
 
 
 def sliced_norm(norm: nnx.BatchNorm, features: Some) -> nnx.BatchNorm:
-    """The same norm of some of its features, by their running averages."""
+    """Copies a norm of some of its features, with their running averages."""
     part = nnx.clone(norm)
     for name in ("mean", "var", "scale", "bias"):
         own = getattr(norm, name)
@@ -71,7 +89,7 @@ def sliced_norm(norm: nnx.BatchNorm, features: Some) -> nnx.BatchNorm:
 def bias_rows(
     module: nnx.Linear, x: Shaped[Array, "*rows width"]
 ) -> Float[Array, "*rows features"]:
-    """What a linear map gives for zeros: its bias for every row of `x`."""
+    """Computes the bias of a linear map for every row of `x`: its output for zeros."""
     shape = (*x.shape[:-1], module.out_features)
     dtype = module.dtype or jnp.promote_types(x.dtype, module.kernel.dtype)
     if module.bias is None:

@@ -3,9 +3,7 @@
 import collections
 import contextlib
 import fnmatch
-import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -16,72 +14,40 @@ from dynsparse import gates
 from dynsparse._internal import registry
 from dynsparse._internal.paths import part_at, path_name, put_at
 from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.blocks import GatedBlock
-from dynsparse.layers.bypass import BypassedTokens
-from dynsparse.layers.channels import GatedChannels
-from dynsparse.layers.expert_choice import ExpertChoice
-from dynsparse.layers.experts import GatedExperts
-from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.fidelity import prove
-from dynsparse.layers.heads import GatedHeads
-from dynsparse.layers.make_scorer import make_scorer
-from dynsparse.layers.neurons import GatedNeurons
+from dynsparse.layers.granularities import GRANULARITIES
 from dynsparse.layers.plain import rebuilds, take_over
-from dynsparse.layers.positions import GatedPositions
-from dynsparse.layers.tokens import GatedTokens
-from dynsparse.layers.width import GatedWidth
+from dynsparse.layers.scorers import make_scorer
 
 Model = TypeVar("Model", bound=nnx.Module)
 
-_LONGEST_REASON = 400  # characters of what others say is wrong
-
-# By granularity: the layer, and from host and options to width and units.
-GRANULARITIES: dict[str, tuple[type[GatedLayer], Callable[[Any, dict], tuple]]] = dict(
-    blocks=(GatedBlock, lambda host, own: (own.pop("width"), 1)),
-    bypass=(BypassedTokens, lambda host, own: (own.pop("width"), own["num_tokens"])),
-    channels=(
-        GatedChannels,
-        lambda host, own: (host.first.in_features, own["num_groups"]),
-    ),
-    experts=(GatedExperts, lambda host, own: (host.width, host.num_experts)),
-    expert_choice=(ExpertChoice, lambda host, own: (host.width, host.num_experts)),
-    features=(
-        GatedFeatures,
-        lambda host, own: (own.pop("num_codes"), own["num_fields"]),
-    ),
-    heads=(GatedHeads, lambda host, own: (host.qkv.in_features, host.num_heads)),
-    neurons=(GatedNeurons, lambda host, own: (host.up.in_features, own["num_blocks"])),
-    positions=(
-        GatedPositions,
-        lambda host, own: (own.pop("width"), math.prod(own["grid"])),
-    ),
-    tokens=(GatedTokens, lambda host, own: (own.pop("width"), own["num_tokens"])),
-    width=(GatedWidth, lambda host, own: (host.up.in_features, own["num_slices"])),
-)
+_LONGEST_REASON = 400  # characters of an error of another library
 
 
 def sparsify(
     model: Model, rules: Mapping[str, registry.Config], *, rngs: nnx.Rngs
 ) -> Model:
-    """Replaces modules of `model` by gated ones around them; weights stay.
+    """Replaces modules of `model` by gated layers around them; the weights stay.
 
-    Each is tried first, on random inputs: with every unit open it must give what the
-    module gives, and with some closed the others what they give alone. (What tokens
-    return is a pair: what their host gives, zero where they are closed, and the mask.)
+    Each layer is tried first, on random inputs: with every unit open it must give what
+    the module gives, and with some units closed the others must give what they give
+    alone. (Gated tokens return a pair: the host's output, zero at closed tokens, and
+    the mask.)
 
     Args:
         model: Changed in place, unless a rule is refused.
-        rules: By path pattern, such as "blocks/*/mlp", in which * stands for one part
-            of a path. A rule has the keys `granularity`, `gate` and `scorer` (none for
-            "width") and the options of that layer, such as `num_blocks` or
-            `num_tokens`; blocks, tokens and bypass also need `width`, the features of
-            their input, and features `num_codes`. Heads take an
-            `nnx.MultiHeadAttention` that is called with its input alone. Where a plain
-            module stands in for an MLP or a pair of convolutions, all of its parts are
-            named, `dict(up="fc1", down="fc2", activation=jax.nn.gelu)` or
-            `dict(first="conv1", norm="bn1", second="conv2", activation=jax.nn.relu)`,
-            where None is no norm. `shape` is that of one example of a module's input,
-            for modules that take no other.
+        rules: One rule for each path pattern, such as "blocks/*/mlp", in which * stands
+            for one part of a path. A rule has the keys `granularity`, one of
+            `GRANULARITIES`, `gate` and `scorer` (none for "width") and the options of
+            that layer, such as `num_blocks` or `num_tokens`; blocks, tokens, bypass and
+            positions also need `width`, the features of their input, and features
+            `num_codes`. Heads take an `nnx.MultiHeadAttention` that is called with its
+            input alone. For a plain module in the role of an MLP or a pair of
+            convolutions, a rule names all of its parts: `dict(up="fc1", down="fc2",
+            activation=jax.nn.gelu)` or `dict(first="conv1", norm="bn1",
+            second="conv2", activation=jax.nn.relu)`, where None is no norm. `shape` is
+            the shape of one example of the module's input, for modules that take no
+            other.
         rngs: Streams `params` and `gate`, for scorers and gates.
 
     Returns:
@@ -90,7 +56,29 @@ def sparsify(
     Raises:
         ValueError: If a rule matches nothing, two match the same module, a module is
             used in several places, a granularity, gate or option is not accepted, or
-            the gated module would be another one than was there.
+            the gated layer would compute something else than the module.
+
+    Example:
+        >>> class Block(nnx.Module):
+        ...     def __init__(self, rngs):
+        ...         self.fc1 = nnx.Linear(4, 8, rngs=rngs)
+        ...         self.fc2 = nnx.Linear(8, 4, rngs=rngs)
+        ...
+        ...     def __call__(self, x):
+        ...         return self.fc2(jax.nn.relu(self.fc1(x)))
+        >>> rule = dict(
+        ...     granularity="neurons",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="linear"),
+        ...     num_blocks=2,
+        ...     up="fc1",
+        ...     down="fc2",
+        ...     activation=jax.nn.relu,
+        ... )
+        >>> model = nnx.Sequential(Block(nnx.Rngs(0)))
+        >>> model = layers.sparsify(model, {"layers/*": rule}, rngs=nnx.Rngs(1, gate=2))
+        >>> type(model.layers[0]).__name__
+        'GatedNeurons'
     """
     places = _places(model, rules)
     proved: list[tuple] = []
@@ -126,27 +114,39 @@ def gated(
     rngs: nnx.Rngs,
     **options: Any,
 ) -> GatedLayer:
-    """The gated layer of a granularity around a host, as in `sparsify`.
+    """Builds the gated layer of a granularity around a host, without trying it.
 
     Args:
-        host: What is gated.
+        host: The module to gate.
         granularity: One of `GRANULARITIES`.
         gate: Config of the gate.
         scorer: Config of the scorer, as in `make_scorer`.
         rngs: Streams `params` and `gate`.
-        **options: Of the layer, and `width` where the host does not tell it.
+        **options: Options of the layer, and `width` where the host does not tell it.
 
     Raises:
         ValueError: If a name, key or value is not accepted.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=rngs),
+        ...     granularity="width",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     num_slices=4,
+        ...     rngs=rngs,
+        ... )
+        >>> type(layer).__name__
+        'GatedWidth'
     """
     rule = dict(granularity=granularity, gate=gate, scorer=scorer, **options)
     return _built(host, rule, rngs)[0]
 
 
 def _built(
-    host: nnx.Module, rule: Mapping[str, Any], rngs: nnx.Rngs
+    host: Any, rule: Mapping[str, Any], rngs: nnx.Rngs
 ) -> tuple[GatedLayer, int]:
-    """The gated layer that a rule asks for, and the width of its input."""
+    """The gated layer of a rule, and the width of its input."""
     options = dict(rule)
     granularity, gate = options.pop("granularity", None), options.pop("gate", None)
     scorer = options.pop("scorer", None)
@@ -156,30 +156,31 @@ def _built(
         )
     if gate is None:
         raise ValueError(f"{granularity} needs a gate.")
-    (kind, sizes), given = GRANULARITIES[granularity], set(options)
-    around = type(host).__name__
+    row, given = GRANULARITIES[granularity], set(options)
+    around = f"{granularity} around {type(host).__name__}"
     try:
         host = take_over(host, granularity, options)
-        width, num_units = sizes(host, options)
+        width = host.width if row.width is None else options.pop(row.width)
     except KeyError as error:
-        raise ValueError(f"{granularity} around {around} needs {error}.") from error
-    parts: dict[str, Any] = dict(gate=gates.from_config(gate, rngs=rngs), **options)
-    if kind is not GatedWidth:
-        if scorer is None:
-            raise ValueError(f"{granularity} needs a scorer.")
-        parts["scorer"] = make_scorer(
-            scorer, kind, width=width, num_units=num_units, rngs=rngs
-        )
-    make: Any = kind
-    own = inspect.signature(kind.__init__).parameters.keys()
-    for name in options.keys() - own:
+        raise ValueError(f"{around} needs {error}.") from error
+    for name, needed in row.options.items():
+        if needed and name not in given:
+            raise ValueError(f"{around} needs {name!r}.")
+    for name in options.keys() - row.options.keys():
         read = given - options.keys()  # for the host and the scorer
-        accepted = sorted(own - {"self", "host", "gate", "scorer"} | read)
+        accepted = sorted(row.options.keys() | read)
         raise ValueError(f"{granularity} has no option {name!r}; accepted: {accepted}.")
-    try:
-        return make(host=host, **parts), width
-    except TypeError as error:  # an option that has no default
-        raise ValueError(f"{granularity}: {error}.") from error
+    make: Any = row.layer
+    options["gate"] = gates.from_config(gate, rngs=rngs)
+    if not row.scored:
+        return make(host=host, **options), width
+    if scorer is None:
+        raise ValueError(f"{granularity} needs a scorer.")
+    layer = make(host=host, scorer=nnx.Module(), **options)  # knows its units
+    layer.scorer = make_scorer(
+        scorer, make, width=width, num_units=layer.num_units, rngs=rngs
+    )
+    return layer, width
 
 
 def _places(
@@ -218,7 +219,7 @@ def _places(
 
 @contextlib.contextmanager
 def _named(path: tuple, pattern: str):
-    """Tells which module and rule an error is about, in one line."""
+    """Context that puts the module and the rule in front of an error, in one line."""
     try:
         yield
     except Exception as error:
@@ -233,27 +234,27 @@ def _named(path: tuple, pattern: str):
 
 
 def _prove(host: nnx.Module, rule: dict[str, Any]):
-    """Raises a ValueError if a rule would make another module of `host`."""
+    """Raises a ValueError if a rule would change what `host` computes."""
     shape = rule.pop("shape", None)
-    if rule.get("scorer") is not None:  # one without weights, which is never asked
+    if rule.get("scorer") is not None:  # without weights, since no test asks it
         rule["scorer"] = dict(name="evenly_spaced")
     prove(
         host,
         lambda copy: _built(copy, rule, nnx.Rngs(0, gate=1)),
-        rebuilt=rebuilds(host, rule["granularity"]) if "granularity" in rule else False,
+        rebuilt=rebuilds(host, rule.get("granularity")),
         shape=shape,
     )
 
 
 def _structure(host: nnx.Module) -> tuple:
-    """What two modules have in common that differ in the values of weights alone."""
+    """The structure of a module: all but the values of its weights."""
     graphdef, state = nnx.split(host)
     kind = lambda x: (jnp.shape(x), getattr(x, "dtype", type(x)))
     return graphdef, [kind(x) for x in jax.tree.leaves(state)]
 
 
 def _check_unshared(model: nnx.Module, path: tuple):
-    """Raises a ValueError where one gate would have to decide in several places."""
+    """Raises a ValueError if one gate would have to decide in several places."""
     modules = (module for _, module in nnx.iter_modules(model))
     children = [child for part in modules for _, child in nnx.iter_children(part)]
     for depth in range(1, len(path) + 1):
@@ -262,8 +263,8 @@ def _check_unshared(model: nnx.Module, path: tuple):
         if uses > 1:
             raise ValueError(
                 f"sparsify: {path_name(path[:depth])} is the same module in {uses} "
-                "places; what is gated has a place of its own: copy it by nnx.clone "
-                "first."
+                "places, but a gated module stands in one place: copy it with "
+                "nnx.clone first."
             )
 
 

@@ -8,18 +8,24 @@ from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
 from dynsparse.layers.experts import Experts
-from dynsparse.layers.simple_scorers import FirstOpen
+from dynsparse.layers.first_open import FirstOpen
+from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
 from dynsparse.layers.sparsify import gated
 from dynsparse.layers.transformer import TransformerBlock
-
-NUM_PARTS = 8  # blocks of neurons, experts, slices of the width
 
 
 class TokenBlocks(nnx.Module):
     """Transformer blocks in sequence: the host of gated tokens.
 
     Args:
-        blocks: In order.
+        blocks: Run in this order; each is called with tokens and mask.
+
+    Example:
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, rngs=nnx.Rngs(0)
+        ... )
+        >>> layers.TokenBlocks([block])(jnp.ones((1, 3, 4))).shape
+        (1, 3, 4)
     """
 
     def __init__(self, blocks: Sequence[nnx.Module]):
@@ -40,7 +46,13 @@ class GatedBlocks(nnx.Module):
     """Gated blocks in sequence; every token stays open.
 
     Args:
-        blocks: In order.
+        blocks: Run in this order; each is called with tokens.
+
+    Example:
+        >>> model = layers.GatedBlocks([nnx.Linear(4, 4, rngs=nnx.Rngs(0))])
+        >>> tokens, mask = model(jnp.ones((1, 3, 4)))
+        >>> tokens.shape, mask
+        ((1, 3, 4), None)
     """
 
     def __init__(self, blocks: Sequence[nnx.Module]):
@@ -70,16 +82,16 @@ def gated_stack(
 
     Args:
         blocks: What to run, in order; their attention may be another mixing of tokens.
-        granularity: "tokens": one gate in front chooses the tokens that all blocks see.
-            With a gate in each block: "bypass", tokens skip it; "blocks", examples do;
-            "heads", examples run some heads; "neurons", tokens run some eighths of the
-            MLP; "experts", some of eight MLPs, each an eighth of its size; "width", all
-            run the first eighths of the MLP.
+        granularity: One of `STACKED`. "tokens": one gate in front chooses the tokens
+            that all blocks see. With a gate in each block: "bypass", tokens skip it;
+            "blocks", examples do; "heads", examples run some heads; "neurons", tokens
+            run some eighths of the MLP; "experts", some of eight MLPs, each an eighth
+            of its size; "width", all run the first eighths of the MLP.
         width: Features per token.
-        num_tokens: Of each example.
+        num_tokens: Tokens of each example.
         class_token: Whether the first token is open whatever a gate says.
         gate: Config of the gates, for `gates.from_config`.
-        scorer: Config of their scorers, for `make_scorer`.
+        scorer: Config of the gates' scorers, for `make_scorer`.
         rngs: Streams `params` and `gate`.
 
     Returns:
@@ -88,9 +100,37 @@ def gated_stack(
 
     Raises:
         ValueError: If a value is not accepted, here or by a gate or layer.
-    """
 
-    def around(host: nnx.Module, **own: Any) -> nnx.Module:
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, rngs=rngs
+        ... )
+        >>> body = layers.gated_stack(
+        ...     [block],
+        ...     granularity="tokens",
+        ...     width=4,
+        ...     num_tokens=3,
+        ...     class_token=True,
+        ...     gate=dict(name="hard_topk", density=0.34),
+        ...     scorer=dict(name="linear"),
+        ...     rngs=rngs,
+        ... )
+        >>> _, mask = body(jnp.ones((1, 3, 4)))
+        >>> mask
+        Array([[1., 0., 0.]], dtype=float32)
+    """
+    if granularity not in STACKED:
+        raise ValueError(f"granularity must be one of {STACKED}, got {granularity!r}.")
+    row = GRANULARITIES[granularity]
+    given = dict(
+        width=width, num_tokens=num_tokens, num_blocks=NUM_PARTS, num_slices=NUM_PARTS
+    )
+
+    def around(host: nnx.Module) -> Any:
+        own: dict[str, Any] = {
+            name: given[name] for name in given if name in row.options
+        }
         layer = gated(
             host, granularity=granularity, gate=gate, scorer=scorer, rngs=rngs, **own
         )
@@ -99,31 +139,26 @@ def gated_stack(
         return layer
 
     def inside(block: TransformerBlock) -> nnx.Module:
-        match granularity:
-            case "blocks":
-                return around(block, width=width)
-            case "bypass":
-                return around(block, width=width, num_tokens=num_tokens)
-            case "heads":
-                block.attention = around(block.attention)
-            case "neurons":
-                block.mlp = around(block.mlp, num_blocks=NUM_PARTS)
-            case "width":
-                block.mlp = around(block.mlp, num_slices=NUM_PARTS)
-            case "experts":
-                hidden, rest = divmod(block.mlp.up.out_features, NUM_PARTS)
-                if rest:
-                    raise ValueError(
-                        f"model: {NUM_PARTS} experts must divide mlp_width, got "
-                        f"{block.mlp.up.out_features}."
-                    )
-                block.mlp = around(
-                    Experts(
-                        width=width, hidden=hidden, num_experts=NUM_PARTS, rngs=rngs
-                    )
-                )
+        if row.place == "block":
+            return around(block)
+        if row.place == "attention":
+            block.attention = around(block.attention)
+        elif granularity == "experts":
+            block.mlp = around(_experts(block.mlp.up.out_features, width, rngs))
+        else:
+            block.mlp = around(block.mlp)
         return block
 
-    if granularity == "tokens":
-        return around(TokenBlocks(blocks), width=width, num_tokens=num_tokens)
+    if row.place == "stack":
+        return around(TokenBlocks(blocks))
     return GatedBlocks([inside(block) for block in blocks])
+
+
+def _experts(mlp_width: int, width: int, rngs: nnx.Rngs) -> Experts:
+    """Experts that have together as many hidden units as an MLP."""
+    hidden, rest = divmod(mlp_width, NUM_PARTS)
+    if rest:
+        raise ValueError(
+            f"model: {NUM_PARTS} experts must divide mlp_width, got {mlp_width}."
+        )
+    return Experts(width=width, hidden=hidden, num_experts=NUM_PARTS, rngs=rngs)

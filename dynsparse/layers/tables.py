@@ -7,7 +7,12 @@ from jaxtyping import Array, Float, Int
 def look_up(
     table: Float[Array, "codes width"], codes: Int[Array, "*rows"]
 ) -> Float[Array, "*rows width"]:
-    """The rows of a table for some codes: zeros where a code is outside of it."""
+    """Looks up the rows of a table: zeros for a code outside it.
+
+    Args:
+        table: One row for each code.
+        codes: Of any integer type.
+    """
     if codes.dtype.itemsize < 4:  # too narrow for the number of rows
         codes = codes.astype(jnp.int32)
     past = jnp.asarray(len(table), codes.dtype)

@@ -7,9 +7,30 @@ from dynsparse.layers.open_tokens import OpenTokens
 
 
 class GatedTokens(OpenTokens):
-    """Runs its host on the tokens that the gate opens (DynamicViT: Rao et al., 2021).
+    """Runs its host on the tokens that the gate opens, and drops the others.
 
-    What was closed is zero from there on, and the mask says where.
+    DynamicViT (Rao et al., 2021, arXiv:2106.02034). A closed token is zero from there
+    on, and the mask says where. Arguments as in `OpenTokens`.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, rngs=rngs
+        ... )
+        >>> layer = layers.gated(
+        ...     block,
+        ...     granularity="tokens",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     scorer=dict(name="evenly_spaced"),
+        ...     width=4,
+        ...     num_tokens=4,
+        ...     rngs=rngs,
+        ... )
+        >>> tokens, mask = layer(jax.random.normal(jax.random.key(0), (1, 4, 4)))
+        >>> mask
+        Array([[1., 0., 1., 0.]], dtype=float32)
+        >>> jnp.any(tokens != 0, -1)
+        Array([[ True, False,  True, False]], dtype=bool)
     """
 
     def __call__(

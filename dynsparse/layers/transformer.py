@@ -12,19 +12,27 @@ from dynsparse.layers.mlp import Mlp
 
 
 class TransformerBlock(nnx.Module):
-    """Attention and an MLP, each behind a LayerNorm and a skip.
+    """Attention and an MLP, each behind a LayerNorm and beside a skip.
 
-    Either may be replaced by a gated one, which is called the same way.
+    Pre-norm (Xiong et al., 2020, arXiv:2002.04745). A gated attention or MLP is called
+    the same way and can stand in its place.
 
     Args:
         width: Features per token.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of the MLP.
-        causal: Whether each token attends to itself and those before it alone.
+        causal: Whether each token attends to itself and earlier tokens alone.
         rngs: Initialises from the `params` stream.
 
     Raises:
         ValueError: If `num_heads` does not divide `width`.
+
+    Example:
+        >>> block = layers.TransformerBlock(
+        ...     width=4, num_heads=2, mlp_width=8, rngs=nnx.Rngs(0)
+        ... )
+        >>> block(jnp.ones((1, 3, 4))).shape
+        (1, 3, 4)
     """
 
     def __init__(
@@ -49,7 +57,7 @@ class TransformerBlock(nnx.Module):
         mask: Float[Array, "batch n"] | None = None,
     ) -> Float[Array, "batch n width"]:
         """Returns the tokens; those that are closed hold no meaning."""
-        if mask is not None:  # what closed tokens hold reaches no parameter
+        if mask is not None:  # values of closed tokens reach no parameter
             tokens = ops.drop_closed(tokens, mask[..., None])
         tokens = tokens + self.attention(self.attention_norm(tokens), mask)
         return tokens + self.mlp(self.mlp_norm(tokens), mask)
@@ -61,7 +69,7 @@ class TransformerBlock(nnx.Module):
         place: Int[Array, ""] | int,
         mask: Float[Array, "batch 1"] | None = None,
     ) -> tuple[Float[Array, "batch 1 width"], Cache]:
-        """The block for one more token, as in `Attention.step`."""
+        """Runs the block on the next token; arguments as in `Attention.step`."""
         opened = jnp.ones(token.shape[:2], token.dtype) if mask is None else mask
         attended, cache = self.attention.step(
             self.attention_norm(token), cache, place, opened

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from dynsparse.gates import Gate
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.mlp import Mlp
-from dynsparse.layers.slices import bias_rows, sliced
+from dynsparse.layers.slices import bias_rows, slice_size
 
 
 class NestedScorer(nnx.Module):
@@ -15,6 +15,10 @@ class NestedScorer(nnx.Module):
 
     Args:
         num_units: Scores.
+
+    Example:
+        >>> layers.NestedScorer(num_units=3)(jnp.ones((1, 8)))
+        Array([[3., 2., 1.]], dtype=float32)
     """
 
     reads_input = False
@@ -23,7 +27,9 @@ class NestedScorer(nnx.Module):
     def __init__(self, *, num_units: int):
         self.num_units = num_units
 
-    def __call__(self, features: Float[Array, "batch *axes"]) -> Array:
+    def __call__(
+        self, features: Float[Array, "batch *axes"]
+    ) -> Float[Array, "batch n"]:
         """Returns n, n - 1, ..., 1 for each example."""
         falling = jnp.arange(self.num_units, 0, -1, dtype=features.dtype)
         return jnp.broadcast_to(falling, (features.shape[0], self.num_units))
@@ -44,6 +50,18 @@ class GatedWidth(GatedLayer):
     Raises:
         ValueError: If `num_slices` does not divide the hidden units, or the gate is
             random or not of a fixed count.
+
+    Example:
+        >>> rngs = nnx.Rngs(0, gate=1)
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=rngs),
+        ...     granularity="width",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     num_slices=4,
+        ...     rngs=rngs,
+        ... )
+        >>> layer(jnp.ones((2, 4))).shape  # by the first four hidden units
+        (2, 4)
     """
 
     unit = "slice of hidden units"
@@ -57,13 +75,9 @@ class GatedWidth(GatedLayer):
                 f"random gate, does not."
             )
         hidden = host.up.out_features
-        if hidden % num_slices:
-            raise ValueError(
-                f"num_slices={num_slices} must divide the {hidden} hidden units."
-            )
+        self.slice = slice_size(hidden, "hidden units", num_slices=num_slices)
         scorer = NestedScorer(num_units=num_slices)
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_slices)
-        self.slice = hidden // num_slices
 
     def __call__(
         self,
@@ -71,22 +85,15 @@ class GatedWidth(GatedLayer):
         mask: Float[Array, "batch n"] | None = None,
     ) -> Float[Array, "batch *axes width"]:
         """Returns the sum over the open slices; `mask` is not needed."""
-        del mask
         count = self.static_count()
         if self.opens_all():
             self.decide_all(x)
             return self.host(x)
         open_slices = self.decide(x).mask
         if count is not None:
-            return self._first(x, count)
+            first = self.host.some(slice(count * self.slice), x)
+            return first + bias_rows(self.host.down, x)
         weights = jnp.repeat(open_slices, self.slice, -1)
         lead, hidden = weights.shape
         weights = weights.reshape(lead, *[1] * (x.ndim - 2), hidden)
         return self.host.weighed(x, weights)
-
-    def _first(self, x, count: int):
-        units = slice(count * self.slice)
-        hidden = self.host.activation(sliced(self.host.up, outputs=units)(x))
-        return sliced(self.host.down, inputs=units)(hidden) + bias_rows(
-            self.host.down, x
-        )

@@ -12,16 +12,6 @@ from jaxtyping import Array, Float, Shaped
 from dynsparse._internal.registry import Config
 from dynsparse.layers import NUM_PARTS, TransformerBlock
 
-STACK_GRANULARITIES = (  # of `layers.gated_stack`
-    "tokens",
-    "bypass",
-    "blocks",
-    "heads",
-    "neurons",
-    "experts",
-    "width",
-)
-
 
 class PatchGrid(NamedTuple):
     """Places of a model's tokens on its image, row by row.

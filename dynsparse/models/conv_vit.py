@@ -7,9 +7,8 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse._internal.registry import Config
-from dynsparse.layers import gated_stack
+from dynsparse.layers import STACKED, gated_stack
 from dynsparse.models.base import (
-    STACK_GRANULARITIES,
     PatchGrid,
     check_granularity,
     check_images,
@@ -50,7 +49,7 @@ class ConvVit(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, STACK_GRANULARITIES)
+        check_granularity(granularity, STACKED)
         if width < 2:
             raise ValueError(f"model: width must be at least 2, got {width}.")
         blocks = transformer_blocks(

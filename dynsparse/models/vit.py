@@ -7,9 +7,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import EarlyExits, TokenBlocks, gated_stack
+from dynsparse.layers import STACKED, EarlyExits, TokenBlocks, gated_stack
 from dynsparse.models.base import (
-    STACK_GRANULARITIES,
     Patches,
     PatchGrid,
     check_granularity,
@@ -62,7 +61,7 @@ class Vit(nnx.Module):
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, (*STACK_GRANULARITIES, "exits"))
+        check_granularity(granularity, (*STACKED, "exits"))
         check_positive(patch=patch, width=width)
         self.embed = Embed(patch=patch, width=width, image_shape=image_shape, rngs=rngs)
         blocks = transformer_blocks(

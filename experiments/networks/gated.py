@@ -93,7 +93,13 @@ def build(
             self.rest = layers.GatedStage(
                 host=Chain(block(), block()),
                 exit=Answer(),
-                scorer=layers.ConfidenceScorer(),
+                scorer=layers.make_scorer(
+                    dict(name="confidence", threshold=0.9, sharpness=10.0),
+                    layers.GatedStage,
+                    width=10,
+                    num_units=1,
+                    rngs=rngs,
+                ),
                 gate=gates.from_config(gate, rngs=rngs),
             )
 
@@ -217,7 +223,8 @@ def open_share(network: Any, inputs: Any, density: float):
     from flax import nnx
 
     from dynsparse.gates import GateRecord, records
-    from dynsparse.layers import ConfidenceScorer, GatedLayer
+    from dynsparse.layers import GatedLayer
+    from dynsparse.layers.scorers.confidence import Confidence
 
     def probabilities(name: str):
         graphdef, state = nnx.split(network)
@@ -234,7 +241,7 @@ def open_share(network: Any, inputs: Any, density: float):
             scores = jnp.append(scores, scores[-1] - 1)
             k = round(density * prob.size)
             middle = (scores[k - 1] + scores[k]) / 2
-            if isinstance(layer.scorer, ConfidenceScorer):
+            if isinstance(layer.scorer, Confidence):
                 layer.scorer.threshold[...] -= middle / layer.scorer.sharpness[...]
             else:
                 layer.scorer.score.bias[...] -= middle

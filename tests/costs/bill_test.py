@@ -9,7 +9,8 @@ from flax import nnx
 from configs.methods import METHODS
 from dynsparse import costs, gates, layers
 from dynsparse.gates import records
-from dynsparse.layers import GatedTokens, TransformerBlock, UnitScorer
+from dynsparse.layers import GatedTokens, TransformerBlock
+from dynsparse.layers.scorers.base import Network
 from tests.layers.rows import SPECS, TOKENS, WIDTH, build
 from tests.models.conv_vit_test import GUMBEL, SOFT, run
 from tests.models.conv_vit_test import build as build_model
@@ -51,7 +52,7 @@ def test_dense_macs_are_those_of_the_host_alone():
 def test_varying_counts_are_billed_example_by_example(granularity):
     model = build_model(GUMBEL, granularity=granularity)
     for _, module in nnx.iter_modules(model):
-        if isinstance(module, UnitScorer):
+        if isinstance(module, Network):
             module.score.kernel[...] *= 30
     model = nnx.view(model, deterministic=True)
     batch = images()
@@ -267,7 +268,13 @@ def test_prices_hold_for_a_user_layer_around_any_host():
     host = TransformerBlock(width=WIDTH, num_heads=1, mlp_width=4, rngs=rngs)
     layer = GatedTokens(
         host=host,
-        scorer=UnitScorer(width=WIDTH, hidden=4, rngs=rngs),
+        scorer=layers.make_scorer(
+            dict(name="mlp", hidden=4),
+            GatedTokens,
+            width=WIDTH,
+            num_units=TOKENS,
+            rngs=rngs,
+        ),
         gate=gates.from_config(SPECS["soft_topk"], rngs=rngs),
         num_tokens=TOKENS,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse.layers import FieldEmbedding, FieldScorer
+from dynsparse.layers import FieldEmbedding, GatedFeatures, make_scorer
 
 SIZES = (200, 3, 200)
 NUM_CODES = sum(SIZES)
@@ -45,7 +45,13 @@ def test_under_jit_a_value_outside_of_its_field_is_zeros(table, value):
 
 
 def test_what_is_no_code_is_zeros_for_scorers_too():
-    scorer = FieldScorer(width=NUM_CODES, hidden=None, num_units=3, rngs=nnx.Rngs(0))
+    scorer = make_scorer(
+        dict(name="linear"),
+        GatedFeatures,
+        width=NUM_CODES,
+        num_units=3,
+        rngs=nnx.Rngs(0),
+    )
     known = jnp.array([[1, 202, 205]])
     scorer.embed.embedding[...] = scorer.embed.embedding[...].at[202].set(0)
     for code in (-1, NUM_CODES):

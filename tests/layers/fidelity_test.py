@@ -44,7 +44,7 @@ def gated_linear(m, x):
 
 
 LOST = "more parts than the rule names, which would be lost: "
-OTHER = "with every unit open the gated module's answer would be another"
+OTHER = "with every unit open the gated module's answer would differ"
 PLACES = "must not read places or statistics of tokens: with some closed"
 REFUSED = dict(
     third_matrix=(
@@ -181,7 +181,11 @@ REFUSED = dict(
         "no skip of its own",
     ),
     scanned=(foreign.stacked, BLOCKS, "3 layers for one nnx.scan"),
-    branch=(foreign.convolutions, POSITIONS, "adds the layer's input"),
+    branch=(
+        foreign.convolutions,
+        POSITIONS,
+        "the layer adds its input to the output of its host",
+    ),
     odd_image=(foreign.Grid, BLOCKS, "give its `shape`"),
 )
 

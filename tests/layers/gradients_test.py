@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from dynsparse import gates, layers
-from tests.layers.rows import LAYERS, build, compact_view, inputs, output
+from tests.layers.rows import LAYERS, WIDTH, build, compact_view, inputs, output
 
 ASKED = [  # by one gate each: layers that decide by scores
     (layer, "gumbel_sigmoid" if "gumbel_sigmoid" in row.gates else "soft_topk")
@@ -59,14 +59,16 @@ FREE = dict(  # what decides without learning
     random=lambda: build("neurons", "random_topk"),
     dense=lambda: build("neurons", "dense"),
     width=lambda: build("width", "soft_topk"),
-    evenly=lambda: _with(layers.EvenlySpacedScorer(num_units=None)),
-    magnitude=lambda: _with(layers.MagnitudeScorer()),
+    evenly=lambda: _with("evenly_spaced"),
+    magnitude=lambda: _with("magnitude"),
 )
 
 
 def _with(scorer):
     module = build("tokens", "soft_topk")
-    module.scorer = scorer
+    module.scorer = layers.make_scorer(
+        dict(name=scorer), type(module), width=WIDTH, num_units=1, rngs=nnx.Rngs(0)
+    )
     return module
 
 

@@ -75,7 +75,7 @@ REFUSED = dict(
     second_rule=({"a": RULE, "b": RULE | dict(num_blocks=5)}, "b, by the rule 'b'"),
     scorer=(  # seen when "b" has been replaced
         {"a": RULE | dict(scorer=dict(name="mlp")), "b": RULE},
-        "a, by the rule 'a': scorer: mlp takes the keys",
+        "a, by the rule 'a': scorers: mlp needs the key 'hidden'",
     ),
     no_gate=({"a": MLP | dict(scorer=LINEAR)}, "neurons needs a gate"),
     no_blocks=(

@@ -12,7 +12,7 @@ from tests.layers.rows import TOKENS, Inner, build, inputs
 
 def test_experts_do_not_choose_among_closed_tokens():
     module, x = build("expert_choice", "soft_topk"), inputs("expert_choice", 5)
-    with pytest.raises(ValueError, match="inside of gated tokens use GatedExperts"):
+    with pytest.raises(ValueError, match="inside gated tokens use GatedExperts"):
         module(x, jnp.ones((5, TOKENS)))
 
 

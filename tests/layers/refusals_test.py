@@ -86,7 +86,7 @@ def at_positions(host):
         ),
         (
             lambda: at_positions(nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0))),
-            "GroupNorm at .* looks at other positions",
+            "GroupNorm at .* reads other positions",
         ),
         (
             lambda: at_positions(build("channels", "soft_topk")),

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse import gates, layers
+from dynsparse.layers.scorers.base import Network
+from dynsparse.layers.scorers.confidence import Confidence
 from tests.gates.rows import GATES
 
 TOKENS, WIDTH = 12, 8
@@ -63,7 +65,13 @@ class Stages(nnx.Module):
         stage = lambda gate: layers.GatedStage(
             host=block(rngs),
             exit=Answer(rngs),
-            scorer=layers.ConfidenceScorer(threshold=0.7, sharpness=30.0),
+            scorer=layers.make_scorer(
+                dict(name="confidence", threshold=0.7, sharpness=30.0),
+                layers.GatedStage,
+                width=3,
+                num_units=1,
+                rngs=rngs,
+            ),
             gate=gate,
         )
         self.answer = Answer(rngs)
@@ -234,10 +242,10 @@ def build(layer, gate, dtype=jnp.float32, spread=4.0, bias=0.0):
     rngs = nnx.Rngs(0, gate=1)
     module = LAYERS[layer].build(gates.from_config(SPECS[gate], rngs=rngs), rngs)
     for _, part in nnx.iter_modules(module):
-        if isinstance(part, layers.RowScorer):
+        if isinstance(part, Network):
             part.score.kernel[...] *= spread
             part.score.bias[...] += bias
-        elif isinstance(part, layers.ConfidenceScorer):
+        elif isinstance(part, Confidence):
             part.threshold[...] += bias
     cast = lambda x: x.astype(dtype) if x.dtype == jnp.float32 else x
     graphdef, params, rest = nnx.split(module, nnx.Param, ...)

@@ -15,9 +15,6 @@ from dynsparse.layers import (
     GatedExperts,
     GatedHeads,
     GatedTokens,
-    PooledScorer,
-    RowScorer,
-    UnitScorer,
     make_scorer,
 )
 from tests.layers.rows import TOKENS, WIDTH, build, inputs
@@ -25,23 +22,93 @@ from tests.layers.rows import TOKENS, WIDTH, build, inputs
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
 
 
+def made(layer, num_units=3, width=WIDTH, name="mlp", **keys):
+    keys = keys or (dict(hidden=4) if name in ("mlp", "any_budget") else {})
+    sizes = dict(width=width, num_units=num_units, rngs=nnx.Rngs(0))
+    return make_scorer(dict(name=name, **keys), layer, **sizes)
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp"])
 @pytest.mark.parametrize(
-    ("scorer", "shape"),
+    ("layer", "shape"),
     [
-        (UnitScorer(width=WIDTH, hidden=4, rngs=nnx.Rngs(0)), (5, TOKENS)),
-        (UnitScorer(width=WIDTH, hidden=None, rngs=nnx.Rngs(0)), (5, TOKENS)),
-        (PooledScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)), (5, 3)),
-        (
-            RowScorer(width=WIDTH, hidden=4, num_units=3, rngs=nnx.Rngs(0)),
-            (5, TOKENS, 3),
-        ),
+        (GatedTokens, (5, TOKENS)),
+        (GatedBlock, (5, 3)),
+        (GatedHeads, (5, 3)),
+        (GatedExperts, (5, TOKENS, 3)),
     ],
-    ids=lambda value: type(value).__name__,
 )
-def test_scorers_give_one_score_per_unit(scorer, shape):
+def test_scorers_give_one_score_per_unit(layer, shape, name):
+    scorer = made(layer, name=name)
     scores = jax.jit(lambda x: scorer(x))(X)
     assert scores.shape == shape
     assert len(np.unique(scores)) == scores.size
+
+
+def test_units_are_scored_alone_and_examples_by_their_mean():
+    shuffled = X[:, ::-1]
+    close = functools.partial(np.testing.assert_allclose, atol=1e-6)
+    for layer in (GatedTokens, GatedExperts):
+        scorer = made(layer)
+        close(scorer(shuffled), scorer(X)[:, ::-1])
+    scorer = made(GatedHeads)
+    mean = jnp.broadcast_to(X.mean(1, keepdims=True), X.shape)
+    close(scorer(mean), scorer(X))
+
+
+class Largest(layers.Scorer):
+    """The largest feature of each unit, times a factor."""
+
+    axes = ("units",)
+    reads = "units with features of their own"
+
+    def __init__(self, shape, *, factor: float, rngs):
+        super().__init__(shape, rngs=rngs)
+        self.factor = factor
+
+    def __call__(self, features):
+        return self.factor * features.max(-1)
+
+
+def test_a_scorer_outside_the_library_is_found_by_its_path():
+    name = f"{__name__}:Largest"
+    scorer = made(GatedTokens, name=name, factor=2.0)
+    np.testing.assert_allclose(scorer(X), 2 * X.max(-1))
+    with pytest.raises(ValueError, match="Largest reads units with features of their"):
+        made(GatedHeads, name=name, factor=2.0)
+    with pytest.raises(ValueError, match="needs the key 'factor'"):
+        made(GatedTokens, name=name)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (dict(name="largest"), "unknown name 'largest'; accepted: any_budget, conf"),
+        (dict(name="mlp"), "mlp needs the key 'hidden'"),
+        (dict(name="mlp", hidden=0), "hidden must be at least 1, got 0"),
+        (dict(name="linear", hidden=4), "linear has no key 'hidden'"),
+    ],
+)
+def test_mistakes_in_a_config_are_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        make_scorer(config, GatedTokens, width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
+
+
+def test_every_scorer_serves_its_axes():
+    kinds = (GatedTokens, layers.GatedFeatures, GatedBlock, layers.GatedStage)
+    keys = dict(confidence=dict(threshold=0.5, sharpness=1.0))
+    served = {
+        name: [
+            layer.score_axis
+            for layer in (*kinds, GatedExperts)
+            if layer.score_axis in layers.scorers.find(name).axes
+            and made(layer, name=name, **keys.get(name, {}))
+        ]
+        for name in layers.scorers.available()
+    }
+    every = ["units", "fields", "example", "answer", "rows"]
+    special = dict(magnitude=["units"], confidence=["answer"])
+    assert served == {name: every for name in served} | special
 
 
 def test_static_scores_do_not_look_at_the_input():
@@ -78,21 +145,6 @@ def test_magnitudes_are_norms_that_teach_nothing():
     assert not jax.grad(lambda x: scorer(x).sum())(X).any()
 
 
-@pytest.mark.parametrize(
-    ("layer", "kind"),
-    [
-        (GatedTokens, UnitScorer),
-        (GatedBlock, PooledScorer),
-        (GatedHeads, PooledScorer),
-        (GatedExperts, RowScorer),
-    ],
-)
-def test_scorers_follow_the_score_axis_of_the_layer(layer, kind):
-    config = dict(name="mlp", hidden=4)
-    scorer = make_scorer(config, layer, width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
-    assert type(scorer) is kind
-
-
 def test_static_scores_of_rows_are_those_of_every_row():
     shape = dict(width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
     scores = make_scorer(dict(name="static"), GatedExperts, **shape)(X)
@@ -102,7 +154,7 @@ def test_static_scores_of_rows_are_those_of_every_row():
 
 def test_units_without_features_have_no_magnitude():
     shape = dict(width=WIDTH, num_units=3, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match="magnitude needs units with features"):
+    with pytest.raises(ValueError, match="magnitude reads units with features"):
         make_scorer(dict(name="magnitude"), GatedHeads, **shape)
 
 
@@ -136,7 +188,9 @@ def test_confidence_is_asked_of_answers_alone():
     config = dict(name="confidence", threshold=0.5, sharpness=1.0)
     shape = dict(width=WIDTH, num_units=1, rngs=nnx.Rngs(0))
     assert make_scorer(config, layers.GatedStage, **shape)(X[:, 0]).shape == (5, 1)
-    with pytest.raises(ValueError, match="confidence needs an answer"):
+    with pytest.raises(
+        ValueError, match="confidence reads an answer, but the units of GatedBlock"
+    ):
         make_scorer(config, GatedBlock, **shape)
 
 
@@ -145,7 +199,7 @@ def test_a_score_for_each_unit_is_needed():
     module, x = build("tokens", "soft_topk"), inputs("tokens", 3)[:, :8]
     module.scorer = make_scorer(dict(name="static"), GatedTokens, **scores)
     with pytest.raises(
-        ValueError, match=r"StaticScorer gives .* \(3, 12\), .* \(3, 8\)"
+        ValueError, match=r"scorer Static gives .* \(3, 12\), .* \(3, 8\)"
     ):
         jax.eval_shape(module, x)
     module.scorer = make_scorer(dict(name="evenly_spaced"), GatedTokens, **scores)

@@ -233,7 +233,7 @@ MISTAKES = [
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(scorer=dict(hidden=4))},
-        "scorer: needs the key 'name'; accepted: linear, mlp",
+        "scorers: needs the key 'name'; accepted: any_budget, confidence",
     ),
 ]
 

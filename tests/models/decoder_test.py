@@ -192,12 +192,22 @@ def test_a_view_that_is_asked_without_evaluating_is_refused_too():
         jax.eval_shape(lambda tokens: view(tokens), TEXT)
 
 
+def evenly_spaced():
+    return layers.make_scorer(
+        dict(name="evenly_spaced"),
+        layers.BypassedTokens,
+        width=8,
+        num_units=LENGTH,
+        rngs=nnx.Rngs(0),
+    )
+
+
 @pytest.mark.parametrize("density", [0.5, 1.0])
 def test_what_is_chosen_by_places_or_all_open_may_be_evaluated(density):
     model = build("bypass", SOFT)
     if density < 1:
         for layer in (m for _, m in nnx.iter_modules(model) if hasattr(m, "gate")):
-            layer.scorer = layers.EvenlySpacedScorer(num_units=None)
+            layer.scorer = evenly_spaced()
     view = evaluating(model, density=density)
     changed = TEXT.at[:, 5:].set((TEXT[:, 5:] + 1) % WORDS)
     before, _ = call(whole_sequence, view, TEXT)
@@ -214,8 +224,8 @@ def test_decoding_with_what_looks_ahead_is_refused_in_words():
 def test_evenly_spaced_scores_are_refused_while_decoding():
     model = evaluating(build("bypass", GUMBEL))
     layer = next(m for _, m in nnx.iter_modules(model) if hasattr(m, "gate"))
-    layer.scorer = layers.EvenlySpacedScorer(num_units=None)
-    with pytest.raises(ValueError, match="EvenlySpacedScorer scores the places"):
+    layer.scorer = evenly_spaced()
+    with pytest.raises(ValueError, match="evenly_spaced scores the places"):
         model.step(TEXT[:, 0], model.empty_caches(3), 0)
 
 
@@ -232,7 +242,7 @@ def test_random_gates_draw_anew_at_each_place():
     for _, module in nnx.iter_modules(model):
         if isinstance(module, layers.BypassedTokens):
             module.__class__ = Watched
-            module.scorer = layers.EvenlySpacedScorer(num_units=None)  # as its method
+            module.scorer = evenly_spaced()  # as its method
     jax.block_until_ready(generate(evaluating(model), TEXT[:, :2], num_tokens=6))
     jax.effects_barrier()
     assert len(np.unique(np.stack(masks), axis=0)) > 2
