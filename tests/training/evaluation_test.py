@@ -4,14 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from dynsparse import training
 from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
 from tests.training import tiny
 
 
 @pytest.fixture(scope="module")
 def experiment():
-    return training.prepare(tiny.config())
+    return tiny.prepared()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def test_compact_and_masked_evaluation_agree(experiment, masked, density):
 
 
 def test_random_controls_replay_between_executions():
-    experiment = training.prepare(tiny.config("random_topk"))
+    experiment = tiny.prepared("random_topk")
     masked = compile_forward(experiment.trainer)
     view = dict(execution="compact", density=0.25)
     compact = compile_forward(experiment.trainer, **view)
@@ -82,7 +81,7 @@ def test_random_controls_replay_between_executions():
 
 
 def test_another_seed_draws_other_units_on_the_same_images():
-    experiment = training.prepare(tiny.config("random_topk"))
+    experiment = tiny.prepared("random_topk")
     masked = compile_forward(experiment.trainer)
     one, again, other = (
         evaluate(

@@ -22,7 +22,7 @@ from tests.training import tiny
 
 @pytest.fixture(scope="module")
 def experiment():
-    return training.prepare(tiny.config())
+    return tiny.prepared()
 
 
 def fresh(experiment):
@@ -214,7 +214,7 @@ def test_what_is_not_finite_stops_the_run_with_the_step(
 
 
 def test_every_step_draws_its_own_noise():
-    experiment = training.prepare(tiny.config("gumbel_sigmoid"))
+    experiment = tiny.prepared("gumbel_sigmoid")
     step, batch = experiment.trainer.step, experiment.batches[0]
     loss = jax.jit(lambda state, batch: step(state, *batch)[1]["loss"])
     states = [experiment.initial_state | dict(step=jnp.int32(i)) for i in range(4)]

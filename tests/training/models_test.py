@@ -25,7 +25,7 @@ MODELS = sorted(configs.MODELS)
 
 @pytest.fixture(scope="module", params=MODELS)
 def prepared(request):
-    return training.prepare(tiny.config(f"soft_topk,{request.param}"))
+    return tiny.prepared(f"soft_topk,{request.param}")
 
 
 def test_every_model_has_a_step_on_the_task(prepared):
@@ -46,6 +46,12 @@ def test_every_model_leaves_what_its_head_reads(prepared):
     assert name in ("", "head")
     assert features.shape[0] == 3
     assert features.ndim == 2
+
+
+def test_a_bare_model_refuses_raw_images(prepared, as_users_call):
+    model = prepared.trainer.model(prepared.initial_state)
+    with pytest.raises(ValueError, match=r"takes floats, got uint8.*`inputs`"):
+        model(jnp.asarray(prepared.dataset.test.images[:1]))
 
 
 def test_a_whole_run_of_a_model_with_running_averages(tmp_path):

@@ -9,18 +9,19 @@ from dynsparse.training.evaluation.evaluate import compile_forward
 from dynsparse.training.program import Program
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config
+from tests.training.tiny import prepared as prepared_run
 
 
 @pytest.fixture(scope="module")
 def prepared():
-    return training.prepare(config())
+    return prepared_run()
 
 
 @pytest.mark.parametrize(
     "changes", [dict(seed=1), dict(train__log_every=3), dict(gate__temperature=0.3)]
 )
 def test_trainers_that_step_alike_are_equal(prepared, changes):
-    other = training.prepare(config(**changes))
+    other = prepared_run(**changes)
     assert prepared.trainer == other.trainer
     assert hash(prepared.trainer) == hash(other.trainer)
 
@@ -54,7 +55,7 @@ def test_a_second_run_is_traced_no_more(prepared, monkeypatch):
 
 def test_evaluation_answers_with_the_weights_of_its_own_run(prepared):
     images, key = prepared.dataset.test.images[:16], jax.random.key(0)
-    other = training.prepare(config(seed=1))
+    other = prepared_run(seed=1)
     answer = lambda run: compile_forward(run.trainer)(
         run.initial_state, images, key, 0.5
     )[0]

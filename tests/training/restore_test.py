@@ -177,12 +177,3 @@ def test_training_sees_what_evaluation_sees(images):
     expected = -logs[np.arange(len(labels)), labels].mean()
     _, metrics = jax.jit(experiment.trainer.step)(state, pixels, labels)
     np.testing.assert_allclose(metrics["cross_entropy"], expected, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["conv_vit", "vit", "mixer", "resnet"])
-def test_a_bare_model_refuses_raw_images(name, as_users_call):
-    config = tiny.config(f"dense,{name}")
-    experiment = training.prepare(config)
-    model = experiment.trainer.model(experiment.initial_state)
-    with pytest.raises(ValueError, match=r"takes floats, got uint8.*`inputs`"):
-        model(jnp.asarray(experiment.dataset.test.images[:1]))

@@ -1,5 +1,7 @@
 """The shipped config, small enough for tests."""
 
+import functools
+
 from configs import cluttered_digits
 
 SMALL = {
@@ -49,3 +51,11 @@ def config(argument="soft_topk", **changes):
         {key.replace("__", "."): value for key, value in changes.items()}
     )
     return settings.to_dict()
+
+
+@functools.cache
+def prepared(argument="soft_topk", **changes):
+    """A prepared run that tests of several files share, which none may change."""
+    from dynsparse import training
+
+    return training.prepare(config(argument, **changes))
