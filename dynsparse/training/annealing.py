@@ -45,3 +45,29 @@ class TemperatureSchedule(Checked):
 def temperatures(model: nnx.Module) -> list[Temperature]:
     """Every `Temperature` of `model`."""
     return [node for _, node in nnx.iter_graph(model) if isinstance(node, Temperature)]
+
+
+def anneal(
+    model: nnx.Module,
+    schedule: TemperatureSchedule | None,
+    step: Int[Array, ""],
+    num_steps: int,
+) -> dict[str, Float[Array, ""]]:
+    """Moves every `Temperature` of `model` by one step, in place.
+
+    Args:
+        model: Model with gates that have a temperature.
+        schedule: Schedule of the temperatures; None leaves them.
+        step: Number of the step, from 0.
+        num_steps: Number of steps of the run.
+
+    Returns:
+        The metric `temperature`, that of this step; nothing without a schedule.
+    """
+    if schedule is None:
+        return {}
+    nodes = temperatures(model)
+    metrics = dict(temperature=nodes[0][...])
+    for node in nodes:
+        node[...] = schedule(node[...], step, num_steps)
+    return metrics

@@ -1,4 +1,4 @@
-"""One training step on plain arrays."""
+"""One training step, a pure function of plain arrays."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ from dynsparse.gates import (
     records,
 )
 from dynsparse.models.base import Features
-from dynsparse.training.annealing import temperatures
+from dynsparse.training.annealing import anneal, temperatures
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
 
@@ -40,25 +40,25 @@ _AUGMENTED = 2**32 - 1  # folded into the key of a step: what no pass draws from
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trainer:
-    """Turns a model into a state of plain arrays and steps it.
+    """Makes plain arrays of a model and steps them.
 
     The state holds `params`, `variables` (everything else of the model but its random
-    streams), `optimizer`, `budget`, `key` and `step`: all that a checkpoint needs, as
-    what is random in a step depends on the key and the step alone; and all in which
-    runs of one program differ (`training.program`). Trainers of such runs are equal, so
-    that `jax.jit` takes one for the other.
+    streams), `optimizer`, `budget`, `key` and `step`. A checkpoint needs no more, since
+    randomness depends on the key and the step alone. Runs of one program differ only in
+    their states (`training.program`): their trainers are equal, so that `jax.jit` takes
+    one for the other.
 
     Attributes:
-        structure: The model's.
-        streams: Its random streams, which every step seeds anew.
-        transform: The optimizer.
-        settings: Of the run.
-        gates: The gates by the name of their records, for their surrogates.
-        samples: Passes of a step: as many as the gate that wants most, or as there are
-            densities.
-        prices: Of each layer, and `floor`, what no gate closes, as `Usage` has them.
-        inputs: Images as the model takes them, `Dataset.inputs`.
-        augment: Images as training sees them, `Dataset.augment`.
+        structure: Structure of the model.
+        streams: Random streams of the model, which every step seeds anew.
+        transform: Optimizer.
+        settings: Settings of the run.
+        gates: Gates by the name of their records, for their surrogates.
+        samples: Passes of a step: as many as densities, or as the gate that needs most.
+        prices: Price of each layer, as in `Usage`.
+        floor: Fraction of the dense MACs that no gate closes.
+        inputs: Map from images to the model's input, `Dataset.inputs`.
+        augment: Random change of training images, `Dataset.augment`.
     """
 
     structure: Structure
@@ -82,6 +82,13 @@ class Trainer:
         dataset: Dataset,
     ) -> tuple["Trainer", State]:
         """Returns the trainer of `model` and the state before the first step.
+
+        Args:
+            model: Model, gated or not.
+            transform: Optimizer.
+            settings: Settings of the run.
+            prices: Prices of the model.
+            dataset: Task of the run.
 
         Raises:
             ValueError: If a temperature is to be annealed and no gate has one, a gate
@@ -146,42 +153,39 @@ class Trainer:
         return self.structure.merge(self.streams, state["params"], state["variables"])
 
     def variables(self, model: nnx.Module) -> dict[str, Any]:
-        """What of `model` is neither a parameter nor a random stream."""
+        """Returns the variables of `model` but parameters and random streams."""
         *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
         return nnx.to_pure_dict(variables)
 
-    def step(self, state: State, images: jax.Array, labels: jax.Array):
+    def step(
+        self, state: State, images: jax.Array, labels: jax.Array
+    ) -> tuple[State, dict[str, jax.Array]]:
         """Returns the next state and the metrics of the batch.
 
         Pure; `training.program` compiles it.
+
+        Args:
+            state: State before the step.
+            images: Images of the batch, as the task has them.
+            labels: Class of each image.
         """
+        policy, num_steps = self.settings.budget, self.settings.train.num_steps
+        progress = state["step"] / num_steps
         key = jax.random.fold_in(state["key"], state["step"])
         density_key, noise_key = jax.random.split(key)
         images = self.augment(images, jax.random.fold_in(key, _AUGMENTED))
-        policy = self.settings.budget
-        progress = state["step"] / self.settings.train.num_steps
         densities = policy.densities(density_key, progress)
 
-        def evaluate():
+        def evaluate() -> Usage:
             answer = self._run(evaluating(self.model(state)), noise_key, 0, images)
             return self._usage(as_evaluated(answer[1]), 0.0)
 
         spent = policy.measure(state["step"], progress, evaluate)
 
-        def loss(params, density_offsets):
+        def loss(params, offsets):
             model = self.model(state | dict(params=params))
-            resting = [(node, node[...]) for node in _densities(model)]
-            passes = []
-            for index in range(self.samples):
-                if densities is not None:
-                    density = densities[index % policy.passes]
-                    set_density(model, density, density_offsets)
-                passes.append(self._run(model, noise_key, index, images))
-            logits, decisions, features = jax.tree.map(
-                lambda *leaves: jnp.stack(leaves), *passes
-            )
-            for node, density in resting:  # what was drawn is that step's alone
-                node[...] = density
+            passes = self._passes(model, noise_key, densities, offsets, images)
+            logits, decisions, features = passes
             usage = self._usage(decisions, progress)
             value, metrics = objective(
                 logits, labels, usage, self.gates, policy, list(features.values())
@@ -191,55 +195,64 @@ class Trainer:
                 added, budget, told = policy.loss(budget, usage, spent)
                 value += added
                 metrics |= told | dict(loss=value)
-            if self.settings.temperature_schedule is not None:
-                metrics["temperature"] = temperatures(model)[0][...]
-                self._anneal(model, state["step"])
+            metrics |= anneal(
+                model, self.settings.temperature_schedule, state["step"], num_steps
+            )
             return value, (metrics, self.variables(model), budget)
 
-        learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         shared = find_shares(self.model(state)) is not None
         offsets = {name: jnp.float32(0) for name in self.prices if shared}
+        learn = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         (_, aux), (gradient, slopes) = learn(state["params"], offsets)
         metrics, variables, budget = aux
         metrics |= shadow_prices(slopes, self.prices)
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
         updates, optimizer = self.transform.update(
             gradient, state["optimizer"], state["params"]
         )
-        metrics["gradient_norm"] = optax.tree.norm(gradient)
-        return dict(
+        after = dict(
             params=optax.apply_updates(state["params"], updates),
             variables=variables,
             optimizer=optimizer,
             budget=budget,
             key=state["key"],
             step=state["step"] + 1,
-        ), metrics
+        )
+        return after, metrics
+
+    def _passes(
+        self,
+        model: nnx.Module,
+        key: jax.Array,
+        densities: jax.Array | None,
+        offsets: Mapping[str, jax.Array],
+        images: jax.Array,
+    ):
+        """Logits, decisions and features, [passes, ...], each pass at its density."""
+        nodes = [node for _, node in nnx.iter_graph(model) if isinstance(node, Density)]
+        resting = [node[...] for node in nodes]
+        passes = []
+        for index in range(self.samples):
+            if densities is not None:
+                set_density(model, densities[index % len(densities)], offsets)
+            passes.append(self._run(model, key, index, images))
+        for node, density in zip(nodes, resting, strict=True):
+            node[...] = density  # what was drawn is that of this step alone
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
+
+    def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
+        """Logits, decisions and features of one pass; all passes draw from one key."""
+        reseed(model, key)
+        view: Any = nnx.view(model, sample=sample) if self.samples > 1 else model
+        kinds = (GateRecord, Features)[: 1 + self.settings.budget.reads_features]
+        logits, *captured = nnx.capture(view, *kinds)(self.inputs(images))
+        features = records(captured[1], Features) if len(captured) > 1 else {}
+        return logits, records(captured[0]), features
 
     def _usage(self, decisions: dict[str, Any], progress: Any) -> Usage:
         return Usage(
             decisions=decisions, prices=self.prices, floor=self.floor, progress=progress
         )
-
-    def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
-        """The logits, decisions and features of one pass; all draw from one key."""
-        reseed(model, key)
-        view: Any = model
-        if self.samples > 1:
-            view = nnx.view(model, sample=sample)
-        logits, captured, read = nnx.capture(view, GateRecord, Features)(
-            self.inputs(images)
-        )
-        return logits, records(captured), records(read, Features)
-
-    def _anneal(self, model: nnx.Module, step: jax.Array):
-        schedule, plan = self.settings.temperature_schedule, self.settings.train
-        if schedule is not None:
-            for node in temperatures(model):
-                node[...] = schedule(node[...], step, plan.num_steps)
-
-
-def _densities(model: nnx.Module) -> list[Density]:
-    return [node for _, node in nnx.iter_graph(model) if isinstance(node, Density)]
 
 
 def _check_gates(model: nnx.Module, gates: dict[str, Gate], settings: Settings):

@@ -45,6 +45,11 @@ class Any(Policy):
         return self.sampling.passes
 
     @property
+    def reads_features(self) -> bool:
+        """Whether students also learn the features of their teacher."""
+        return self.distillation is not None and self.distillation.features > 0
+
+    @property
     def lowest(self) -> float:
         """That of the sampling."""
         return self.sampling.low

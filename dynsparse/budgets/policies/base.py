@@ -45,6 +45,11 @@ class Policy(Checked):
         return 1
 
     @property
+    def reads_features(self) -> bool:
+        """Whether `distil` reads what the heads of a model read."""
+        return False
+
+    @property
     def lowest(self) -> float:
         """Lowest density that a step trains at; 1 where gates have none to choose."""
         return 1.0
