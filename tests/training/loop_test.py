@@ -267,8 +267,8 @@ def test_every_method_trains(gate, tmp_path):
 def test_the_penalty_moves_gumbel_gates_to_their_target(tmp_path):
     config = tiny.config(
         "gumbel_sigmoid",
-        penalties__target_rate__target=0.2,
-        penalties__target_rate__weight=100.0,
+        budget__penalties__target_rate__target=0.2,
+        budget__penalties__target_rate__weight=100.0,
         train__num_steps=60,
         optimizer__learning_rate=2e-2,
         train__log_every=60,
