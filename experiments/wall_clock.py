@@ -25,7 +25,6 @@ from dynsparse.reports.figures import PAGE
 from dynsparse.reports.runs import busy_among
 from dynsparse.reports.stats import CONTRADICTED, SUPPORTED
 from dynsparse.reports.tables import Row
-from .networks import gated
 
 FIELDS = (
     "granularity",
@@ -43,9 +42,23 @@ FIELDS = (
     "dense_ms",
     "memory_ratio",
 )
+GRANULARITIES = (
+    "tokens",
+    "bypass",
+    "blocks",
+    "exits",
+    "width",
+    "neurons",
+    "experts",
+    "expert_choice",
+    "features",
+    "heads",
+    "positions",
+    "channels",
+)
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
 ALONE = True
-LEAST = 0.8  # efficiency at which the clock still says what the bill does
+LEAST = 0.8  # efficiency at which wall-clock time follows the bill
 RULE = (
     f"Supported: the efficiency is at least {LEAST:g} wherever a density saves MACs. "
     "In brackets: the least efficiency, and the densities at which compact execution "
@@ -53,20 +66,20 @@ RULE = (
 )
 _QUARTILES = ("time_ratio_q1", "time_ratio_q3")
 _ACROSS = 4  # panels of the figure
-STREAM = 8  # inputs of a measurement at least, so that an eighth of them can be open
+STREAM = 8  # minimum number of inputs, so that an eighth of them can be open
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
-GATES = dict.fromkeys(gated.NAMES, SOFT_TOPK) | dict(blocks=GUMBEL, exits=GUMBEL)
+GATES = dict.fromkeys(GRANULARITIES, SOFT_TOPK) | dict(blocks=GUMBEL, exits=GUMBEL)
 
 
 def sweep(add, size):
     """One call of `add` per network and batch size."""
     if size == "small":
-        for granularity in gated.NAMES[:8]:
+        for granularity in GRANULARITIES[:8]:
             add(granularity=granularity, batch=8, small=True, repeats=3)
         return
     for batch in (64, 1):
-        for granularity in gated.NAMES:
+        for granularity in GRANULARITIES:
             add(granularity=granularity, batch=batch)
 
 
@@ -76,7 +89,7 @@ def measure(
     """Times the dense and the compact execution at every density.
 
     Args:
-        granularity: One of `gated.NAMES`.
+        granularity: One of `GRANULARITIES`.
         batch: Examples per pass.
         small: Whether the network is one to test with.
         repeats: Timed passes of each; None: for about three seconds, but at least 15.
@@ -89,6 +102,7 @@ def measure(
     from flax import nnx
 
     from dynsparse import costs, gates
+    from .networks import gated
 
     gate = GATES[granularity]
     fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
@@ -239,7 +253,7 @@ def _slower(rows: Sequence[Row]) -> str:
 
 def _draw(figure, results: Sequence[Row]):
     """A panel per granularity, a line per batch size, with quartiles."""
-    names = [name for name in gated.NAMES if any(_of(results, granularity=name))]
+    names = [name for name in GRANULARITIES if any(_of(results, granularity=name))]
     batches = sorted({row["batch"] for row in results}, reverse=True)
     looks = strokes([f"batch {batch}" for batch in batches])
     down = -(-len(names) // _ACROSS)

@@ -95,6 +95,6 @@ def test_the_sweep_holds_every_granularity_and_batch():
     trials = []
     wall_clock.sweep(lambda **trial: trials.append(trial), "full")
     assert {(t["granularity"], t["batch"]) for t in trials} == {
-        (name, batch) for name in gated.NAMES for batch in (1, 64)
+        (name, batch) for name in wall_clock.GRANULARITIES for batch in (1, 64)
     }
     assert set(wall_clock.DENSITIES) == {0.125, 0.25, 0.5, 0.75, 1.0}
