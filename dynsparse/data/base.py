@@ -220,14 +220,23 @@ class Dataset(abc.ABC):
 
 
 class KnownDataset(Dataset):
-    """A task known by its facts, whose images are made when they are asked for.
+    """Data set of which facts are known and whose images are loaded on first use.
 
     Args:
         facts: Values from `Dataset.facts`.
-        build: Makes the whole task.
+        build: Builds the whole data set.
 
     Raises:
         KeyError: If a fact is missing.
+
+    >>> sizes = dict(num_train=4, num_validation=2, num_test=2, canvas=16, digit_size=8)
+    >>> clutter = dict(max_fragments=2, fragment_size=4, min_contrast=0.5, seed=0)
+    >>> build = lambda: data.from_config(
+    ...     dict(name="cluttered_digits", **sizes, **clutter)
+    ... )
+    >>> known = data.KnownDataset(build().facts(), build)
+    >>> known.image_shape, len(known.train)
+    ((16, 16, 1), 4)
     """
 
     def __init__(self, facts: Mapping[str, Any], build: Callable[[], Dataset]):
