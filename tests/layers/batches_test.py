@@ -35,7 +35,7 @@ def test_a_batch_of_none_has_the_shape_and_type_of_others(layer):
 
 
 def test_a_bill_of_no_examples_is_refused():
-    with pytest.raises(ValueError, match="needs one example at least, got a batch of"):
+    with pytest.raises(ValueError, match="at least one example, got an empty batch"):
         costs.bill(build("neurons", "soft_topk"), inputs("neurons", 2)[:0])
 
 

@@ -280,7 +280,10 @@ def test_samples_follow_the_key():
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        (lambda m: generate(m, TEXT, num_tokens=5), "fit into 9 places, got 9 and 5"),
+        (
+            lambda m: generate(m, TEXT, num_tokens=5),
+            "a length of 9, got 9 and 5",
+        ),
         (
             lambda m: generate(m, TEXT[:, :1], num_tokens=2, temperature=1.0),
             "samples, which needs a key",
