@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -145,7 +145,7 @@ def _outcome(
     )
 
 
-def summary(rows: Sequence[Row], start: float, end: float) -> Row:
+def summary(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> Row:
     """Returns shares over the requests that arrived in [start, end).
 
     Args:

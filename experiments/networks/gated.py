@@ -46,7 +46,7 @@ def build(
     def mlp() -> nnx.Module:
         return layers.Mlp.create(width=width, hidden=hidden, rngs=rngs)
 
-    def conv(padding: str) -> nnx.Module:
+    def conv(padding: str) -> nnx.Conv:
         return nnx.Conv(channels, channels, (3, 3), padding=padding, rngs=rngs)
 
     def experts() -> nnx.Module:
