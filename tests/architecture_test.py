@@ -37,6 +37,7 @@ ALLOWED = {
     },
     "serving": {"ops", "gates", "costs", "budgets"},
     "bench": {"serving", "data", "reports"},
+    "testing": {"ops", "gates", "layers", "models", "data"},
     "reports": set(),
     "launching": {"reports", "bench", "training"},
 }

@@ -13,7 +13,7 @@ import pytest
 
 from dynsparse import training
 from dynsparse._internal.atomic_write import as_disk_error, require_space
-from dynsparse.launching import hush, main, sweep
+from dynsparse.launching import main, process, sweep
 from dynsparse.reports import Events
 from tests.launching.commands import ROOT, command
 from tests.launching.damage_test import content
@@ -83,7 +83,7 @@ def test_what_nobody_waits_for_is_not_printed(told, heard, monkeypatch):
     others = []
     monkeypatch.setattr(sys, "unraisablehook", others.append)
     for _ in range(2):
-        hush.hush_libraries()
+        process.hush_libraries()
     raised = types.SimpleNamespace(object=None, exc_value=RuntimeError(told))
     sys.unraisablehook(raised)
     assert len(others) == heard

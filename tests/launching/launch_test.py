@@ -237,7 +237,13 @@ def test_ones_own_images_train_and_leave_a_curve(tmp_path, capsys):
     flags = [flag for flag in tiny.FLAGS if not flag.startswith(idle)]
     config = f"--config={ROOT}/configs/npz_images.py:gumbel_sigmoid"
     workdir = tmp_path / "run"
-    arguments = [config, *flags, f"--config.data.path={path}", f"--workdir={workdir}"]
+    arguments = [
+        "run",
+        config,
+        *flags,
+        f"--config.data.path={path}",
+        f"--workdir={workdir}",
+    ]
     assert main([*arguments]) == 0
     with (workdir / "curve.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 1

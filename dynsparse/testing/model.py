@@ -1,0 +1,77 @@
+"""The contract of a model that a config names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from dynsparse._internal.require import require
+from dynsparse.gates import evaluating, find_gates
+
+_BATCH = 4
+_GATE = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
+_SCORER = dict(name="mlp", hidden=4)
+
+
+def check_model(
+    make: Callable[..., nnx.Module],
+    *,
+    image_shape: tuple[int, int, int] = (16, 16, 1),
+    num_classes: int = 10,
+    **keys: Any,
+):
+    """Refuses a model, a class or a function, that training cannot use.
+
+    It returns finite logits of every image, each from that image alone; it holds gates;
+    and masked and compact execution agree at half of the density.
+
+    Args:
+        make: Called as training does, with `gate`, `scorer`, `image_shape`,
+            `num_classes`, `rngs` and the keys.
+        image_shape: Height, width and channels.
+        num_classes: Size of the output.
+        **keys: The other keys of the section `model`.
+
+    Raises:
+        ValueError: With what is wrong, in words.
+
+    Example:
+        >>> from dynsparse.models.conv_vit import ConvVit
+        >>> testing.check_model(ConvVit, granularity="neurons", width=8,
+        ...                     depth=1, num_heads=2, mlp_width=8)
+    """
+    name = getattr(make, "__name__", str(make))
+    given: Mapping[str, Any] = dict(gate=_GATE, scorer=_SCORER)
+    sizes = dict(image_shape=image_shape, num_classes=num_classes)
+    try:
+        model = make(**keys, **given, **sizes, rngs=nnx.Rngs(0, gate=1))
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}; it is given {_GIVEN}") from error
+    require(isinstance(model, nnx.Module), f"{name} must give an nnx.Module")
+    require(bool(find_gates(model)), f"{name}: the model holds no gate")
+    images = jax.random.uniform(jax.random.key(0), (_BATCH, *image_shape))
+    masked = evaluating(model)(images)
+    require(
+        masked.shape == (_BATCH, num_classes) and masked.dtype == jnp.float32,
+        f"{name}: must return float32 logits of shape {(_BATCH, num_classes)}, got "
+        f"{masked.dtype} of shape {masked.shape}",
+    )
+    require(bool(jnp.isfinite(masked).all()), f"{name}: must return finite logits")
+    alone = evaluating(model)(images[:1])
+    require(
+        np.allclose(alone, masked[:1], atol=1e-4, rtol=1e-4),
+        f"{name}: the logits of an image must not depend on the others of its batch",
+    )
+    compact = evaluating(model, execution="compact", density=0.5)(images)
+    masked = evaluating(model, density=0.5)(images)
+    require(
+        np.allclose(compact, masked, atol=1e-4, rtol=1e-4),
+        f"{name}: masked and compact execution must agree, they differ by "
+        f"{float(abs(compact - masked).max()):.2g}",
+    )
+
+
+_GIVEN = "gate, scorer, image_shape, num_classes, rngs"
