@@ -29,8 +29,8 @@ def available(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(path) if m.name != "base")
 
 
-def find(package: str, name: str, where: str = "") -> type:
-    """Returns the class that `name` stands for.
+def find(package: str, name: str, where: str = "") -> Any:
+    """Returns the class, or the function of a user, that `name` stands for.
 
     Args:
         package: Dotted package of this library, such as "dynsparse.gates".
@@ -98,7 +98,7 @@ def check(
     if not isinstance(name, str):
         raise ValueError(f"{kind}: name must be a word, got {name!r}.")
     constructor = find(package, name, where)
-    accepted = inspect.signature(constructor.__init__).parameters
+    accepted = inspect.signature(_body(constructor)).parameters
     foreign = [key for key in arguments if key not in accepted]
     if foreign and not _takes_any(accepted):
         raise ValueError(
@@ -167,7 +167,7 @@ def _arguments(
         where: Dotted key of the section.
         told: Names the constructor in errors.
     """
-    accepted = inspect.signature(constructor.__init__).parameters
+    accepted = inspect.signature(_body(constructor)).parameters
     own = [key for key in accepted if key not in given and key != "self"]
     for key in settings:
         if key not in own:
@@ -177,7 +177,7 @@ def _arguments(
     for key in own:
         if key not in settings and accepted[key].default is inspect.Parameter.empty:
             raise ValueError(f"{told} needs the key {key!r}")
-    hints = hints_of(constructor.__init__)
+    hints = hints_of(_body(constructor))
     check_types(told, hints, settings)
     return {
         key: read(hints.get(key), value, f"{where}.{key}")
@@ -201,6 +201,11 @@ def names_outside(config: Any) -> Iterator[str]:
     elif isinstance(config, list | tuple):
         for value in config:
             yield from names_outside(value)
+
+
+def _body(constructor: Any) -> Any:
+    """What runs when a class or a function is called."""
+    return constructor.__init__ if isinstance(constructor, type) else constructor
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:

@@ -36,8 +36,8 @@ def from_config(
     """Builds the model that `config` names.
 
     Args:
-        config: `name`, one of `available()` or "package.module:Class", and exactly the
-            keys of that model's constructor.
+        config: `name`, one of `available()` or "package.module:Class" (or a function),
+            and exactly the keys of that model's constructor.
         gate: Config of the model's gates, for `gates.from_config`.
         scorer: Config of the gates' scorers, for `layers.make_scorer`.
         rngs: Streams `params`, which initialises, and `gate`, the noise of the gates.

@@ -37,7 +37,8 @@ def check_dataset(dataset: Dataset):
     shape = tuple(dataset.image_shape)
     for split in _SPLITS:
         found = getattr(dataset, split, None)
-        require(found is not None, f"{name}: {split} is missing")
+        if found is None:
+            raise ValueError(f"{name}: {split} is missing.")
         images, labels = found.images, found.labels
         require(len(labels) > 0, f"{name}: {split} is empty")
         require(
