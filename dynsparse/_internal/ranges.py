@@ -132,7 +132,7 @@ def _is_number(value: Any) -> bool:
     if _is_foreign(value):
         return True
     number = _is_whole(value) or isinstance(value, float)
-    return number and abs(value) < 1e30  # which neither nan nor infinity is
+    return number and bool(abs(value) < 1e30)  # which neither nan nor infinity is
 
 
 _PLAIN: dict[Any, Accepts] = {

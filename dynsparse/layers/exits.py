@@ -62,7 +62,7 @@ class GatedStage(OpenExamples):
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=1)
         self.exit = exit
 
-    def compute(self, inputs: Float[Array, "batch *axes"]) -> Answer:
+    def compute(self, inputs: Float[Array, "batch *before"]) -> Answer:
         """Runs the stage and its answer."""
         features = self.host(inputs)
         return features, self.exit(features)

@@ -11,6 +11,7 @@ from flax import nnx
 
 from dynsparse import data, gates, models
 from dynsparse._internal.program_key import program_key
+from dynsparse._internal.registry import Config
 from dynsparse.budgets import Policy, density_map, has_density
 from dynsparse.costs import Prices, budget_of, largest_density
 from dynsparse.data import Dataset
@@ -186,7 +187,7 @@ def prepare_together(
     return [first, *(prepare(c, first.dataset, resumed=r) for c, r in others)]
 
 
-def gate_section(section: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+def gate_section(section: Config, policy: Policy) -> dict[str, Any]:
     """The section `gate` of a config, with the density that its budget trains at.
 
     Args:

@@ -113,9 +113,9 @@ MISTAKES = [
     (dict(gate__family="laplacian"), "unknown family 'laplacian'; accepted: logistic"),
     (
         dict(scorer__name="cnn"),
-        "scorer: unknown name 'cnn'; accepted: linear, mlp, any_budget, static",
+        "scorers: unknown name 'cnn'; accepted: any_budget, .*linear, magnitude, mlp",
     ),
-    (dict(scorer__name="static"), r"static takes the keys \[\], got \['hidden'\]"),
+    (dict(scorer__name="static"), r"static has no key 'hidden'; accepted: \[\]"),
     (
         dict(temperature_schedule=dict(final=0.0, until=1.0)),
         "final must be > 0, got 0.0",
