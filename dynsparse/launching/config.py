@@ -2,20 +2,20 @@
 
 import ast
 import difflib
-import importlib.util
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from dynsparse._internal.ranges import accepts
-from dynsparse._internal.sections import OPTIONAL, SECTIONS, check_sections
+from dynsparse._internal.sections import OPTIONAL, check_sections
 from dynsparse._internal.suggest import did_you_mean
 from dynsparse.launching import naming
 from dynsparse.launching.errors import UserError
-from dynsparse.launching.shipped import HOME, find_file, load_module
+from dynsparse.launching.shipped import load_module
+from dynsparse.reports.telling import flattened
 
 _LONGEST = 60  # characters of a value in an error
 _MOST = 3  # keys of one name that are told
@@ -31,26 +31,17 @@ def load_config(asked: str) -> ConfigDict:
     Raises:
         UserError: If there is no such file, or it does not give a config.
     """
-    name, colon, argument = asked.partition(":")
-    path = find_file(name, "configs")
+    name, _, argument = asked.partition(":")
+    module = load_module(name, "configs")
     try:
-        if path.is_relative_to(HOME):
-            module = load_module(str(path), "configs")
-        else:
-            spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-            if spec is None or spec.loader is None:
-                raise UserError("is no Python file")
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        config = module.get_config(*([argument] if colon and argument else []))
+        config = module.get_config(*filter(None, [argument]))
         if not isinstance(config, ConfigDict):
             raise TypeError(f"get_config() gives a {type(config).__name__}")
         check_sections(config)
-    except (UserError, ValueError) as error:
+    except ValueError as error:
         raise UserError(error) from error
     except Exception as error:  # a config is code: anything may come out of it
-        told = f"{type(error).__name__}: {error}"
-        raise UserError(f"--config: {name}: {told}") from error
+        raise UserError(f"--config: {name}: {type(error).__name__}: {error}") from error
     return config.lock()
 
 
@@ -70,53 +61,36 @@ def override(config: ConfigDict, words: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a key or a value is not accepted.
     """
-    before, said = naming.section_names(config), []
-    for word in words:
-        called, equals, text = word.partition("=")
-        key = called.partition("config.")[2]
-        old, denied = check_key(config, key, called), called.startswith("--no")
-        if isinstance(old, bool) and not equals:
-            text = str(not denied)
-        elif denied:
-            raise UserError(f"{called}: {old!r} is neither True nor False.")
-        elif not equals:
-            raise UserError(f"{called} needs a value: {called}=VALUE")
-        _put(config, key, _parse(text, old, key, called))
-        said.append(f"--config.{key}={text}")
-    naming.rename(config, before)
+    said = []
+    with naming.renaming(config):
+        for word in words:
+            called, equals, text = word.partition("=")
+            key, denied = called.partition("config.")[2], called.startswith("--no")
+            section, name, index = _place(config, key, called)
+            old = section[name] if index is None else section[name][index]
+            if isinstance(old, bool) and not equals:
+                text = str(not denied)
+            elif denied:
+                raise UserError(f"{called}: {old!r} is neither True nor False.")
+            elif not equals:
+                raise UserError(f"{called} needs a value: {called}=VALUE")
+            value = _parse(text, old, key, called)
+            if index is not None:
+                whole = section[name]
+                value = type(whole)([*whole[:index], value, *whole[index + 1 :]])
+            with config.unlocked(), section.ignore_type():
+                section[name] = value
+            said.append(f"--config.{key}={text}")
     return said
 
 
-def check_key(config: ConfigDict, key: str, called: str) -> Any:
-    """Value that a config holds at a key.
-
-    Args:
-        config: Of nested sections.
-        key: Dotted; [INDEX] at its end is of a value of a tuple.
-        called: Names the key in the error.
+def check_key(config: ConfigDict, key: str):
+    """Refuses a dotted key that a config does not have.
 
     Raises:
-        UserError: If there is none, with the keys that its section has.
+        UserError: With the keys that its section has.
     """
-    path, index = _split(key, called)
-    value: Any = config
-    for depth, name in enumerate(path):
-        if not isinstance(value, ConfigDict):
-            before = ".".join(path[:depth])
-            raise UserError(f"{called}: {before} is {value!r} and has no keys")
-        if name not in value:
-            raise UserError(
-                f"{called}: no such key; accepted: {', '.join(value)}"
-                f"{did_you_mean(name, value)}"
-            )
-        value = value[name]
-    if index is None:
-        return value
-    if not isinstance(value, tuple | list):
-        raise UserError(f"{called}: {'.'.join(path)} is {value!r} and has no index")
-    if index >= len(value):
-        raise UserError(f"{called}: index {index} is past its {len(value)} values")
-    return value[index]
+    _place(config, key, key)
 
 
 def meant(name: str, flags: Collection[str], config: str | None) -> str:
@@ -130,85 +104,81 @@ def meant(name: str, flags: Collection[str], config: str | None) -> str:
         config: "FILE.py:ARGUMENT", as after --config.
     """
     try:
-        found = load_config(config or "").to_dict()
-        keys = list(_dotted({key: found[key] for key in SECTIONS if key != "names"}))
+        keys = [key for key, _ in flattened(load_config(config or "").to_dict())]
     except UserError:
         keys = []
-    exact = [key for key in keys if f".{key}".endswith((f".{name}", f".{name}.name"))]
-    if not exact:
-        last = {key: key.rpartition(".")[2] for key in keys}
+    last = {key: key.rpartition(".")[2] for key in keys if not key.startswith("names.")}
+    found = [key for key in last if f".{key}".endswith((f".{name}", f".{name}.name"))]
+    if not found:
         front = name.partition(".")[0]
         close = difflib.get_close_matches(front, [*flags, *last.values()], n=1)
         if close and close[0] in flags:
             return f"; did you mean {close[0]}?"
-        exact = [key for key in keys if [last[key]] == close]
-    least = min((key.count(".") for key in exact), default=0)
-    told = [f"--config.{key}" for key in exact if key.count(".") == least]
+        found = [key for key in last if [last[key]] == close]
+    least = min((key.count(".") for key in found), default=0)
+    told = [f"--config.{key}" for key in found if key.count(".") == least]
     return f"; did you mean {' or '.join(told[:_MOST])}?" if told else ""
 
 
-def _dotted(section: Mapping[str, Any], front: str = "") -> Iterator[str]:
-    for key, value in section.items():
-        if isinstance(value, Mapping) and value:
-            yield from _dotted(value, f"{front}{key}.")
-        else:
-            yield front + key
-
-
-def _split(key: str, called: str) -> tuple[list[str], int | None]:
+def _place(config: ConfigDict, key: str, called: str) -> tuple[Any, str, int | None]:
+    """The section that holds a key, its name there, and the index after it, if any."""
     found = re.fullmatch(r"([^\[\]]+)(?:\[(\d{1,9})\])?", key)
     if found is None:
         raise UserError(f"{called}: no such key; accepted: KEY.KEY or KEY.KEY[INDEX]")
-    return found[1].split("."), None if found[2] is None else int(found[2])
-
-
-def _put(config: ConfigDict, key: str, value: Any):
-    (*path, last), index = _split(key, key)
-    section: Any = config
-    for name in path:
-        section = section[name]
-    if index is not None:
-        whole = list(section[last])
-        whole[index] = value
-        value = type(section[last])(whole)
-    with config.unlocked(), section.ignore_type():
-        section[last] = value
+    path, section, value = found[1].split("."), config, config
+    for depth, name in enumerate(path):
+        section = value
+        if not isinstance(section, ConfigDict):
+            before = ".".join(path[:depth])
+            raise UserError(f"{called}: {before} is {section!r} and has no keys")
+        if name not in section:
+            raise UserError(
+                f"{called}: no such key; accepted: {', '.join(section)}"
+                f"{did_you_mean(name, section)}"
+            )
+        value = section[name]
+    if found[2] is None:
+        return section, path[-1], None
+    if not isinstance(value, tuple | list):
+        raise UserError(f"{called}: {found[1]} is {value!r} and has no index")
+    if int(found[2]) >= len(value):
+        raise UserError(f"{called}: index {found[2]} is past its {len(value)} values")
+    return section, path[-1], int(found[2])
 
 
 def _parse(text: str, old: Any, key: str, called: str) -> Any:
     """Reads a value of the kind that a config holds already."""
-    name = _split(key, key)[0][-1]
 
     def wrong(accepted: str) -> UserError:
         return UserError(f"{called}: must be {accepted}, got {text[:_LONGEST]!r}")
 
-    def as_number(value: Any, kind: type) -> int | float:
-        accepted = accepts(name, kind)
-        if accepted is None or not accepted[0](value):
-            raise wrong(accepted[1] if accepted else kind.__name__)
+    def number(value: Any, kind: type) -> Any:
+        name = key.partition("[")[0].rpartition(".")[2]
+        fits, accepted = accepts(name, kind) or (lambda _: True, "")
+        if not fits(value):
+            raise wrong(accepted)
         return kind(value)
 
     if isinstance(old, str):
         return text
+    found = _literal(text)
     if isinstance(old, bool):
         if text.lower() not in ("true", "false", "1", "0"):
             raise wrong("True or False")
         return text.lower() in ("true", "1")
-    found = _literal(text)
     if isinstance(old, int | float):
-        return as_number(found, type(old))
+        return number(found, type(old))
     if isinstance(old, tuple | list):
-        kind = type(old[0]) if old else float
         if isinstance(found, int | float) and not isinstance(found, bool):
             found = (found,)
         if not isinstance(found, tuple | list):
             raise wrong("a tuple, such as (0.5, 1.0)")
-        if kind in (int, float):
-            found = [as_number(value, kind) for value in found]
-        return type(old)(found)
+        kind = type(old[0]) if old else float
+        plain = kind not in (int, float)
+        return type(old)(value if plain else number(value, kind) for value in found)
     if isinstance(found, dict) and all(isinstance(name, str) for name in found):
         return ConfigDict(found)
-    optional = key in OPTIONAL or "." in key
+    optional = "." in key or key in OPTIONAL
     if optional and text in ("None", "null"):
         return None
     raise wrong(f"None or {_JSON}" if optional else _JSON)

@@ -140,7 +140,7 @@ def read_request(values: argparse.Namespace) -> RunRequest:
         raise UserError("--workdir needs a value: --workdir=DIR")
     said = override(config, values.changes)
     for section in _NAMED:
-        check_key(config, f"{section}.name", f"{section}.name")
+        check_key(config, f"{section}.name")
     naming.check_names(config)
     workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
     command = go_on(values.argv, workdir, named=bool(values.workdir))

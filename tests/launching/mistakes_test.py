@@ -61,7 +61,7 @@ MISTAKES = [
     (["--model.width", "9"], "; did you mean --config.model.width?"),
     (
         ["--weight_decay=0"],
-        "mean --config.optimizer.weight_decay or --config.gate_optimizer.weight_decay?",
+        "mean --config.gate_optimizer.weight_decay or --config.optimizer.weight_decay?",
     ),
     (["--config.gate.nmae=x"], "did you mean name?"),
     (["--config.model.width=1.5"], "1.5"),
@@ -115,7 +115,7 @@ def test_a_wrong_config_file_is_one_line_and_status_2(config, message, capsys):
 def test_a_config_that_lacks_a_part_is_one_line_and_status_2(
     gone, message, tmp_path, capsys
 ):
-    config = tmp_path / "short.py"
+    config = tmp_path / f"without_{gone.replace('.', '_')}.py"
     config.write_text(
         "from dynsparse.configs.cluttered_digits import *\nwhole = get_config\n"
     )

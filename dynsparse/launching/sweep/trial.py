@@ -172,16 +172,16 @@ def make_trial(
     return Trial(f"{name}-{runs}", experiment, plain, config)
 
 
-def _resolve(asked: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any]:
+def _resolve(asked: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Plain values of the complete config of a trial, as JSON gives them back."""
     config = load_config(asked["config"])
     try:
         for key in asked["overrides"]:
-            check_key(config, key, key)
-        before = naming.section_names(config)
-        config.update_from_flattened_dict(asked["overrides"] | {"seed": asked["seed"]})
-        naming.rename(config, before)
-        override(config, values)
+            check_key(config, key)
+        values = asked["overrides"] | {"seed": asked["seed"]}
+        with naming.renaming(config):
+            config.update_from_flattened_dict(values)
+        override(config, changes)
     except Exception as error:  # whatever the values of a trial may be
         told = error.args[0] if isinstance(error, KeyError) else error
         raise UserError(f"{asked['config']}: {told}") from error
