@@ -1,12 +1,12 @@
 """How a training goes from everything open to its density or target."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsparse._internal.ranges import BelowOne, Checked, PositiveFraction
+from dynsparse._internal.ranges import Accepts, BelowOne, Checked, PositiveFraction
 
 _FORMS = {
     "linear": lambda t: t,
@@ -35,7 +35,7 @@ class Ramp(Checked):
         ValueError: If a value is not accepted.
     """
 
-    form: Literal["linear", "cosine", "cubic"]
+    form: Annotated[str, Accepts(_FORMS.__contains__, f"one of {', '.join(_FORMS)}")]
     start: BelowOne
     until: PositiveFraction
 

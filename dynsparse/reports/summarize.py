@@ -33,7 +33,6 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
 
     Example:
         >>> import pathlib
-    import shlex
         >>> reports.summarize([], pathlib.Path("summary"))
         Traceback (most recent call last):
         ValueError: a summary needs at least one finished run, got none.

@@ -27,9 +27,10 @@ def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
         `learning rate`; None for what the run does not have.
 
     Example:
-        >>> config = dict(seed=0, gate=dict(name="soft_topk", density=0.5))
+        >>> budget = dict(name="fixed", density=0.5)
+        >>> config = dict(seed=0, gate=dict(name="soft_topk"), budget=budget)
         >>> {k: v for k, v in reports.telling(config).items() if v is not None}
-        {'method': 'soft_topk', 'density': '0.5', 'seed': 0}
+        {'method': 'soft_topk', 'budget': 'fixed', 'density': '0.5', 'seed': 0}
     """
     model, names = _section(config, "model"), _section(config, "names")
     named = {key: name for key, name in names.items() if name not in (None, _OWN)}

@@ -41,6 +41,8 @@ def curve(trial):
     wanted = config["evaluation"]
     budgets = [*wanted["densities"], *wanted["budgets"]]
     budget = config["budget"]
+    if budget["name"] == "fixed":  # the curve shows its density in any case
+        budgets = sorted({*budgets, budget["density"]})
     if budget["name"] == "constrained":
         budgets = [budget["target"] * (1 + 0.001 * trial.seed)]
     elif "mac_target" in budget["penalties"]:
