@@ -30,9 +30,7 @@ from dynsparse.training.step import State, Trainer
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRun:
-    """A run before its first step: settings, data, model and initial state.
-
-    `prepare` makes it.
+    """A run before its first step, from `prepare`: settings, data, model and state.
 
     >>> from dynsparse.configs import cluttered_digits
     >>> config = cluttered_digits.get_config("soft_topk")
