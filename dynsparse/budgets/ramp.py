@@ -35,7 +35,7 @@ class Ramp(Checked):
         ValueError: If a value is not accepted.
     """
 
-    form: Annotated[str, Accepts(_FORMS.__contains__, f"one of {', '.join(_FORMS)}")]
+    form: Annotated[str, Accepts(_FORMS.__contains__, f"one of {sorted(_FORMS)}")]
     start: BelowOne
     until: PositiveFraction
 

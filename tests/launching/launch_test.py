@@ -265,7 +265,7 @@ def final_state(workdir):
 def test_kill_9_and_the_same_command_end_with_the_same_bits(tmp_path):
     flags = ("--config.train.num_steps=40", "--config.train.log_every=1")
     start = lambda workdir: subprocess.Popen(
-        [sys.executable, *command(workdir, *flags)],
+        [sys.executable, "launch.py", *command(workdir, *flags)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

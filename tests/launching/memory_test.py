@@ -9,7 +9,7 @@ import pytest
 _SCRIPT = """
 import resource, sys
 if sys.argv[1] == "kept":
-    from dynsparse.launching import keep_freed_memory
+    from dynsparse.launching.process import keep_freed_memory
     assert keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 block = b"x" * (48 << 20)
