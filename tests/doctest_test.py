@@ -24,6 +24,8 @@ PACKAGES = sorted(p.parent.name for p in ROOT.glob("[!_]*/__init__.py"))
 FILES = [p for p in sorted(ROOT.rglob("*.py")) if ">>>" in p.read_text()]
 # Packages of which every public function and class has an example.
 COMPLETE = [
+    "dynsparse.budgets",
+    "dynsparse.costs",
     "dynsparse.data",
     "dynsparse.gates",
     "dynsparse.layers",
@@ -32,6 +34,7 @@ COMPLETE = [
     "dynsparse.ops",
     "dynsparse.reports",
     "dynsparse.serving",
+    "dynsparse.testing",
     "dynsparse.training",
 ]
 

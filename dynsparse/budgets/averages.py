@@ -24,6 +24,11 @@ def averages_at(
     what each norm sees in masked execution, with the decisions of evaluation (Yu and
     Huang, 2019, arXiv:1903.05134, who do it for widths).
 
+    >>> norm = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+    >>> found = budgets.averages_at(norm, 0.5, [jnp.array([[0.0, 2.0], [2.0, 4.0]])])
+    >>> found["mean"][...].tolist()
+    [1.0, 3.0]
+
     Args:
         model: With top-k gates, as it trains: norms that answer by their running
             averages in training, too, keep them.

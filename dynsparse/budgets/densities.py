@@ -76,6 +76,13 @@ def densities_at(model: nnx.Module, density: float) -> dict[str, float]:
 def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
     """Views `model` with static densities, as compact execution needs them.
 
+    >>> gate = dict(name="hard_topk", density=1.0)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0))
+    >>> own = dict(granularity="width", num_slices=4, rngs=nnx.Rngs(0, gate=1))
+    >>> model = layers.gated(mlp, gate=gate, **own)
+    >>> budgets.fix_densities(model, {"": 0.25}).gate.static_density
+    0.25
+
     Args:
         model: It shares its arrays with what is returned.
         densities: From `densities_at`.

@@ -18,6 +18,14 @@ def largest_density(
 ) -> float:
     """Largest density of the top-k gates that the budget pays for.
 
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0))
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> own = dict(granularity="width", num_slices=4, rngs=nnx.Rngs(0, gate=1))
+    >>> model = layers.gated(mlp, gate=gate, **own)
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> costs.largest_density(prices, 0.8)
+    0.75
+
     Args:
         prices: Of a model with top-k gates.
         budget: Fraction of the dense MACs allowed, in (0, 1].
@@ -66,6 +74,14 @@ def budget_of(
     spread: Callable[[float], Mapping[str, float]] | None = None,
 ) -> float:
     """Fraction of the dense MACs that a density of the top-k gates spends.
+
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0))
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> own = dict(granularity="width", num_slices=4, rngs=nnx.Rngs(0, gate=1))
+    >>> model = layers.gated(mlp, gate=gate, **own)
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> round(float(costs.budget_of(prices, 0.5)), 2)
+    0.5
 
     Args:
         prices: Of a model; gates of a varying count are priced with every unit open.
