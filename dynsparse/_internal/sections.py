@@ -1,4 +1,4 @@
-"""The sections that a config has."""
+"""Names of the sections of a config, and the check that all are there."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person chooses of a load test."""
+"""Options of a load test that a user may set."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Learned thresholds: a unit opens where its score exceeds a number that is learned."""
+"""Learned-threshold gates: a unit opens where its score exceeds a trained threshold."""
 
 import jax.numpy as jnp
 from flax import nnx

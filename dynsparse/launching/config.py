@@ -1,4 +1,4 @@
-"""The config of a run: its file, and what a command changes of it."""
+"""Loads the config of a run and applies the changes of a command line."""
 
 import ast
 import difflib

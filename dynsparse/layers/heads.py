@@ -1,4 +1,4 @@
-"""Gated heads: each example runs some heads of an attention."""
+"""Gated attention heads: each example runs some of the heads of a layer."""
 
 from flax import nnx
 from jaxtyping import Array, Float

@@ -1,4 +1,4 @@
-"""Residual networks with four granularities."""
+"""Residual networks, gated by positions, blocks or channels, or with early exits."""
 
 import dataclasses
 import math

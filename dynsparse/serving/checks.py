@@ -1,4 +1,4 @@
-"""Checks of what a ladder is compiled for, and of what it is asked."""
+"""Checks of what a ladder of compiled budgets is made from, and of its requests."""
 
 from collections.abc import Sequence
 

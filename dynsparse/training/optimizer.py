@@ -100,20 +100,29 @@ def gated_layers(model: nnx.Module) -> frozenset[tuple[Any, ...]]:
     return frozenset(tuple(path) for path, x in modules if isinstance(x, GatedLayer))
 
 
-def group_of(params, layers: Collection[tuple[Any, ...]]):
+def group_of(params, layers: Collection[tuple[Any, ...]] | None = None):
     """Returns "gates" or "weights" for each leaf of `params`.
 
     Args:
         params: Tree of parameters.
-        layers: Paths of the gated layers, from `gated_layers`.
+        layers: Paths of the gated layers, from `gated_layers`; None takes every module
+            that holds a `host` for one.
     """
+    if layers is None:
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        paths = [_keys(path) for path, _ in leaves]
+        layers = {p[:i] for p in paths for i, key in enumerate(p) if key == "host"}
 
     def group(path, _):
-        keys = tuple(getattr(entry, "key", None) for entry in path)
+        keys = _keys(path)
         places = (i for i, key in enumerate(keys) if key in _OWN)
         return "gates" if any(keys[:i] in layers for i in places) else "weights"
 
     return jax.tree_util.tree_map_with_path(group, params)
+
+
+def _keys(path: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(entry, "key", None) for entry in path)
 
 
 def _adamw(schedule: optax.Schedule, weight_decay: float):

@@ -1,4 +1,4 @@
-"""A run, checked and built, before its first step."""
+"""Checks the config of a run and builds its parts, before the first step."""
 
 import dataclasses
 import pathlib

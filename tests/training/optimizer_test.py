@@ -62,6 +62,18 @@ def test_what_a_layer_is_called_does_not_matter(model):
     }
 
 
+def test_without_a_model_what_holds_a_host_is_a_gated_layer():
+    block = dict(host=dict(gate=0), scorer=dict(kernel=0), gate=dict(threshold=0))
+    assert group_of(dict(block=block, head=dict(gate=dict(kernel=0)))) == dict(
+        block=dict(
+            host=dict(gate="weights"),
+            scorer=dict(kernel="gates"),
+            gate=dict(threshold="gates"),
+        ),
+        head=dict(gate=dict(kernel="weights")),
+    )
+
+
 def test_gates_and_scorers_are_a_group_of_their_own(model):
     params = jax.tree.map(jnp.ones_like, parameters(model))
     transform = make_optimizer(

@@ -1,4 +1,4 @@
-"""Steps of one size, up while there is too much and down while there is too little."""
+"""Bias balancing: the price moves by fixed steps, up while usage is too high."""
 
 import dataclasses
 

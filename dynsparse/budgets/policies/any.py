@@ -1,4 +1,4 @@
-"""New densities at every step: one model that answers at any budget."""
+"""Any-budget policy: draws densities at every step, for one model of any budget."""
 
 import dataclasses
 from collections.abc import Callable
