@@ -16,10 +16,15 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt &&
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if CODE.search(PAGES[name])])
-def test_code_runs(name):
-    known = {"__name__": name}
-    for code in CODE.findall(PAGES[name]):
+def test_code_runs_and_shows_what_the_page_says(name, capsys):
+    known, blocks = {"__name__": name}, CODE.findall(PAGES[name])
+    for code in blocks:
         exec(compile(code, name, "exec"), known)
+    shown, code = capsys.readouterr().out, "\n".join(blocks)
+    bills = "print(costs.bill(" in code or "print(paid)" in code
+    assert ("total " in shown) == bills
+    assert ("1 waiting" in shown) == ("print(answer.rung, answer.reason)" in code)
+    assert "print(" in code or "\nassert " in code  # no page shows what nothing checks
 
 
 @pytest.mark.parametrize("name", PAGES)
