@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dynsparse import serving as serving
     from dynsparse import testing as testing
     from dynsparse import training as training
+    from dynsparse._internal.call import Call as Call
+    from dynsparse._internal.call import call as call
     from dynsparse.costs import Bill as Bill
     from dynsparse.costs import bill as bill
     from dynsparse.gates import Gate as Gate
@@ -49,6 +51,7 @@ if not (_here / "configs").is_dir():  # a checkout has configs/ beside this pack
     __path__.append(str(_here.parent))
 
 _NAMES = {
+    "_internal.call": ("Call", "call"),
     "costs": ("Bill", "bill"),
     "gates": ("Gate", "GateOutput", "GateRecord", "evaluating", "records"),
     "layers": ("causal_twins", "sparsify"),
