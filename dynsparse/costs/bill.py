@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
-import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Int, Shaped
+from jaxtyping import ArrayLike, Int
 
+from dynsparse._internal.call import call
 from dynsparse.costs.measure import run_gates
 from dynsparse.costs.prices import Prices
 
@@ -118,20 +119,24 @@ class Bill:
 
 def bill(
     model: nnx.Module,
-    batch: Shaped[Array, "n *shape"],
-    *,
+    /,
+    *args: Any,
     while_bound: int | None = None,
+    **kwargs: Any,
 ) -> Bill:
-    """Runs `model` on `batch` without noise and counts the MACs of each example.
+    """Runs `model` on a batch without noise and counts the MACs of each example.
 
     Args:
         model: Any model with gated layers, in either execution.
-        batch: Input of the model, with at least one example.
+        *args: Arguments of the model, with at least one example: arrays, pytrees of
+            them, flags; `dynsparse.Call` says how the batch is told. Or one
+            `dynsparse.call`, for a model that has a `while_bound` of its own.
         while_bound: Iterations to assume for each `while` loop that multiplies.
+        **kwargs: Keyword arguments of the model.
 
     Raises:
-        ValueError: If a `while` loop multiplies and there is no `while_bound`, or the
-            batch is empty.
+        ValueError: If a `while` loop multiplies and there is no `while_bound`, the
+            batch is empty or cannot be told, or the model fails on one example of it.
 
     >>> rngs = nnx.Rngs(0, gate=1)
     >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
@@ -145,11 +150,24 @@ def bill(
     not gated                  0          0
     total                    192         96
     used p50 96, p95 96, max 96; floor 0
+
+    The arguments are the model's own:
+
+    >>> class Shifted(nnx.Module):
+    ...     def __init__(self):
+    ...         self.linear = nnx.Linear(4, 8, rngs=nnx.Rngs(0))
+    ...
+    ...     def __call__(self, x, *, shift, train):
+    ...         return dict(y=self.linear(x + shift))
+    >>> x, shift = jnp.ones((2, 4)), jnp.ones((2, 1))
+    >>> costs.bill(Shifted(), x, shift=shift, train=False).dense
+    32
     """
-    example = jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype)
-    masks = run_gates(model, batch)
-    prices = Prices(model, example, while_bound=while_bound)
-    return itemize(prices, masks, num_examples=len(batch))
+    asked = call(*args, **kwargs)
+    number = asked.num_examples
+    masks = run_gates(model, asked)
+    prices = Prices(model, asked.one_example(), while_bound=while_bound)
+    return itemize(prices, masks, num_examples=number)
 
 
 def itemize(
@@ -163,7 +181,8 @@ def itemize(
         num_examples: n, which a model without gates leaves open.
 
     Raises:
-        ValueError: If the mask of a layer is missing, or there are no examples.
+        ValueError: If the mask of a layer is missing or has another number of examples
+            or units than the prices, or there are no examples.
 
     >>> rngs = nnx.Rngs(0, gate=1)
     >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
@@ -180,6 +199,7 @@ def itemize(
         raise ValueError("a bill needs at least one example, got an empty batch.")
     opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
     counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
+    _check(prices, opened, num_examples)
     used = np.broadcast_to(prices.used(counts), (num_examples,))
     layers = {
         name: LayerBill(
@@ -191,3 +211,16 @@ def itemize(
         for name, part in prices.parts.items()
     }
     return Bill(prices.dense, prices.floor, used, layers)
+
+
+def _check(prices: Prices, masks: Mapping[str, np.ndarray], num_examples: int):
+    """Raises a ValueError for decisions of other sizes than those of the prices."""
+    for name, mask in masks.items():
+        units = prices.parts[name].num_units if name in prices.parts else mask[:1].size
+        if len(mask) not in (1, num_examples) or mask[:1].size != units:
+            raise ValueError(
+                f"layer {name!r} decided on {mask[:1].size} units of {len(mask)} "
+                f"examples, and is priced for {units} units of {num_examples}. The "
+                "first array of a call tells the batch: give one whose size no other "
+                "argument has."
+            )

@@ -11,12 +11,16 @@ from flax import nnx
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from dynsparse._internal.call import call
+
 
 def count_macs(
     function: Callable[..., Any],
+    /,
     *args: Any,
     while_bound: int | None = None,
     padding: bool = True,
+    **kwargs: Any,
 ) -> int:
     """Counts the multiply-accumulates of one call of `function`; 1 MAC = 2 FLOPs.
 
@@ -29,10 +33,12 @@ def count_macs(
 
     Args:
         function: Any traceable function, or an nnx.Module.
-        *args: Its arguments: arrays, `jax.ShapeDtypeStruct`s or pytrees of them.
+        *args: Its arguments: arrays, `jax.ShapeDtypeStruct`s or pytrees of them; all
+            else, such as a flag, is static. Or one `dynsparse.call`.
         while_bound: Iterations to assume for each `while` loop that multiplies.
         padding: Whether convolution taps on padding count: True as in published tables,
             False as XLA counts.
+        **kwargs: Its keyword arguments.
 
     Returns:
         The exact count, for the shapes of `args`.
@@ -45,12 +51,15 @@ def count_macs(
     >>> linear = nnx.Linear(8, 5, rngs=nnx.Rngs(0))
     >>> costs.count_macs(linear, jax.ShapeDtypeStruct((1, 8), "float32"))
     40
+    >>> costs.count_macs(jnp.einsum, "nd,md->nm", jnp.ones((2, 3)), jnp.ones((4, 3)))
+    24
     """
+    state, merge = (), lambda state: function
     if isinstance(function, nnx.Module):
         graphdef, state = nnx.split(function)
-        args = (state, *args)
-        function = lambda state, *inputs: nnx.merge(graphdef, state)(*inputs)
-    jaxpr = live(jax.make_jaxpr(function)(*args).jaxpr)
+        merge = lambda state: nnx.merge(graphdef, state)
+    run = lambda state, asked: asked(merge(state))
+    jaxpr = live(jax.make_jaxpr(run)(state, call(*args, **kwargs)).jaxpr)
     return count_jaxpr(jaxpr, while_bound=while_bound, padding=padding).total()
 
 

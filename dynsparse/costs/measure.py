@@ -10,20 +10,23 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
+from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
 from dynsparse.gates import GateRecord, evaluating, records
 
 
 def run_gates(
-    model: nnx.Module, batch: Shaped[Array, "n *shape"]
+    model: nnx.Module, /, *args: Any, **kwargs: Any
 ) -> dict[str, Float[Array, "n *rows units"]]:
-    """Returns the mask of each gated layer for `batch`, by path, without noise.
+    """Returns the mask of each gated layer for a batch, by path, without noise.
 
     Args:
         model: Any model with gated layers.
-        batch: Input of the model.
+        *args: Arguments of the model: a batch, and whatever else it is called with, or
+            one `dynsparse.call`.
+        **kwargs: Its keyword arguments.
 
     >>> rngs = nnx.Rngs(0, gate=1)
     >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
@@ -35,12 +38,12 @@ def run_gates(
     [[[1.0, 1.0, 0.0, 0.0]]]
     """
     structure, state = Structure.split(evaluating(model, execution="masked"))
-    return _decide(structure, state, batch)
+    return _decide(structure, state, call(*args, **kwargs))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decide(structure: Structure, state, batch):
-    _, captured = nnx.capture(structure.merge(state), GateRecord)(batch)
+def _decide(structure: Structure, state, asked: Call):
+    _, captured = asked(nnx.capture(structure.merge(state), GateRecord))
     return {name: output.mask for name, output in records(captured).items()}
 
 
@@ -81,8 +84,8 @@ def seconds_by_turn(
     {'a': 3, 'b': 3}
     """
     seconds: dict[Any, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        jax.block_until_ready(call())
+    for run in calls.values():
+        jax.block_until_ready(run())
     order, names = random.Random(0), list(calls)
     for _ in range(repeats):
         order.shuffle(names)

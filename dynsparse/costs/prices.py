@@ -3,16 +3,16 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Float, Int
 
+from dynsparse._internal.call import call
 from dynsparse._internal.paths import path_name, stands_inside
 from dynsparse.costs.tables import Table
-from dynsparse.costs.traces import Macs, Traced, macs_at
+from dynsparse.costs.traces import Macs, Traced, macs_at, mask_shapes
 from dynsparse.gates import Gate, TopkGate, gated_modules
 
 
@@ -99,11 +99,15 @@ class Prices:
 
     Args:
         model: Any model, with or without gated layers.
-        example: One input, with its batch axis of size 1, or its ShapeDtypeStruct.
+        *args: Arguments of the model for one example: arrays with a batch axis of size
+            1 or their ShapeDtypeStructs, and whatever else it is called with; or one
+            `dynsparse.call`.
         while_bound: Iterations to assume for each `while` loop that multiplies.
+        **kwargs: Its keyword arguments.
 
     Raises:
-        ValueError: If a `while` loop multiplies and there is no `while_bound`.
+        ValueError: If a `while` loop multiplies and there is no `while_bound`, or the
+            model fails on the arguments.
 
     >>> rngs = nnx.Rngs(0, gate=1)
     >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
@@ -121,12 +125,13 @@ class Prices:
     def __init__(
         self,
         model: nnx.Module,
-        example: Shaped[Array, "1 *shape"] | jax.ShapeDtypeStruct,
-        *,
+        /,
+        *args: Any,
         while_bound: int | None = None,
+        **kwargs: Any,
     ):
-        self._traced = Traced.of(model, example, while_bound)
-        shapes = self._traced.mask_shapes()
+        self._traced = Traced.of(model, call(*args, **kwargs), while_bound)
+        shapes = mask_shapes(self._traced)
         gated = {
             path: module
             for path, module in gated_modules(model).items()
