@@ -13,9 +13,8 @@ on cluttered digits; the same steps for every model, which are three passes each
 that of any budget; the accuracy is that of compact execution over the test images.
 """
 
-import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from operator import itemgetter
 
 from dynsparse.reports import (
     Interval,
@@ -23,14 +22,12 @@ from dynsparse.reports import (
     answer,
     by_seed,
     errorbars,
-    judge_bound,
-    paired_difference,
+    grouped,
+    paired_differences,
     report_means,
     strokes,
-    with_half,
 )
-from dynsparse.reports.stats import ENOUGH_SEEDS, FEW_SEEDS
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import ENOUGH_SEEDS, FEW_SEEDS, Row
 from .digits import digits, number_of_seeds
 
 DENSITIES = dict(
@@ -79,14 +76,25 @@ def sweep(add, size):
 
 def report(rows: Sequence[Row]) -> Report:
     """Both curves of each network, and the paired differences."""
-    measured = [_named(row) for row in rows]
-    networks = {
-        network: [row for row in measured if row["network"] == network]
-        for network in dict.fromkeys(row["network"] for row in measured)
-    }
+    measured = []
+    for row in rows:
+        network, model = row["method"].split(" ", 1)
+        place = dict(network=network, model=model, density=round(row["density"], 3))
+        measured.append(place | {key: row[key] for key in ("seed", *OF)})
+    notes, verdicts, seeds = [], [], []
+    for network, some in grouped(measured, itemgetter("network")).items():
+        seeds.append(number_of_seeds(some))
+        few = f" {FEW_SEEDS.capitalize()}." * (seeds[-1] < ENOUGH_SEEDS)
+        head = f"{network}, any budget minus one density, in points of accuracy.{few}"
+        lines = [f"{head}\n"]
+        for density, gap in differences(some).items():
+            word = gap.beside(-ALLOWED)
+            lines.append(f"- density {density:g}: {100 * gap:+.2f}, {word}")
+            verdicts += [] if few else [word]
+        notes.append("\n".join(lines))
+    said = answer(verdicts, "densities", seeds=max(seeds))
     by = ("network", "model", "density")
-    notes, said = _notes(networks)
-    return report_means(measured, by, OF, notes=notes, draw=_draw, answer=said)
+    return report_means(measured, by, OF, notes=[*notes, RULE], draw=_draw, answer=said)
 
 
 def differences(measured: Sequence[Row]) -> dict[float, Interval]:
@@ -95,44 +103,32 @@ def differences(measured: Sequence[Row]) -> dict[float, Interval]:
     Args:
         measured: `model`, `density`, `seed` and `accuracy`, of one network.
     """
-    found = {}
-    for density in sorted({row["density"] for row in measured}):
-        of = functools.partial(by_seed, measured, "accuracy", density=density)
-        found[density] = paired_difference(*(of(model=model) for model in MODELS))
-    return found
-
-
-def _notes(networks: Mapping[str, Sequence[Row]]) -> tuple[list[str], str]:
-    """What each network says, and the answer of those with enough seeds."""
-    notes, verdicts, seeds = [], [], []
-    for network, measured in networks.items():
-        seeds.append(number_of_seeds(measured))
-        few = f" {FEW_SEEDS.capitalize()}." * (seeds[-1] < ENOUGH_SEEDS)
-        head = f"{network}, any budget minus one density, in points of accuracy.{few}"
-        lines = [f"{head}\n"]
-        for density, gap in differences(measured).items():
-            points = with_half(100 * gap.mean, 100 * gap.half, "+.2f")
-            word = judge_bound(gap, -ALLOWED)
-            lines.append(f"- density {density:g}: {points}, {word}")
-            verdicts += [] if few else [word]
-        notes.append("\n".join(lines))
-    return [*notes, RULE], answer(verdicts, "densities", seeds=max(seeds))
-
-
-def _named(row: Row) -> dict[str, Any]:
-    network, model = row["method"].split(" ", 1)
-    place = dict(network=network, model=model, density=round(row["density"], 3))
-    return place | {key: row[key] for key in ("seed", *OF)}
+    any_budget, one_density = MODELS
+    values = lambda model, density: by_seed(
+        measured, "accuracy", density=density, model=model
+    )
+    return paired_differences(
+        {
+            density: (values(any_budget, density), values(one_density, density))
+            for density in sorted({row["density"] for row in measured})
+        }
+    )
 
 
 def _draw(figure, means: Sequence[Row]):
-    networks = list(dict.fromkeys(row["network"] for row in means))
+    networks = grouped(means, itemgetter("network"))
     panels = figure.subplots(1, len(networks), squeeze=False)[0]
     looks = strokes(MODELS, MODELS[1:])
-    for axes, network in zip(panels, networks, strict=True):
-        some = [row for row in means if row["network"] == network]
+    for axes, (network, some) in zip(panels, networks.items(), strict=True):
         errorbars(
-            axes, some, "budget_mean", "accuracy", "model", looks=looks, scale=100.0
+            axes,
+            some,
+            "budget",
+            "accuracy",
+            "model",
+            looks=looks,
+            scale=100.0,
+            title=network,
+            xlabel="MACs / dense MACs",
+            ylabel="test accuracy (%)",
         )
-        axes.set(title=network, xlabel="MACs / dense MACs", ylabel="test accuracy (%)")
-        axes.legend()

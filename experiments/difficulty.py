@@ -16,19 +16,19 @@ easier half: it is more patches that are not empty. A faint image has no more of
 
 import itertools
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from dynsparse.reports import (
     Report,
     answer,
     by_seed,
-    p_in_words,
+    errorbars,
+    grouped,
     paired_differences,
     report_means,
-    strokes,
-    verdict,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 OWN_TASK = True  # the difficulty of an image
@@ -95,56 +95,36 @@ def _beyond(task: Mapping[str, Any], number: int):
 
 
 def report(rows: Sequence[Row]) -> Report:
-    """The correlations, by gate and kind of image."""
-    lines, verdicts = _verdicts(rows)
+    """The correlations by gate and kind of image, each beside the random one."""
+    lines, verdicts = [], []
+    for method in grouped(rows, itemgetter("method")):
+        if method == RANDOM:
+            continue
+        found = paired_differences(
+            {
+                (images, factor): tuple(
+                    by_seed(rows, factor, method=name, images=images)
+                    for name in (method, RANDOM)
+                )
+                for images, factor in itertools.product(PICTURES, FACTORS)
+            }
+        )
+        words = [
+            f"{factor}, {images}: {gap.verdict()} ({gap.mean:+.3f}, p {gap.p_in_words})"
+            for (images, factor), gap in found.items()
+        ]
+        lines.append(f"- {method}: {'; '.join(words)}")
+        verdicts += [gap.verdict() for gap in found.values()]
     said = answer(verdicts, "correlations", seeds=number_of_seeds(rows))
     notes, by = ["\n".join(lines), RULE], ("method", "images")
     return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
 
 
-def _verdicts(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Each gate beside the random one, by seed: lines, and words alone."""
-    values = lambda method, images, factor: by_seed(
-        rows, factor, method=method, images=images
-    )
-    lines, verdicts = [], []
-    for method in dict.fromkeys(row["method"] for row in rows):
-        if method == RANDOM:
-            continue
-        pairs = {
-            place: (values(method, *place), values(RANDOM, *place))
-            for place in itertools.product(PICTURES, FACTORS)
-        }
-        found = paired_differences(pairs)
-        words = [
-            f"{factor}, {images}: {verdict(gap.mean, p)} ({gap.mean:+.3f}, "
-            f"p {p_in_words(p)})"
-            for (images, factor), (gap, p) in found.items()
-        ]
-        lines.append(f"- {method}: {'; '.join(words)}")
-        verdicts += [verdict(gap.mean, p) for gap, p in found.values()]
-    return lines, verdicts
-
-
 def _draw(figure, means: Sequence[Row]):
-    methods = list(dict.fromkeys(row["method"] for row in means))
-    looks = strokes(list(PICTURES), [])
     figure.set_size_inches(11, 4.8)
     panels = figure.subplots(1, len(FACTORS), sharex=True, sharey=True)
     for axes, factor in zip(panels, FACTORS, strict=True):
-        for index, images in enumerate(PICTURES):
-            some = [row for row in means if row["images"] == images]
-            axes.barh(
-                [methods.index(row["method"]) + 0.38 * (index - 0.5) for row in some],
-                [row[f"{factor}_mean"] for row in some],
-                xerr=[row[f"{factor}_half"] for row in some],
-                height=0.36,
-                color=looks[images].color,
-                capsize=3,
-                label=images,
-            )
-        axes.axvline(0, color="0.3", linewidth=1)
+        errorbars(axes, means, factor, "method", "images")
+        axes.axvline(0, color="0.3", linewidth=1, zorder=0)
         axes.set_xlabel(f"rank correlation of MACs and {factor}")
-    panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
-    panels[0].legend(title="test images")

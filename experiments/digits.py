@@ -5,7 +5,7 @@ from typing import Any
 
 from dynsparse.configs import METHODS
 
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 
 SEEDS: Mapping[str, Collection[int]] = dict(small=range(3), full=range(5))
 NARROWER: Mapping[float, Mapping[str, int]] = {  # of `models.narrower`, which needs jax

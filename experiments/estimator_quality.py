@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynsparse.reports import Report, answer
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .enumerated import LOSSES, SCORES, K, losses, true_gradients
 
 NONE, LINEAR, QUADRATIC, EVERY = range(4)  # how many of them an estimator is exact on

@@ -23,10 +23,10 @@ from dynsparse.configs import METHODS
 from dynsparse.reports import (
     Report,
     area_differences,
-    compare_in_groups,
+    compare_methods,
     read_points,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import (
     BASELINES,
     SEEDS,
@@ -103,9 +103,10 @@ def report(rows: Sequence[Row]) -> Report:
         some = [row for row in rows if _training(row) == training]
         others = {row["method"] for row in some} - {reference, *BASELINES}
         if others:
-            notes += area_differences(read_points(some), reference, sorted(others))
-    return compare_in_groups(
-        rows, _training, by="trained", baselines=BASELINES, notes=notes
+            found, _ = area_differences(read_points(some), reference, sorted(others))
+            notes += found
+    return compare_methods(
+        rows, baselines=BASELINES, notes=notes, group=_training, by="trained"
     )
 
 

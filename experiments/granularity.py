@@ -25,11 +25,9 @@ from dynsparse.reports import (
     answer,
     area_differences,
     compare_methods,
-    differences_of_areas,
     read_points,
-    verdict,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import SEEDS, add_dense, digits, number_of_seeds, pi_controller
 
 UNITS = dict(
@@ -61,8 +59,8 @@ def report(rows: Sequence[Row]) -> Report:
     points, others = read_points(rows), (*UNITS["full"][1:], "blocks")
     notes, verdicts = [], []
     for cost in ("macs", "time"):
-        notes += area_differences(points, "tokens", others, cost)
-        found = differences_of_areas(points, "tokens", others, cost)
-        verdicts += [verdict(gap.mean, p) for _, gap, p in found.values()]
+        paragraphs, found = area_differences(points, "tokens", others, cost)
+        notes += paragraphs
+        verdicts += found
     said = answer(verdicts, "curves", seeds=number_of_seeds(rows))
     return dataclasses.replace(compare_methods(rows, notes=notes), answer=said)

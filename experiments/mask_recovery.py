@@ -16,6 +16,7 @@ far more than chance.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from dynsparse.reports import (
@@ -23,12 +24,11 @@ from dynsparse.reports import (
     answer,
     by_seed,
     errorbars,
+    grouped,
     paired_differences,
     report_means,
-    verdict,
 )
-from dynsparse.reports.stats import INCONCLUSIVE, SUPPORTED
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import INCONCLUSIVE, SUPPORTED, Row
 from .digits import SEEDS, digits, number_of_seeds
 
 OWN_TASK = True  # where the digit is
@@ -97,8 +97,7 @@ def _fixed_recall(experiment, density: float) -> float:
 def report(rows: Sequence[Row]) -> Report:
     """Recall against density."""
     lines, verdicts = [], []
-    for method in dict.fromkeys(row["method"] for row in rows):
-        some = [row for row in rows if row["method"] == method]
+    for method, some in grouped(rows, itemgetter("method")).items():
         found = {words: _verdicts(some, name) for name, words in CHANCE.items()}
         above = [f"{words} {_places(found[words])}" for words in found]
         lines.append(f"- {method}: recall above that of {', of '.join(above)}")
@@ -113,16 +112,15 @@ def report(rows: Sequence[Row]) -> Report:
 
 def _verdicts(rows: Sequence[Row], chance: str) -> dict[float, str]:
     """Whether the recall of one method is above a chance, by density."""
-    pairs = {
-        density: tuple(
-            by_seed(rows, name, density=density) for name in ("recall", chance)
-        )
-        for density in dict.fromkeys(row["density"] for row in rows)
-    }
-    counts = lambda gap, p: p < 0.05 and not 0 < gap.mean <= LEAST
+    found = paired_differences(
+        {
+            density: (by_seed(some, "recall"), by_seed(some, chance))
+            for density, some in grouped(rows, itemgetter("density")).items()
+        }
+    )
     return {
-        density: verdict(gap.mean, p) if counts(gap, p) else INCONCLUSIVE
-        for density, (gap, p) in paired_differences(pairs).items()
+        density: INCONCLUSIVE if 0 < gap.mean <= LEAST else gap.verdict()
+        for density, gap in found.items()
     }
 
 
@@ -133,11 +131,18 @@ def _places(verdicts: Mapping[float, str]) -> str:
 
 def _draw(figure, means: Sequence[Row]):
     axes = figure.subplots()
-    errorbars(axes, means, "density", "recall", "method")
     for name, dashes in zip(CHANCE, ((4, 2), (1, 1.5)), strict=True):
-        line = sorted({(row["density"], row[f"{name}_mean"]) for row in means})
+        line = sorted({(row["density"], row[name].mean) for row in means})
         axes.plot(
             *zip(*line, strict=True), color="0.5", dashes=dashes, label=CHANCE[name]
         )
-    axes.set(xlabel="density", ylabel="recall of the true tokens", ylim=(0, 1.02))
-    axes.legend()
+    errorbars(
+        axes,
+        means,
+        "density",
+        "recall",
+        "method",
+        xlabel="density",
+        ylabel="recall of the true tokens",
+        ylim=(0, 1.02),
+    )

@@ -23,11 +23,15 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from dynsparse.reports import Report, answer, draw_rows, figures, runs, tables
+from dynsparse import costs, ops
+from dynsparse.reports import Report, answer, errorbars, figures, grouped, runs
+from dynsparse.reports.stats import Row
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
 SPREAD = ("both_ratio_q1", "both_ratio_q3", "top_k_again")
@@ -38,12 +42,9 @@ TARGETS = ((1024, 32), (32768, 8))  # n and batch
 ALONE = True
 PEERS = ("ott-jax", "jaxopt", "entmax")
 OTT_TEMPERATURES = (0.25, 0.15, 0.1, 0.075, 0.05, 0.025, 0.01)
-FAMILIES = ("logistic", "laplace", "gaussian", "capped", "power_3_2", "power_4_3")
-FAMILIES += ("capped_exponential", "smoothstep")  # as ops.FAMILIES, without jax
 SORTED = ("jax.lax.top_k", "jnp.sort")  # values, not a mask
 TABLES, LARGEST_TABLE = ("k_subset", "soft_sort", "neural_sort"), 2**24  # n k entries
 SLOW, TOO_LONG = 1, 20  # seconds of a call: timed once; nothing harder is tried
-AXIS = "ns per score, forward and backward; blue: dynsparse, orange: others"
 VERSIONS = {each.name: each.version for each in importlib.metadata.distributions()}
 
 
@@ -69,8 +70,6 @@ def measure(*, inputs: str, n: int, batch: int, repeats: int = 7, only=None):
 
     `only` names operators, jax.lax.top_k among them; None is all.
     """
-    import jax
-
     logging.getLogger("jax").setLevel(logging.CRITICAL)  # what peers raise is noted
     scores = jax.random.normal(jax.random.key(0), (batch, n))
     left_out = SORTED if inputs == "hard" else ()
@@ -82,7 +81,7 @@ def measure(*, inputs: str, n: int, batch: int, repeats: int = 7, only=None):
     return [_hard_row(name, operator, scores) for name, operator in chosen.items()]
 
 
-def report(results: Sequence[tables.Row]) -> Report:
+def report(results: Sequence[Row]) -> Report:
     """The table, whether the targets were met, and time against n."""
     hard = {row["operator"]: row for row in results if "broken_by" in row}
     timed = [row for row in results if "broken_by" not in row]
@@ -107,7 +106,7 @@ def report(results: Sequence[tables.Row]) -> Report:
 def _verdicts(rows, n, batch) -> Iterator[tuple[str, list[bool]]]:
     at = {r["operator"]: r for r in rows if (r["n"], r["batch"]) == (n, batch)}
     word = ("missed", "met").__getitem__
-    ratios = {name: at[name]["both_ratio"] for name in FAMILIES if name in at}
+    ratios = {name: at[name]["both_ratio"] for name in ops.FAMILIES if name in at}
     listed = ", ".join(f"{name} {r:.2f} ({word(r <= 3)})" for name, r in ratios.items())
     said = f"n = {n}, batch {batch}, at most 3 times jax.lax.top_k: {listed or '-'}."
     yield said, [ratio <= 3 for ratio in ratios.values()]
@@ -125,10 +124,6 @@ def _verdicts(rows, n, batch) -> Iterator[tuple[str, list[bool]]]:
 
 
 def _operators() -> Iterator[tuple[str, Operator]]:
-    import jax
-
-    from dynsparse import ops
-
     key, soft, load = jax.random.key(0), ops.soft_topk_mask, importlib.import_module
     softmax = lambda s, k, t: jax.numpy.minimum(1, k * jax.nn.softmax(s / t, -1))
     perturb = functools.partial(ops.perturbed_topk_mask, key, num_samples=100)
@@ -140,7 +135,7 @@ def _operators() -> Iterator[tuple[str, Operator]]:
     yield "jax.lax.top_k", Operator(lambda s, k, t: jax.lax.top_k(s, k)[0], "jax")
     yield "jnp.sort", Operator(lambda s, k, t: jax.numpy.sort(s, -1), "jax")
     yield "k softmax, clipped", Operator(softmax, "jax")
-    for family in FAMILIES:
+    for family in ops.FAMILIES:
         yield family, Operator(functools.partial(soft, family=family))
     for family in ("laplace", "capped"):
         by_sort = functools.partial(soft, family=family, solver="sort")
@@ -174,8 +169,6 @@ def _operators() -> Iterator[tuple[str, Operator]]:
 
 def _calls(operator: Operator, scores, k: int):
     """Mask, mask and gradient, of temperature and scores; megabytes of the latter."""
-    import jax
-
     weights = jax.random.normal(jax.random.key(1), scores.shape)
     mask = lambda t, s: operator.apply(s, k, t)
     if "torch" in operator.package:
@@ -198,8 +191,6 @@ def _calls(operator: Operator, scores, k: int):
 
 def _run(call, *arguments):
     """The arrays that a call returns, in float64, and its seconds."""
-    import jax
-
     start = time.perf_counter()
     result = jax.block_until_ready(call(*arguments))
     seconds = time.perf_counter() - start
@@ -230,8 +221,6 @@ def _settle(operator: Operator, scores, k: int) -> dict[str, Any]:
 
 
 def _timed_rows(chosen: dict[str, Operator], scores, repeats: int):
-    from dynsparse import costs
-
     batch, n = scores.shape
     settled = {name: _settle(each, scores, n // 4) for name, each in chosen.items()}
     works = {name: found for name, found in settled.items() if "both" in found}
@@ -282,13 +271,29 @@ def _hard_row(name: str, operator: Operator, scores):
 
 def _draw(figure, rows, busy: str):
     """Time per score, with its quartiles: a panel per shape, a row per operator."""
-    panels: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: (row["n"], row["batch"])):
+    times = []
+    for row in sorted(rows, key=itemgetter("n", "batch")):
         if milliseconds := row[f"{PARTS[row['operator'] not in SORTED]}_ms"]:
-            found = panels.setdefault(f"n = {row['n']:,}\nbatch {row['batch']:,}", {})
             each = 1e6 * milliseconds / row["n"] / row["batch"] / row["both_ratio"]
-            ends = ("both_ratio", *SPREAD[:2])
-            found[row["operator"]] = tuple(each * row[end] for end in ends)
-    others = [row["operator"] for row in rows if "dynsparse" not in row["package"]]
-    draw_rows(figure, panels, dict.fromkeys(others, figures.ORANGE))
-    figure.supxlabel(AXIS + busy, fontsize="medium")
+            time = tuple(
+                each * row[end] for end in (SPREAD[0], "both_ratio", SPREAD[1])
+            )
+            of = "dynsparse" if "dynsparse" in row["package"] else "others"
+            shape = f"n = {row['n']:,}\nbatch {row['batch']:,}"
+            times.append(dict(operator=row["operator"], of=of, shape=shape, time=time))
+    pace = {
+        name: statistics.geometric_mean(row["time"][1] for row in some)
+        for name, some in grouped(times, itemgetter("operator")).items()
+    }
+    names = sorted(pace, key=pace.__getitem__, reverse=True)
+    panels = grouped(times, itemgetter("shape"))
+    colours = dict(dynsparse=figures.BLUE, others=figures.ORANGE)
+    looks = {of: figures.Stroke(color, "o", "none") for of, color in colours.items()}
+    figure.set_size_inches(2 + 2.1 * len(panels), 1.5 + 0.21 * len(names))
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (shape, some) in zip(drawn, panels.items(), strict=True):
+        placed = [row | dict(place=names.index(row["operator"])) for row in some]
+        errorbars(axes, placed, "time", "place", "of", looks=looks)
+        axes.set(title=shape, xscale="log")
+    drawn[0].set_yticks(range(len(names)), names, fontsize="small")
+    figure.supxlabel(f"ns per score, forward and backward{busy}", fontsize="medium")

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dynsparse.reports import (
     Report,
     area_differences,
-    compare_in_groups,
+    compare_methods,
     read_points,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import (
     BASELINES,
     SEEDS,
@@ -83,9 +83,11 @@ def report(rows: Sequence[Row]) -> Report:
     notes = [ADVANTAGE]
     for unit in dict.fromkeys(filter(None, map(_unit, rows))):
         points = read_points([row for row in rows if _unit(row) in (unit, None)])
-        head, *lines = area_differences(points, "per_input", list(BASELINES)[1:])
-        notes += [f"**{unit}**, {head}", *lines]
-    return compare_in_groups(rows, _unit, by="unit", baselines=BASELINES, notes=notes)
+        found, _ = area_differences(points, "per_input", list(BASELINES)[1:])
+        notes += [f"**{unit}**, {found[0]}", *found[1:]]
+    return compare_methods(
+        rows, baselines=BASELINES, notes=notes, group=_unit, by="unit"
+    )
 
 
 def _unit(row: Row) -> str | None:

@@ -19,10 +19,18 @@ fraction of the dense MACs.
 
 import itertools
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import Report, answer, errorbars, report_means, strokes
-from dynsparse.reports.tables import Row
+from dynsparse.reports import (
+    Report,
+    answer,
+    errorbars,
+    grouped,
+    report_means,
+    strokes,
+)
+from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 TARGETS = dict(small=(0.35, 0.55), full=(0.3, 0.5, 0.7))
@@ -127,8 +135,7 @@ def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _counts(measured: Sequence[Row]) -> tuple[list[str], list[bool]]:
     """How many runs of each arm are close to their target, and what that says."""
     lines, verdicts = [], []
-    for arm, scores in dict.fromkeys((row["arm"], row["scores"]) for row in measured):
-        some = [r for r in measured if (r["arm"], r["scores"]) == (arm, scores)]
+    for (arm, scores), some in grouped(measured, itemgetter("arm", "scores")).items():
         errors = [abs(row["error"]) for row in some]
         within = sum(error <= CLOSE for error in errors)
         line = (
@@ -152,13 +159,21 @@ def _draw(figure, means: Sequence[Row]):
     looks = strokes(arms, [EXACT])
     figure.set_size_inches(12, 5)
     left, right = figure.subplots(1, 2)
-    left.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
-    for axes, name, scores in ((left, "error", TRAINED), (right, "accuracy", MOVED)):
+    for axes, name, scores, words in (
+        (left, "error", TRAINED, "spent minus target (% of target)"),
+        (right, "accuracy", MOVED, "test accuracy (%)"),
+    ):
         some = [r for r in named if r["scores"] == scores or r["arm"] == EXACT]
-        some.sort(key=lambda row: arms.index(row["arm"]))
-        errorbars(axes, some, "target", name, "arm", looks=looks, scale=100.0)
-        axes.set(xlabel="target / dense MACs", title=f"Scores {scores}")
-    left.set_ylabel("spent minus target (% of target)")
-    right.set_ylabel("test accuracy (%)")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+        errorbars(
+            axes,
+            sorted(some, key=lambda row: arms.index(row["arm"])),
+            "target",
+            name,
+            "arm",
+            looks=looks,
+            scale=100.0,
+            title=f"Scores {scores}",
+            xlabel="target / dense MACs",
+            ylabel=words,
+        )
+    left.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")

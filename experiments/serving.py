@@ -22,8 +22,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dynsparse.reports import Report, answer
-from dynsparse.reports.tables import Row
+from dynsparse.reports import Report, answer, errorbars
+from dynsparse.reports.stats import Row
 
 ALONE = True
 RUN = pathlib.Path("runs/serving")
@@ -263,29 +263,18 @@ def _single_rung(results: Sequence[Row], percent: Callable) -> tuple[str, bool]:
 
 
 def _draw(figure, results: Sequence[Row]):
-    loads, phases = ("spike", "competition"), ("before", "during", "after_2_s")
-    axes = figure.subplots(
-        2, len(loads), sharex="col", sharey="row", height_ratios=(2, 1)
-    )
-    for (ax, below), load in zip(axes.T, loads, strict=True):
-        policies = list(
-            dict.fromkeys(r["policy"] for r in results if r["load"] == load)
-        )
-        for index, phase in enumerate(phases):
-            chosen = [r for r in results if (r["load"], r["phase"]) == (load, phase)]
-            places = [x + 0.27 * (index - 1) for x in range(len(policies))]
-            color = ("#56B4E9", "#D55E00", "#009E73")[index]
-            ax.bar(
-                places,
-                [100 * (row["in_time"] or 0) for row in chosen],
-                width=0.25,
-                color=color,
-                label=phase.replace("after_2_s", "from 2 s after"),
-            )
-            accuracy = [100 * (row["accuracy"] or 0) for row in chosen]
-            below.plot(places, accuracy, "os^"[index], color=color)
-        below.set_xticks(range(len(policies)), policies, rotation=40, ha="right")
-        ax.set_title(load)
+    words = dict(before="before", during="during", after_2_s="from 2 s after")
+    shown = [
+        dict(row, phase=words[row["phase"]]) for row in results if row["phase"] in words
+    ]
+    loads = ("spike", "competition")
+    axes = figure.subplots(2, len(loads), sharex="col", sharey="row")
+    for column, load in zip(axes.T, loads, strict=True):
+        some = [row for row in shown if row["load"] == load]
+        for panel, name in zip(column, ("in_time", "accuracy"), strict=True):
+            share = [dict(row, share=100 * (row[name] or 0)) for row in some]
+            errorbars(panel, share, "policy", "share", "phase")
+        column[0].set_title(load)
+        column[1].tick_params(axis="x", rotation=40)
     axes[0, 0].set_ylabel("in time, % of the requests")
     axes[1, 0].set_ylabel("accuracy, %")
-    axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)

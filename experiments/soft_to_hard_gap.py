@@ -27,12 +27,10 @@ from dynsparse.reports import (
     answer,
     by_seed,
     errorbars,
-    p_in_words,
     paired_differences,
     report_means,
-    verdict,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
 TARGET = 0.5
@@ -106,12 +104,12 @@ def report(rows: Sequence[Row]) -> Report:
     found = paired_differences(_pairs(rows))
     lines = [
         f"- {name}: {100 * gap.mean:+.2f} points (± {100 * gap.half:.2f}, "
-        f"p {p_in_words(p)}): {verdict(gap.mean, p)}"
-        for name, (gap, p) in found.items()
+        f"p {gap.p_in_words}): {gap.verdict()}"
+        for name, gap in found.items()
     ]
     claimed = [
-        verdict(gap.mean, p)
-        for name, (gap, p) in found.items()
+        gap.verdict()
+        for name, gap in found.items()
         if name.startswith(("gap", f"accuracy of {HARD}"))
     ]
     said = answer(claimed, "comparisons", seeds=number_of_seeds(rows))
@@ -148,10 +146,18 @@ def _draw(figure, means: Sequence[Row]):
         for row in means
     ]
     left, right = figure.subplots(1, 2)
-    for axes, name in ((left, "gap"), (right, "accuracy")):
-        errorbars(axes, named, "temperature", name, "estimator", scale=100.0)
-        axes.set_xlabel("temperature")
-    left.set_ylabel("accuracy in training minus in evaluation (points)")
-    right.set_ylabel("test accuracy (%)")
+    for axes, name, words in (
+        (left, "gap", "accuracy in training minus in evaluation (points)"),
+        (right, "accuracy", "test accuracy (%)"),
+    ):
+        errorbars(
+            axes,
+            named,
+            "temperature",
+            name,
+            "estimator",
+            scale=100.0,
+            xlabel="temperature",
+            ylabel=words,
+        )
     left.axhline(0, color="0.6", linewidth=1, zorder=0)
-    left.legend(fontsize=9)

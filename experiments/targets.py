@@ -14,18 +14,17 @@ its budget is a constrained one, with a target, such as `pi_controller`.
 
 import dataclasses
 from collections.abc import Sequence
+from operator import itemgetter
 
 from dynsparse.reports import (
-    Interval,
     Report,
     answer,
     by_seed,
     compare_methods,
-    judge_bound,
-    paired_difference,
-    with_half,
+    grouped,
+    paired_differences,
 )
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import digits, number_of_seeds, pi_controller
 
 METHOD = "gumbel_sigmoid,conv_vit,pi_controller"
@@ -49,26 +48,22 @@ def sweep(add, size, method=METHOD):
 def report(rows: Sequence[Row]) -> Report:
     """The curve, and how far it is below the dense network."""
     notes, verdicts = [], []
-    for name in dict.fromkeys(row["method"] for row in rows if row["method"] != DENSE):
+    methods = grouped(rows, itemgetter("method"))
+    dense = by_seed(methods.pop(DENSE, []), "accuracy")
+    for name, some in methods.items():
         lines = [f"{name} minus dense, in points of accuracy, paired by seed:\n"]
-        for setting, gap in _differences(rows, name).items():
-            points, word = with_half(100 * gap.mean, 100 * gap.half, "+.2f"), ""
+        settings = {
+            setting: by_seed(found, "accuracy")
+            for setting, found in grouped(some, itemgetter("setting")).items()
+        }
+        pairs = {at: (own, dense) for at, own in settings.items() if {*own} & {*dense}}
+        for setting, gap in paired_differences(pairs).items():
+            word = ""
             if float(setting.split()[1]) >= FROM:
-                verdicts.append(judge_bound(gap, -ALLOWED))
+                verdicts.append(gap.beside(-ALLOWED))
                 word = f", {verdicts[-1]}"
-            lines.append(f"- {setting}: {points}{word}")
+            lines.append(f"- {setting}: {100 * gap:+.2f}{word}")
         notes.append("\n".join(lines))
     report = compare_methods(rows, baselines={DENSE: "dense network"}, notes=notes)
     said = answer(verdicts, "targets", seeds=number_of_seeds(rows))
     return dataclasses.replace(report, answer=said)
-
-
-def _differences(rows: Sequence[Row], name: str) -> dict[str, Interval]:
-    """The paired differences from the dense network, by setting."""
-    found = {}
-    for setting in dict.fromkeys(r["setting"] for r in rows if r["method"] == name):
-        own = by_seed(rows, "accuracy", method=name, setting=setting)
-        dense = by_seed(rows, "accuracy", method=DENSE, setting=WHOLE)
-        if {*own} & {*dense}:
-            found[setting] = paired_difference(own, dense)
-    return found

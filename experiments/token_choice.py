@@ -13,7 +13,7 @@ Tokens of `conv_vit` on cluttered digits, one any-budget model per way and seed.
 from collections.abc import Sequence
 
 from dynsparse.reports import BASELINES, Report, compare_methods
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row
 from .digits import SEEDS, add_dense, digits, finely
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))

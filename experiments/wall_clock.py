@@ -18,13 +18,13 @@ stream of eight, one at a time.
 import functools
 import statistics
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import BUSY, Report, answer, errorbars, strokes
+from dynsparse.reports import BUSY, Report, answer, errorbars, grouped
 from dynsparse.reports.figures import PAGE
 from dynsparse.reports.runs import busy_among
-from dynsparse.reports.stats import CONTRADICTED, SUPPORTED
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import CONTRADICTED, SUPPORTED, Row
 
 FIELDS = (
     "granularity",
@@ -190,45 +190,37 @@ def crossing(points: Sequence[tuple[float, float]]) -> float:
 
 def report(results: Sequence[Row]) -> Report:
     """The table, whose claims hold, and the figure of time beside MACs."""
-    lines, verdicts = _verdicts(results)
+    lines, verdicts = _verdicts([row for row in results if row["macs_ratio"] < 1])
+    timed = {f"{r['granularity']}, batch {r['batch']}": r for r in results}
+    busy = busy_among({name: row["dense_again"] for name, row in timed.items()})
     notes = [
         "efficiency = macs_ratio / time_ratio; saved = (1 - time_ratio) / "
         "(1 - macs_ratio); break_even = density above which gating costs more than it "
         "saves; memory_ratio = peak bytes of compact over dense execution; time_ratio: "
         "median and quartiles of the turns; dense_again: the same of the dense network "
         "beside itself.",
-        *_busy(results),
+        *busy,
         RULE,
         "\n".join(lines),
     ]
+    with_quartiles = (
+        "{time_ratio:.3f} ({time_ratio_q1:.3f}-{time_ratio_q3:.3f})".format_map
+    )
     return Report(
         rows=results,
         columns=[name for name in FIELDS if name not in _QUARTILES],
-        table=[dict(row) | dict(time_ratio=_with_quartiles(row)) for row in results],
+        table=[dict(row) | dict(time_ratio=with_quartiles(row)) for row in results],
         notes=notes,
-        figure=lambda figure: _draw(figure, results),
+        figure=lambda figure: _draw(figure, results, BUSY if busy else ""),
         answer=answer(verdicts, "granularities and batch sizes"),
     )
 
 
-def _with_quartiles(row: Row) -> str:
-    low, high = (row[name] for name in _QUARTILES)
-    return f"{row['time_ratio']:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _busy(results: Sequence[Row]) -> list[str]:
-    trial = lambda row: f"{row['granularity']}, batch {row['batch']}"
-    return busy_among({trial(row): row["dense_again"] for row in results})
-
-
-def _verdicts(results: Sequence[Row]) -> tuple[list[str], list[bool]]:
+def _verdicts(saving: Sequence[Row]) -> tuple[list[str], list[bool]]:
     """Where the clock follows the bill: a note per batch, and the verdicts alone."""
     lines, verdicts = [], []
-    for batch in dict.fromkeys(row["batch"] for row in results):
-        gated: dict[str, list[Row]] = {}
-        for row in results:
-            if row["batch"] == batch and row["macs_ratio"] < 1:
-                gated.setdefault(row["granularity"], []).append(row)
+    for batch, some in grouped(saving, itemgetter("batch")).items():
+        gated = grouped(some, itemgetter("granularity"))
         least = {
             name: min(row["efficiency"] for row in rows) for name, rows in gated.items()
         }
@@ -251,35 +243,28 @@ def _slower(rows: Sequence[Row]) -> str:
     return f"; slower at {', '.join(places)}" if places else ""
 
 
-def _draw(figure, results: Sequence[Row]):
+def _draw(figure, results: Sequence[Row], title: str):
     """A panel per granularity, a line per batch size, with quartiles."""
-    names = [name for name in GRANULARITIES if any(_of(results, granularity=name))]
-    batches = sorted({row["batch"] for row in results}, reverse=True)
-    looks = strokes([f"batch {batch}" for batch in batches])
+    low, high = _QUARTILES
+    lines = [
+        dict(row)
+        | dict(
+            batch=f"batch {row['batch']}",
+            time=(row[low], row["time_ratio"], row[high]),
+        )
+        for row in results
+    ]
+    top = max(1.08, *(1.05 * row[high] for row in results))
+    names = grouped(lines, itemgetter("granularity"))
     down = -(-len(names) // _ACROSS)
     figure.set_size_inches(PAGE, 0.8 + 2.1 * down)
     panels = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
-    ratio, (low, high) = "time_ratio", _QUARTILES
-    lines = [
-        row
-        | {f"{ratio}_mean": row[ratio], "of": f"batch {row['batch']}"}
-        | {f"{ratio}_half": (row[ratio] - row[low], row[high] - row[ratio])}
-        for row in map(dict, results)
-    ]
-    highest = max(row[high] for row in results)
-    for axes, name in zip(panels.flat, names, strict=False):
+    for axes, (name, some) in zip(panels.flat, names.items(), strict=False):
         axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-        some = _of(lines, granularity=name)
-        errorbars(axes, some, "macs_ratio", ratio, "of", looks=looks)
-        axes.set(title=name, xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * highest)))
+        errorbars(axes, some, "macs_ratio", "time", "batch")
+        axes.set(title=name, xlim=(0, 1.08), ylim=(0, top))
     figure.supxlabel("MACs / dense MACs")
     figure.supylabel("time / dense time: median, quartiles")
-    if _busy(results):
-        figure.suptitle(BUSY)
-    panels[0, 0].legend(fontsize="small", loc="upper left")
-
-
-def _of(results: Sequence[Row], **place) -> list[Row]:
-    return [r for r in results if all(r[key] == place[key] for key in place)]
+    figure.suptitle(title)

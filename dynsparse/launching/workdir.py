@@ -25,10 +25,10 @@ def _drawn(*names: str) -> list[str]:
 # What runs and sweeps write into their folders.
 RUN_FILES = ["metrics.jsonl", "clock.jsonl", "curve.csv", "kept.npz", CONFIG, RESULT]
 RUN_FILES += ["task.json"]
-RUN_FILES += _drawn("curve", "curve-column", "kept")
+RUN_FILES += _drawn("curve", "kept")
 RUN_FOLDERS = ["checkpoints", "@kflops"]
 SWEEP_FILES = ["report.csv", "report.tex", "report.md", "seeds.csv", ERROR, SWEEP]
-SWEEP_FILES += _drawn("figure", "figure-column")
+SWEEP_FILES += _drawn("figure")
 SWEEP_FOLDERS = ["_summary"]
 
 

@@ -1,11 +1,7 @@
 """Tables and figures from the files that runs wrote; trains and measures nothing."""
 
-from dynsparse.reports.comparison import (
-    BASELINES,
-    compare_in_groups,
-    compare_methods,
-)
-from dynsparse.reports.figures import draw_rows, errorbars, strokes
+from dynsparse.reports.comparison import BASELINES, compare_methods
+from dynsparse.reports.figures import errorbars, strokes
 from dynsparse.reports.report import (
     Report,
     common_origin,
@@ -28,22 +24,15 @@ from dynsparse.reports.stats import (
     Interval,
     answer,
     by_seed,
-    judge_bound,
+    grouped,
     mean_interval,
     over_seeds,
-    paired_difference,
     paired_differences,
-    verdict,
 )
 from dynsparse.reports.summarize import summarize
-from dynsparse.reports.tables import markdown_table, p_in_words, with_half
 from dynsparse.reports.telling import other_settings, run_in_words, telling
 from dynsparse.reports.tensorboard import Events, write_board
-from dynsparse.reports.tradeoff import (
-    area_differences,
-    differences_of_areas,
-    read_points,
-)
+from dynsparse.reports.tradeoff import area_differences, read_points
 
 __all__ = [
     "BASELINES",
@@ -58,23 +47,17 @@ __all__ = [
     "area_differences",
     "by_seed",
     "common_origin",
-    "compare_in_groups",
     "compare_methods",
     "compare_runs",
-    "differences_of_areas",
     "draw_curve",
     "draw_kept",
-    "draw_rows",
     "draw_serving",
     "errorbars",
+    "grouped",
     "is_busy",
-    "judge_bound",
-    "markdown_table",
     "mean_interval",
     "other_settings",
     "over_seeds",
-    "p_in_words",
-    "paired_difference",
     "paired_differences",
     "read_curve",
     "read_points",
@@ -88,8 +71,6 @@ __all__ = [
     "strokes",
     "summarize",
     "telling",
-    "verdict",
-    "with_half",
     "write_board",
     "write_report",
 ]

@@ -1,16 +1,14 @@
 """Methods beside the best baseline at equal MACs, and the standard report of it."""
 
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import figures, runs, stats, tables, tradeoff
-from dynsparse.reports.comparison_figure import draw_column, draw_comparison
-from dynsparse.reports.findings import Verdict, findings
+from dynsparse.reports import runs, stats, tables, tradeoff
+from dynsparse.reports.comparison_figure import draw_comparison
 from dynsparse.reports.report import Report
-from dynsparse.reports.stats import BySeed
-from dynsparse.reports.tables import Row
-from dynsparse.reports.tradeoff import Curve, Point
+from dynsparse.reports.stats import BySeed, Row, by_seed, grouped
 
 BASELINES: Mapping[str, str] = dict(
     dense="dense network",
@@ -18,13 +16,12 @@ BASELINES: Mapping[str, str] = dict(
     static="static pruning",
     narrower="narrower dense network",
 )
-_COLUMNS = (
-    *("method", "setting", "MACs / dense", "accuracy (%)", "time / dense"),
-    *("best baseline", "difference (points)", "p (Holm)", "Pareto"),
-)
 _MEASURED = ("method", "setting", "seed", *runs.FIELDS)
-_HEIGHT = 5.2  # inches of a row of panels
-_TITLE = 0.3  # inches of a name in a column
+_WORDS = ("better", "worse", "undecided")
+_BEATS = (
+    "More accurate than the best baseline at equal MACs, where it saves some (places "
+    "are MACs / dense MACs):"
+)
 
 
 def compare_methods(
@@ -32,6 +29,8 @@ def compare_methods(
     *,
     baselines: Mapping[str, str] = BASELINES,
     notes: Sequence[str] = (),
+    group: Callable[[Row], str | None] = lambda row: "",
+    by: str = "",
 ) -> Report:
     """Returns the answer, the table and the figure of a sweep over methods.
 
@@ -44,9 +43,13 @@ def compare_methods(
         baselines: Method to its name in words, of all that the sweep should hold; the
             report says which are missing.
         notes: Paragraphs of the experiment's own, before those of the comparison.
+        group: The group of a row, where methods are compared in groups, one below the
+            other; None for a baseline that belongs to all of them.
+        by: What the groups are, a column of the table.
 
     Raises:
-        ValueError: If there are no rows, or two trials cannot be told apart.
+        ValueError: If there are no rows, two trials cannot be told apart, or no row
+            belongs to a group.
 
     Example:
         >>> row = dict(method="soft_topk", setting="any", seed=0, accuracy=0.9)
@@ -56,87 +59,36 @@ def compare_methods(
         >>> report.table[0]["MACs / dense"], report.table[0]["accuracy (%)"]
         ('0.250', '90.00')
     """
-    points = tradeoff.read_points(rows)
-    verdicts = judge(points, baselines)
-    answer, found = findings(points, verdicts, baselines)
-    front = tradeoff.pareto_front(
-        [
-            (p.mean_macs, stats.mean_interval(list(p.accuracy.values())).mean)
-            for p in points
-        ]
-    )
-    lines = [
-        _numbers(point, verdicts.get(point), on_front)
-        for point, on_front in zip(points, front, strict=True)
-    ]
+    groups = grouped(rows, group)
+    shared = groups.pop(None, [])
+    if shared and not groups:
+        raise ValueError("a comparison in groups needs a row that belongs to one.")
+    lines, measured, answers, said, drawn = [], [], [], [], {}
+    for name in groups or [""]:
+        some = [row for row in rows if group(row) in (name, None)]
+        label = {by: name} if by else {}
+        points = tradeoff.read_points(some)
+        judged = judge(points, baselines)
+        answer, found = findings(points, judged, baselines)
+        lines += [label | row for row in judged]
+        measured += [label | {key: row.get(key) for key in _MEASURED} for row in some]
+        answers.append(f"- {name}: {answer}" if by else answer)
+        said += [f"**{name}**", *found] if by else found
+        drawn[name] = points
+    table = [_in_words(row, by) for row in lines]
     return Report(
         rows=lines,
-        columns=_COLUMNS,
-        table=[_words(line) for line in lines],
-        measured=[{name: row.get(name) for name in _MEASURED} for row in rows],
-        notes=[*notes, *found],
-        figure=lambda figure: draw_comparison(figure, points, baselines),
-        column=lambda figure: draw_column(figure, points, baselines),
-        answer=answer,
-    )
-
-
-def compare_in_groups(
-    rows: Sequence[Row],
-    group: Callable[[Row], str | None],
-    *,
-    by: str,
-    baselines: Mapping[str, str] = BASELINES,
-    notes: Sequence[str] = (),
-) -> Report:
-    """Returns `compare_methods` of each group of methods, one below the other.
-
-    Args:
-        rows: As of `compare_methods`.
-        group: The group of a row; None for a baseline that belongs to all of them.
-        by: What the groups are, a column of the table.
-        baselines: As of `compare_methods`.
-        notes: Paragraphs of the experiment's own.
-
-    Raises:
-        ValueError: If no row belongs to a group.
-
-    Example:
-        >>> row = dict(method="soft_topk", setting="tokens", seed=0, accuracy=0.9)
-        >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
-        >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
-        >>> unit = lambda row: row["setting"]
-        >>> report = reports.compare_in_groups([row], unit, by="unit")
-        >>> report.rows[0]["unit"]
-        'tokens'
-    """
-    names = list(dict.fromkeys(name for row in rows if (name := group(row))))
-    if not names:
-        raise ValueError("a comparison in groups needs a row that belongs to one.")
-    parts = {
-        name: compare_methods(
-            [row for row in rows if group(row) in (name, None)], baselines=baselines
-        )
-        for name in names
-    }
-    label = lambda of: [
-        {by: name} | dict(line) for name, part in parts.items() for line in of(part)
-    ]
-    said = [f"**{name}**\n\n" + "\n\n".join(part.notes) for name, part in parts.items()]
-    return Report(
-        rows=label(lambda part: part.rows),
-        columns=[by, *_COLUMNS],
-        table=label(lambda part: part.table),
-        measured=label(lambda part: part.measured),
+        columns=list(table[0]),
+        table=table,
+        measured=measured,
         notes=[*notes, *said],
-        figure=lambda figure: _draw(figure, parts),
-        column=lambda figure: _draw_column(figure, parts),
-        answer="\n".join(f"- {name}: {part.answer}" for name, part in parts.items()),
+        figure=lambda figure: draw_comparison(figure, drawn, baselines),
+        answer="\n".join(answers),
     )
 
 
-def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Verdict]:
-    """Returns the verdict on each point of a method that is no baseline.
+def judge(points: Sequence[Row], baselines: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Returns a row per point: means over its seeds, beside the best baseline.
 
     Each seed's baseline is read at the MACs that the same seed of the point spends, by
     linear interpolation of that seed's curve, never beyond its ends. Of the baselines
@@ -149,104 +101,176 @@ def judge(points: Sequence[Point], baselines: Collection[str]) -> dict[Point, Ve
         baselines: Their methods.
 
     Returns:
-        Verdicts by point; a point is absent where no baseline has its MACs.
+        Rows of `tradeoff.means` with `pareto` and `busy`; those of a method that is no
+        baseline also have `baseline`, `difference`, its p values, and `absent`, the
+        baselines that lack these MACs in a seed, where any baseline has them.
     """
-    rivals = {
-        name: found
-        for name, found in tradeoff.curves(points).items()
-        if name in baselines
-    }
-    verdicts: dict[Point, Verdict] = {}
-    for method, some in tradeoff.by_method(points).items():
-        if method in baselines:
-            continue
-        read = {point: _at_equal_macs(point, rivals) for point in some}
-        mean = lambda values: statistics.fmean(values.values())
-        best = {p: max(v, key=lambda n: mean(v[n])) for p, v in read.items() if v}
-        gaps = stats.paired_differences(
-            {point: (point.accuracy, read[point][name]) for point, name in best.items()}
-        )
-        for point, (gap, p) in gaps.items():
-            absent = [n for n in rivals if n not in read[point] and n != tradeoff.DENSE]
-            verdicts[point] = Verdict(best[point], gap, p, absent)
-    return verdicts
+    curves = tradeoff.curves(points)
+    rivals = {name: found for name, found in curves.items() if name in baselines}
+    rows: list[dict[str, Any]] = []
+    for method, some in grouped(points, itemgetter("method")).items():
+        places = grouped(some, itemgetter("setting", "rank"))
+        pairs: dict[int, tuple[BySeed, BySeed]] = {}
+        for row in tradeoff.means(some):
+            own = places[row["setting"], row.pop("rank")]
+            row["busy"] = any(point["busy"] for point in own)
+            there = {} if method in baselines else _at_equal_macs(own, rivals)
+            if there:
+                mean = lambda name, there=there: statistics.fmean(there[name].values())
+                row["baseline"] = max(there, key=mean)
+                missing = [n for n in rivals if n not in (*there, tradeoff.DENSE)]
+                row["absent"] = " ".join(missing)
+                pairs[len(rows)] = by_seed(own, "accuracy"), there[row["baseline"]]
+            rows.append(row)
+        for place, gap in stats.paired_differences(pairs).items():
+            rows[place] |= dict(difference=gap, p=gap.p, p_holm=gap.corrected_p)
+    front = tradeoff.pareto_front(
+        [(row["macs"].mean, row["accuracy"].mean) for row in rows]
+    )
+    return [row | dict(pareto=on) for row, on in zip(rows, front, strict=True)]
 
 
 def _at_equal_macs(
-    point: Point, rivals: Mapping[str, Mapping[int, Curve]]
+    own: Sequence[Row], rivals: Mapping[str, Mapping[int, tradeoff.Curve]]
 ) -> dict[str, BySeed]:
     """Accuracy by seed of the baselines that have one in every seed of the point."""
     found: dict[str, BySeed] = {}
     for name, seeds in rivals.items():
         values = {
-            seed: value
-            for seed, macs in point.macs.items()
-            if seed in seeds
-            and (value := tradeoff.value_at(seeds[seed], macs)) is not None
+            point["seed"]: tradeoff.value_at(seeds[point["seed"]], point["macs"])
+            for point in own
+            if point["seed"] in seeds
         }
-        if len(values) == len(point.macs):
-            found[name] = values
+        known = {seed: value for seed, value in values.items() if value is not None}
+        if len(known) == len(own):
+            found[name] = known
     return found
 
 
-def _numbers(point: Point, verdict: Verdict | None, on_front: bool) -> dict[str, Any]:
-    """A row of report.csv."""
-    row: dict[str, Any] = dict(
-        method=point.method, setting=point.setting, seeds=len(point.accuracy)
-    )
-    for name in ("macs", "accuracy", "time"):
-        interval = stats.mean_interval(list(getattr(point, name).values()))
-        row |= {f"{name}_mean": interval.mean, f"{name}_half": interval.half}
-    difference = verdict and verdict.difference
-    return row | dict(
-        baseline=verdict and verdict.baseline,
-        difference_mean=difference and difference.mean,
-        difference_half=difference and difference.half,
-        p=difference and difference.p,
-        p_holm=verdict and verdict.corrected_p,
-        absent=verdict and " ".join(verdict.absent),
-        pareto=on_front,
-        busy=bool(point.busy),
-    )
-
-
-def _words(row: Row) -> Row:
+def _in_words(row: Row, by: str) -> dict[str, Any]:
     """A row of the table of report.md, from one of report.csv."""
-    judged = row["baseline"] is not None
-    points = lambda name, form: tables.with_half(
-        100 * row[f"{name}_mean"], 100 * row[f"{name}_half"], form
-    )
-    cells = (
-        row["method"],
-        row["setting"],
-        f"{row['macs_mean']:.3f}",
-        points("accuracy", ".2f"),
-        tables.with_half(row["time_mean"], row["time_half"], ".2f")
-        + " (busy)" * row["busy"],
-        row["baseline"],
-        points("difference", "+.2f") if judged else None,
-        tables.p_in_words(row["p_holm"]) if judged else None,
-        "★" if row["pareto"] else None,
-    )
-    return dict(zip(_COLUMNS, cells, strict=True))
+    gap = row.get("difference")
+    return ({by: row[by]} if by else {}) | {
+        "method": row["method"],
+        "setting": row["setting"],
+        "MACs / dense": f"{row['macs'].mean:.3f}",
+        "accuracy (%)": f"{100 * row['accuracy']:.2f}",
+        "time / dense": f"{row['time']:.2f}{' (busy)' * row['busy']}",
+        "best baseline": row.get("baseline"),
+        "difference (points)": gap and f"{100 * gap:+.2f}",
+        "p (Holm)": gap and gap.p_in_words,
+        "Pareto": "★" if row["pareto"] else None,
+    }
 
 
-def _draw(figure, parts: Mapping[str, Any]):
-    figure.set_size_inches(11, _HEIGHT * len(parts))
-    for strip, part in _strips(figure, parts):
-        part.figure(strip)
+def findings(
+    points: Sequence[Row], judged: Sequence[Row], baselines: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """Returns the answer of a comparison, and the paragraphs below it.
+
+    They say where each method beats the best baseline, which baseline is missing, the
+    areas under the curves, and how the table is to be read.
+
+    Args:
+        points: Points of all methods.
+        judged: As of `judge`.
+        baselines: Method to its name in words.
+    """
+    methods = grouped(judged, itemgetter("method"))
+    verdicts = {m: _verdict(rows) for m, rows in methods.items() if m not in baselines}
+    words = [word for word, _ in verdicts.values() if word]
+    lines = [f"- {m}: {word}{places}" for m, (word, places) in verdicts.items()]
+    missing = [
+        f"No {words} (`{name}`) in this sweep."
+        for name, words in baselines.items()
+        if name not in methods
+    ]
+    return stats.answer(words, "methods", seeds=min(row["seeds"] for row in judged)), [
+        *_busy(points),
+        *([_BEATS, "\n".join(lines)] if lines else []),
+        *([" ".join(missing)] if missing else []),
+        *areas(points),
+        *_reading(points, judged),
+    ]
 
 
-def _draw_column(figure, parts: Mapping[str, Any]) -> float:
-    heights = [part.column(strip) for strip, part in _strips(figure, parts)]
-    height = len(parts) * (max(heights) + _TITLE)
-    figure.set_size_inches(figures.COLUMN, height)
-    return height
+def _verdict(rows: Sequence[Row]) -> tuple[str, str]:
+    """Whether a method beats the baselines where it saves MACs, and the places."""
+    places: dict[str, list[str]] = {word: [] for word in (*_WORDS, "")}
+    against_all = True
+    for row in rows:
+        if row["macs"].mean >= 1 - tradeoff.REACH:
+            continue
+        absent = row.get("absent", "").split()
+        beside = f" (no {', no '.join(absent)} there)" if absent else ""
+        word = row["difference"].verdict(_WORDS) if "difference" in row else ""
+        places[word].append(f"{row['macs'].mean:.2f}{beside}")
+        against_all &= bool(word) and not absent
+    alone = places.pop("")
+    parts = [f"{word} at {', '.join(at)}" for word, at in places.items() if at]
+    if not parts:
+        return "", "no baseline at equal MACs, nothing to judge."
+    parts += [f"no baseline at {', '.join(alone)}"] if alone else []
+    if places["better"]:
+        everywhere = against_all and not (places["worse"] or places["undecided"])
+        word = stats.SUPPORTED if everywhere else stats.IN_PART
+    else:
+        word = stats.CONTRADICTED if places["worse"] else stats.INCONCLUSIVE
+    return word, f" ({'; '.join(parts)})."
 
 
-def _strips(figure, parts: Mapping[str, Any]):
-    """A part of the figure for each report, with its name."""
-    strips = figure.subfigures(len(parts), 1, squeeze=False)[:, 0]
-    for strip, (name, part) in zip(strips, parts.items(), strict=True):
-        strip.suptitle(name, fontsize="large")
-        yield strip, part
+def areas(points: Sequence[Row]) -> list[str]:
+    """Returns a table of the areas over the MACs that all methods reach, in words."""
+    found = tradeoff.areas_by_method(points)
+    if found is None:
+        return ["No area against FLOPs: no range of it is common to the curves."]
+    (low, high), intervals = found
+    rows = [
+        {"method": method, "area (%)": f"{area:.2f}", "seeds": area.number}
+        for method, area in intervals.items()
+    ]
+    return [
+        f"Area under accuracy against FLOPs: the mean accuracy of the curve, "
+        f"linear between its points, from {low:.3f} to {high:.3f} of those of the "
+        "dense network, which all of these reach.",
+        tables.markdown_table(rows, list(rows[0])),
+    ]
+
+
+def _busy(points: Sequence[Row]) -> list[str]:
+    trials = grouped(points, itemgetter("method", "setting", "seed")).values()
+    busy = [trial for trial in trials if any(point["busy"] for point in trial)]
+    if not busy:
+        return []
+    return [
+        f"**{runs.BUSY.capitalize()}**: in {len(busy)} of {len(trials)} trials the "
+        f"dense network, timed twice in the same turns, differed from itself by more "
+        f"than {runs.OFF:.0%} (busy in the table)."
+    ]
+
+
+def _reading(points: Sequence[Row], judged: Sequence[Row]) -> list[str]:
+    sizes = sorted({row["seeds"] for row in judged})
+    count = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    seeds = "1 seed" if sizes == [1] else f"{count} seeds"
+    paragraphs = [
+        f"Accuracy and time: mean ± half of Student's 95 % interval over {seeds} per "
+        "point. Difference: paired by seed with the best baseline that has these MACs "
+        "in every seed of the point, read between the baseline's points. p: paired t "
+        "test, corrected by Holm over the points of a method, since each method is a "
+        "question of its own, and decided below 5 %. The best baseline is chosen by "
+        "these same numbers, against the method: worse comes more easily than better. "
+        "★: on the Pareto front of mean accuracy and MACs. Intervals cover the seeds "
+        "of training alone: data and test images are the same for all seeds."
+    ]
+    if sizes[0] == 1:
+        paragraphs.append("A point with one seed has no interval and decides nothing.")
+    smaller = sorted({point["method"] for point in points if point["smaller"]})
+    if smaller:
+        paragraphs.append(
+            f"{', '.join(smaller)}: a smaller dense network, billed and timed as a "
+            f"fraction of the largest one of the sweep, which ends its curve. Its "
+            f"trials ran in other processes, so that its time was not measured side by "
+            f"side."
+        )
+    return paragraphs

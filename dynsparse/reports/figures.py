@@ -1,27 +1,23 @@
-"""One style for every figure: sizes, colours, markers, intervals, and files.
+"""One style for every figure: colours, markers, intervals, legends, and files.
 
 Colours and markers survive colour blindness and a grey printer.
 """
 
-import dataclasses
 import itertools
-import math
 import pathlib
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from dynsparse._internal.atomic_write import atomic_write
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Interval, Row
 
 BLUE, ORANGE, GREY, PALE_BLUE = "#0072B2", "#D55E00", "0.55", "#56B4E9"
 PALE = "0.8"  # one of many
-PAGE, COLUMN = 10.0, 3.4  # inches: the width of a page on its side, and of a column
-FORMATS = ("png", "svg", "pdf")
+DENSE = "dense"  # the method that is a star: the largest network, run in full
+PAGE = 10.0  # inches: the width of a page on its side
 COLOURS = (  # Okabe and Ito, 2008, without black and pale yellow; two of Tol, 2021
     *(BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", PALE_BLUE),
     *("#882255", "#999933"),
@@ -32,19 +28,12 @@ _GREY_MARKERS = "<>dXp"
 _DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Stroke:
-    """The look of a method.
-
-    Attributes:
-        color: Line, marker and interval.
-        marker: Differs between methods, for print in grey.
-        dashes: Line style of matplotlib.
-    """
+class Stroke(NamedTuple):
+    """Colour, marker and line style of a method; markers differ for print in grey."""
 
     color: str
     marker: str
-    dashes: Any = "solid"
+    linestyle: Any = "solid"
 
 
 def strokes(
@@ -70,23 +59,11 @@ def strokes(
     greys = zip(*map(itertools.cycle, (_GREYS, _GREY_MARKERS, _DASHES)), strict=False)
     looks = zip(*map(itertools.cycle, (COLOURS, _MARKERS)), strict=False)
     grey = {name: Stroke(*look) for name, look in zip(baselines, greys, strict=False)}
+    if DENSE in grey:
+        grey[DENSE] = Stroke("0.0", "*")
     chosen = [name for name in best or methods if name not in grey][: len(COLOURS)]
     coloured = {m: Stroke(*next(looks)) for m in methods if m in chosen}
     return {m: grey.get(m) or coloured.get(m, Stroke(PALE, ".")) for m in methods}
-
-
-def panels(number: int, *, column: bool = False) -> tuple[Figure, list[Any]]:
-    """Returns a new figure with panels side by side, or one below the other.
-
-    Args:
-        number: Number of panels.
-        column: Whether the figure is to fit a column of a paper: then one below the
-            other.
-    """
-    size = (COLUMN, 2.5 * number) if column else (PAGE / 2 * number, 4.2)
-    figure = Figure(figsize=size, layout="constrained")
-    shape = (number, 1) if column else (1, number)
-    return figure, list(figure.subplots(*shape, squeeze=False).flat)
 
 
 def errorbars(
@@ -98,122 +75,98 @@ def errorbars(
     *,
     looks: Mapping[str, Stroke] | None = None,
     scale: float = 1.0,
+    **labels: Any,
 ):
-    """Draws means with their intervals: joined over numbers, side by side over words.
+    """Draws rows as markers with bars: joined over numbers, side by side over words.
+
+    A value is a number, an `Interval`, a triple of low end, middle and high end, or a
+    word; words stand at even distances.
 
     Args:
         axes: Panel to draw on.
-        rows: Means, as of `over_seeds`.
-        x: Column of numbers, or of words that stand at even distances.
-        y: Column, whose `{y}_mean` is drawn with a bar of `{y}_half`: a number, or what
-            is below and above.
+        rows: With a value for each of the three columns.
+        x: Column of the horizontal axis.
+        y: Column of the vertical axis.
         hue: Column that tells lines apart, the names of the legend.
         looks: Strokes by hue; in colour by default.
-        scale: Factor of means and bars, 100 for per cent.
+        scale: Factor of `y`, 100 for per cent.
+        **labels: What `axes.set` takes, such as `xlabel`.
 
     Example:
         >>> from matplotlib.figure import Figure
         >>> axes = Figure().subplots()
-        >>> row = dict(gate="a", budget=0.5, accuracy_mean=0.9, accuracy_half=0.1)
+        >>> row = dict(gate="a", budget=0.5, accuracy=(0.8, 0.9, 0.95))
         >>> reports.errorbars(axes, [row], "budget", "accuracy", "gate", scale=100.0)
-        >>> [label.get_text() for label in axes.legend().get_texts()]
-        ['a']
+        >>> axes.lines[0].get_ydata()
+        array([90.])
     """
-    hues, places = (list(dict.fromkeys(row[key] for row in rows)) for key in (hue, x))
-    words = any(isinstance(place, str) for place in places)
+    hues = list(dict.fromkeys(row[hue] for row in rows))
     looks = looks or strokes(hues)
+    words = {
+        axis: list(dict.fromkeys(row[axis] for row in rows))
+        for axis in (x, y)
+        if any(isinstance(row[axis], str) for row in rows)
+    }
+    crowded = any(len(rows) > len(found) for found in words.values())
     beside = min(0.1, 0.6 / max(len(hues) - 1, 1))  # of the distance of two words
     for index, name in enumerate(hues):
         some = [row for row in rows if row[hue] == name]
-        some = some if words else sorted(some, key=lambda row: row[x])
-        shift = beside * (index - (len(hues) - 1) / 2)
-        bars = [np.broadcast_to(row[f"{y}_half"], 2) for row in some]
-        axes.errorbar(
-            [places.index(row[x]) + shift if words else row[x] for row in some],
-            [scale * row[f"{y}_mean"] for row in some],
-            yerr=scale * np.transpose(bars),
-            color=looks[name].color,
-            marker=looks[name].marker,
-            linestyle="none" if words else looks[name].dashes,
-            markersize=5.5,
-            capsize=3,
-            label=name,
+        shift = beside * (index - (len(hues) - 1) / 2) if crowded else 0.0
+        place = lambda row, axis, shift=shift: (
+            words[axis].index(row[axis]) + shift if axis in words else row[axis]
         )
-    if words:
-        axes.set_xticks(range(len(places)), places)
+        (x_bars, x_at), (y_bars, y_at) = (
+            _bars([place(row, axis) for row in some]) for axis in (x, y)
+        )
+        order = slice(None) if words else np.argsort(x_at, kind="stable")
+        axes.errorbar(
+            x_at[order],
+            scale * y_at[order],
+            xerr=None if np.isnan(x_bars).all() else x_bars[:, order],
+            yerr=None if np.isnan(y_bars).all() else scale * y_bars[:, order],
+            label=name,
+            capsize=2.5,
+            markersize=13 if looks[name].marker == "*" else 6,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            **looks[name]._asdict() | (dict(linestyle="none") if words else {}),
+        )
+    if x in words:
+        axes.set_xticks(range(len(words[x])), words[x])
+    if y in words:
+        axes.set_yticks(range(len(words[y])), words[y], fontsize="small")
+    axes.set(**labels)
 
 
-def draw_rows(
-    figure,
-    panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
-    colours: Mapping[str, str],
-):
-    """Draws positive numbers on a log axis, a row per name, the least on top.
-
-    Args:
-        figure: A new figure with a constrained layout.
-        panels: By title, and there by the name of a row: the middle and both ends of
-            its bar. What a panel lacks is left out of it.
-        colours: By the name of a row; blue where there is none.
-
-    Example:
-        >>> from matplotlib.figure import Figure
-        >>> figure = Figure()
-        >>> reports.draw_rows(figure, {"time": {"a": (2.0, 1.0, 3.0)}}, {})
-        >>> figure.axes[0].get_title()
-        'time'
-    """
-    found: dict[str, list[float]] = {}
-    for rows in panels.values():
-        for name, (middle, _, _) in rows.items():
-            found.setdefault(name, []).append(math.log(middle))
-    names = sorted(found, key=lambda name: -statistics.fmean(found[name]))
-    figure.set_size_inches(2 + 2.1 * len(panels), 1.2 + 0.21 * len(names))
-    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, rows) in zip(drawn, panels.items(), strict=True):
-        for name, (middle, low, high) in rows.items():
-            place, color = names.index(name), colours.get(name, BLUE)
-            axes.plot([low, high], [place, place], color=color)
-            axes.plot(middle, place, "o", color=color, markersize=5)
-        axes.set(xscale="log", title=title)
-    drawn[0].set_yticks(range(len(names)), names, fontsize="small")
+def _bars(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths below and above, nan for none, and middles."""
+    ends = []
+    for value in values:
+        if isinstance(value, Interval):
+            ends.append((value.half, value.mean, value.half))
+        elif isinstance(value, tuple):
+            low, middle, high = value
+            ends.append((middle - low, middle, high - middle))
+        else:
+            ends.append((np.nan, value, np.nan))
+    low, middle, high = np.transpose(ends)
+    return np.array([low, high]), middle
 
 
-def fit(axes, values: Iterable[float], *, least: float = 0.0, top: float | None = None):
-    """Sets the y axis to the values and a margin: no half of a figure is empty.
-
-    Args:
-        axes: To be set.
-        values: That are drawn.
-        least: The axis spans at least this.
-        top: The axis ends there where it would end above.
-    """
+def fit(axes, values: Iterable[float], *, least: float = 0.0):
+    """Sets the y axis to the values and a margin, but to a span of `least` or more."""
     found = list(values)
     low, high = min(found), max(found)
-    spare = max(least - (high - low), 0.0) / 2
-    margin = 0.15 * (high - low + 2 * spare) or 1.0
-    end = high + spare + margin
-    axes.set_ylim(
-        low - spare - margin, end if top is None else min(end, max(top, high))
-    )
-
-
-def polish(figure):
-    """Gives all axes a pale grid, no box, and legends without a frame.
-
-    What shows an image, or has no ticks, stays as it is.
-    """
-    for axes in figure.get_axes():
-        if (legend := axes.get_legend()) is not None:
-            legend.set_frame_on(False)
-        if not axes.images and axes.get_xticks().size:
-            axes.set_axisbelow(True)
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
+    margin = max(0.1 * (high - low), (least - (high - low)) / 2) or 1.0
+    axes.set_ylim(low - margin, high + margin)
 
 
 def save(figure, stem: pathlib.Path) -> pathlib.Path:
-    """Writes a figure as PNG, SVG and PDF, the same bytes each time.
+    """Writes a figure in the house style as PNG, SVG and PDF, the same bytes each time.
+
+    All axes have a pale grid and no box, except those that show an image. What has
+    labels and no legend gets one: below the figure or the part of it, or beside one
+    that has a label there.
 
     Args:
         figure: Drawn.
@@ -222,11 +175,33 @@ def save(figure, stem: pathlib.Path) -> pathlib.Path:
     Returns:
         The PNG.
     """
-    polish(figure)
+    for part in figure.subfigs or [figure]:
+        _polish(part)
     same = dict(svg=dict(Date=None), pdf=dict(CreationDate=None), png=None)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in FORMATS]
+    paths = {ending: stem.with_name(f"{stem.name}.{ending}") for ending in same}
     with matplotlib.rc_context({"svg.hashsalt": "dynsparse"}):
-        for ending, path in zip(FORMATS, paths, strict=True):
+        for ending, path in paths.items():
             with atomic_write(path) as file:
                 figure.savefig(file, dpi=150, format=ending, metadata=same[ending])
-    return paths[0]
+    return paths["png"]
+
+
+def _polish(part):
+    told: dict[str, Any] = {}
+    for axes in part.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            told.setdefault(label, handle)
+        if not axes.images and axes.get_xticks().size:
+            axes.set_axisbelow(True)
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+    if told and not any(axes.get_legend() for axes in part.axes):
+        beside = bool(part.get_supxlabel())
+        part.legend(
+            told.values(),
+            told.keys(),
+            loc="outside right center" if beside else "outside lower center",
+            ncols=1 if beside else min(5, len(told)),
+            frameon=False,
+            fontsize=9,
+        )

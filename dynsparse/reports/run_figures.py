@@ -3,7 +3,6 @@
 import pathlib
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -15,11 +14,7 @@ _KEPT = np.array([0.90, 0.62, 0.0])  # tints the kept patches
 
 
 def draw_curve(
-    run: pathlib.Path,
-    title: str,
-    *,
-    dense_accuracy: float | None = None,
-    column: bool = False,
+    run: pathlib.Path, title: str, *, dense_accuracy: float | None = None
 ) -> pathlib.Path:
     """Draws `run`/curve.png: accuracy and time against cost; SVG and PDF beside it.
 
@@ -28,7 +23,6 @@ def draw_curve(
         title: Title of the figure.
         dense_accuracy: Accuracy of the model with everything open, where it is no point
             of the curve.
-        column: Whether to draw curve-column.png, as wide as a column of a paper.
 
     Returns:
         The PNG.
@@ -41,15 +35,12 @@ def draw_curve(
         'curve.png'
     """
     rows = runs.read_curve(run)
-    with matplotlib.rc_context({"font.size": 7 if column else 10}):
-        figure, (left, right) = figures.panels(2, column=column)
-        figure.suptitle(title)
-        _draw_accuracy(left, rows, dense_accuracy)
-        _draw_time(right, rows)
-        left.set_title("Accuracy against cost (labels: density)", fontsize="medium")
-        clock = runs.BUSY if runs.is_busy(rows) else "compact execution"
-        right.set_title(f"Time against cost: {clock}", fontsize="medium")
-        return figures.save(figure, run / ("curve-column" if column else "curve"))
+    figure = Figure(figsize=(figures.PAGE, 4.5), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2)
+    _draw_accuracy(left, rows, dense_accuracy)
+    _draw_time(right, rows)
+    return figures.save(figure, run / "curve")
 
 
 def draw_kept(run: pathlib.Path) -> pathlib.Path:
@@ -84,18 +75,18 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
     grid = figure.subplots(1 + len(densities), len(images), squeeze=False)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
-    for image, axes, label in zip(images, grid[0], labels, strict=False):
-        axes.imshow(image)
-        axes.set_title(called("is", label), fontsize=8)
-    grid[0, 0].set_ylabel("image", fontsize=8)
-    for strip, density, masks, predictions in zip(
-        grid[1:], densities, kept["masks"], kept["predictions"], strict=True
-    ):
-        strip[0].set_ylabel(f"keeps {density:.0%}", fontsize=8)
-        for axes, image, mask, says, label in zip(
-            strip, images, masks, predictions, labels, strict=False
+    heads = ["image", *(f"keeps {density:.0%}" for density in densities)]
+    for axes, head in zip(grid[:, 0], heads, strict=True):
+        axes.set_ylabel(head, fontsize=8)
+    for column, image in enumerate(images):
+        label = labels[column]
+        grid[0, column].imshow(image)
+        grid[0, column].set_title(called("is", label), fontsize=8)
+        for axes, masks, predictions in zip(
+            grid[1:, column], kept["masks"], kept["predictions"], strict=True
         ):
-            axes.imshow(_shade(image, mask, int(kept["patch"])))
+            says = predictions[column]
+            axes.imshow(_shade(image, masks[column], int(kept["patch"])))
             color = "black" if says == label else figures.ORANGE
             axes.set_xlabel(called("says", says), fontsize=8, color=color)
     return figures.save(figure, run / "kept")
@@ -105,33 +96,30 @@ def _draw_accuracy(
     axes, rows: Sequence[Mapping[str, float]], dense_accuracy: float | None
 ):
     small = dict(textcoords="offset points", fontsize="small")
-    macs = [row["macs_mean"] / 1e6 for row in rows]
-    percent = [100 * row["accuracy"] for row in rows]
     dense = rows[0]["macs_dense"] / 1e6
-    axes.plot(macs, percent, "o-", color=figures.BLUE)
-    for index, (row, *at) in enumerate(zip(rows, macs, percent, strict=True)):
-        beside = (0, (-15, 8)[index % 2])  # neighbours may be close
+    points = [(row["macs_mean"] / 1e6, 100 * row["accuracy"]) for row in rows]
+    axes.plot(*zip(*points, strict=True), "o-", color=figures.BLUE)
+    for number, (row, at) in enumerate(zip(rows, points, strict=True)):
+        beside = (0, (-15, 8)[number % 2])  # neighbours may be close
         axes.annotate(f"{row['density']:.2f}", at, xytext=beside, ha="center", **small)
     axes.axvline(dense, color=figures.GREY, linestyle=":", label="dense MACs")
     if dense_accuracy is not None:
-        percent.append(100 * dense_accuracy)
-        axes.plot(dense, percent[-1], "*", color=figures.GREY, markersize=13, zorder=3)
-        words = f"same network, all gates open: {percent[-1]:.1f} %"
-        at = (dense, percent[-1])
+        at = (dense, 100 * dense_accuracy)
+        points.append(at)
+        axes.plot(*at, "*", color=figures.GREY, markersize=13, zorder=3)
+        words = f"same network, all gates open: {at[1]:.1f} %"
         axes.annotate(words, at, xytext=(-10, 0), ha="right", va="center", **small)
-    axes.set_xlim(0, 1.08 * dense)
-    figures.fit(axes, percent, least=4.0, top=100.5)
+    axes.set_title("Accuracy against cost (labels: density)", fontsize="medium")
+    axes.set(ylabel="test accuracy (%)", xlim=(0, 1.08 * dense))
     axes.set_xlabel("MACs per image (millions; 1 MAC = 2 FLOPs)")
-    axes.set_ylabel("test accuracy (%)")
-    axes.legend(loc="best")
+    figures.fit(axes, [accuracy for _, accuracy in points], least=4.0)
 
 
 def _draw_time(axes, rows: Sequence[Mapping[str, float]]):
     time = np.array([runs.time_ratio(row) for row in rows])
-    ends = ("time_ratio_q1", "time_ratio_q3")
     low, high = (
-        np.array([row[end] if end in row else runs.time_ratio(row) for row in rows])
-        for end in ends
+        np.array([row.get(end, ratio) for row, ratio in zip(rows, time, strict=True)])
+        for end in ("time_ratio_q1", "time_ratio_q3")
     )
     axes.plot([0, 1], [0, 1], color=figures.GREY, linestyle=":", label="time = MACs")
     axes.errorbar(
@@ -143,9 +131,10 @@ def _draw_time(axes, rows: Sequence[Mapping[str, float]]):
         color=figures.ORANGE,
         label="measured: median, quartiles",
     )
+    clock = runs.BUSY if runs.is_busy(rows) else "compact execution"
+    axes.set_title(f"Time against cost: {clock}", fontsize="medium")
     axes.set(xlabel="MACs / dense MACs", ylabel="time / dense time")
     axes.set(xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * high.max())))
-    axes.legend(loc="upper left")
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 from dynsparse.reports.runs import BUSY, is_busy, read_run, time_ratio
+from dynsparse.reports.stats import grouped
 from dynsparse.reports.telling import differences, telling
 
 _COLUMNS = ("density", "M MACs", "MACs", "acc %", "ms", "time")
@@ -36,10 +37,8 @@ def run_summary(
         >>> point = dict.fromkeys(reports.FIELDS, 0.5) | dict(recovery=None)
         >>> result = dict(title="a run", curve=[point], warnings=[], batch_size=64)
         >>> result |= dict(macs_dense=2e6, macs_floor=1e5)
-        >>> table, figures, _ = reports.run_summary(
-        ...     result, pathlib.Path("runs/a")
-        ... ).renderables
-        >>> table.row_count
+        >>> summary = reports.run_summary(result, pathlib.Path("runs/a"))
+        >>> summary.renderables[0].row_count
         1
     """
     figures = [run / name for name in ("curve.png", "kept.png")]
@@ -61,21 +60,22 @@ def curve_table(result: Mapping[str, Any]) -> Table:
     more = ("prec %", "rand", "rec %", "rand") if recovery else ()
     table = _table(result["title"], (*_COLUMNS, *more))
     for point in points:
-        cells = [*_cells(point), _with_quartiles(point)]
-        for name in ("precision", "recall") if recovery else ():
-            cells += [
-                _share(point["recovery"][key]) for key in (name, f"random_{name}")
-            ]
-        table.add_row(*cells)
+        *cells, time = _cells(point)
+        if "time_ratio_q1" in point:
+            time += " ({time_ratio_q1:.2f}-{time_ratio_q3:.2f})".format(**point)
+        found = point["recovery"] if recovery else {}
+        names = ("precision", "random_precision", "recall", "random_recall")
+        shares = [_share(found[name]) for name in names if name in found]
+        table.add_row(*cells, time, *shares)
     dense, floor = result["macs_dense"], result["macs_floor"]
     opened = result.get("everything_open")
+    same = "" if opened is None else "*the same network, all gates open; "
     if opened is not None:
         share = f"{100 * opened:.2f}"
         table.add_row("open*", f"{dense / 1e6:.3f}", "1.000", share, "", "1.00")
-    busy = f"{BUSY}. " if is_busy(points) else ""
-    same = "" if opened is None else "*the same network, all gates open; "
     table.caption = (
-        f"{busy}{same}per image; ms per batch of {result['batch_size']}; MACs and time "
+        f"{f'{BUSY}. ' if is_busy(points) else ''}{same}per image; ms per batch of "
+        f"{result['batch_size']}; MACs and time "
         f"as fractions of the dense network's (time: median and quartiles of paired "
         f"turns; {dense / 1e6:.3f} M MACs); floor, which no gate can close: "
         f"{floor / 1e6:.3f} M MACs ({floor / dense:.1%})"
@@ -103,14 +103,14 @@ def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
             of a finished run: it has no config.json
     """
     configs, results = zip(*map(read_run, runs), strict=True)
-    names = _names(configs)
+    names = _names([telling(config) for config in configs])
     named = [f"{name}  {run}" for name, run in zip(names, runs, strict=True)]
     return Group(
         *named, _difference_table(configs, results), _number_table(names, results)
     )
 
 
-def _table(title: str, columns: Sequence[str], padding: int = 0) -> Table:
+def _table(title: str, columns: Iterable[str], padding: int = 0) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, padding))
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
@@ -118,13 +118,14 @@ def _table(title: str, columns: Sequence[str], padding: int = 0) -> Table:
 
 
 def _cells(point: Mapping[str, Any]) -> list[str]:
-    """All of `_COLUMNS` but the time."""
+    """What stands below `_COLUMNS`."""
     return [
         f"{point['density']:.3f}",
         f"{point['macs_mean'] / 1e6:.3f}",
         f"{point['budget']:.3f}",
         f"{100 * point['accuracy']:.2f}",
         f"{point['latency_ms']:.1f}",
+        f"{time_ratio(point):.2f}",
     ]
 
 
@@ -133,16 +134,8 @@ def _share(value: float | None) -> str:
     return "none" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
-def _with_quartiles(point: Mapping[str, Any]) -> str:
-    if "time_ratio_q1" not in point:
-        return f"{time_ratio(point):.2f}"
-    low, high = point["time_ratio_q1"], point["time_ratio_q3"]
-    return f"{time_ratio(point):.2f} ({low:.2f}-{high:.2f})"
-
-
-def _names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _names(told: Sequence[Mapping[str, Any]]) -> list[str]:
     """A number for each run, and the words that tell it apart from the others."""
-    told = [telling(config) for config in configs]
     apart = [key for key in told[0] if len({str(words[key]) for words in told}) > 1]
     shown = apart[:_WORDS] if apart[:1] != ["seed"] else apart[:1]
     words = lambda one: ", ".join(
@@ -163,33 +156,29 @@ def _difference_table(configs, results) -> Table | str:
     table.add_column("key", no_wrap=True)
     table.add_column("value (of the runs)", overflow="fold")
     for key in sorted(found, key=lambda key: not key.startswith("names.")):
-        runs: dict[str, list[str]] = {}
-        for number, value in enumerate(found[key], start=1):
-            runs.setdefault(_short(key, value), []).append(str(number))
-        each = [f"{value} ({','.join(numbers)})" for value, numbers in runs.items()]
+        said = [str(value) for value in found[key]]
+        if key.endswith("commit"):
+            said = [text[:12] + "".join(text.partition("+")[1:]) for text in said]
+        runs = grouped(range(len(said)), lambda run, said=said: said[run])
+        each = [
+            f"{value} ({','.join(str(run + 1) for run in some)})"
+            for value, some in runs.items()
+        ]
         line = "  ".join(each)
         table.add_row(key, line if len(line) <= _LINE else "\n".join(each))
     return table
 
 
 def _number_table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("What came out", (), padding=1)
-    table.add_column("run", overflow="fold", max_width=28)
-    for column in _COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
+    table = _table("What came out", ("run", *_COLUMNS), padding=1)
+    table.columns[0].justify = "left"
+    table.columns[0].overflow, table.columns[0].no_wrap = "fold", False
+    table.columns[0].max_width = 28
     for name, result in zip(names, results, strict=True):
         points = sorted(result["curve"], key=lambda point: -point["budget"])
-        for place, point in enumerate(points):
-            cells = [*_cells(point), f"{time_ratio(point):.2f}"]
-            end = place == len(points) - 1
-            table.add_row("" if place else name, *cells, end_section=end)
+        for number, point in enumerate(points):
+            table.add_row("" if number else name, *_cells(point))
+        table.add_section()
     busy = f"; {BUSY}" if any(is_busy(result["curve"]) for result in results) else ""
     table.caption = f"MACs and time: fractions of the run's dense network{busy}"
     return table
-
-
-def _short(key: str, value: Any) -> str:
-    if not key.endswith("commit"):
-        return str(value)
-    known, changed, which = str(value).partition("+")
-    return known[:12] + changed + which

@@ -12,39 +12,33 @@ from dynsparse.reports.telling import telling
 PUT_BACK = "put back what was there, or choose another folder"
 BUSY = "busy machine, do not quote the times"
 OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
+_COUNTED = ("density", "budget", "flops_mean", "macs_mean", "macs_p95", "macs_dense")
+_MEASURED = ("accuracy", "latency_ms", "latency_dense_ms")
+_TIMES = ("time_ratio", "time_ratio_q1", "time_ratio_q3", "dense_again")
 FIELDS: tuple[str, ...] = (
-    *("density", "budget", "flops_mean", "macs_mean", "macs_p95", "macs_dense"),
-    *("accuracy", "latency_ms", "latency_dense_ms"),
-    *("time_ratio", "time_ratio_q1", "time_ratio_q3", "dense_again"),
-)
-_REQUIRED = FIELDS[: FIELDS.index("time_ratio")]  # of a row; others may be empty
+    *_COUNTED,
+    *_MEASURED,
+    *_TIMES,
+)  # of a row; _TIMES may be empty
 _AGAIN = "remove it, and the command that made it writes it again"
 _CURVE_AGAIN = "remove result.json, and the command of the run writes both again"
 
+# What a file holds: the type of each value, or that of what is inside.
 _Kinds = Mapping[str, Any]
-
-
-def _kinds(kind: Any, names: str, **others: Any) -> dict[str, Any]:
-    return dict.fromkeys(names.split(), kind) | others
-
-
 _NUMBER, _NONE = (int, float), type(None)
-_CONFIG = _kinds(Mapping, "gate train", seed=int)
-_ORIGIN = _kinds((str, _NONE), "device processor", commit=str, python=str)
-_ORIGIN |= dict(cores=(int, _NONE), packages=Mapping)
-_TRAINED = _kinds(
-    _NUMBER, "macs_dense macs_floor", title=str, warnings=list, curve=list
+_RECOVERED = ("precision", "recall", "random_precision", "random_recall")
+_CONFIG = dict(gate=Mapping, train=Mapping, seed=int)
+_ORIGIN = dict.fromkeys(("device", "processor"), (str, _NONE)) | dict(
+    commit=str, python=str, cores=(int, _NONE), packages=Mapping
 )
-_TRAINED |= dict(seed=int, batch_size=int)
-_POINT = _kinds(
-    _NUMBER, "density budget macs_mean accuracy latency_ms latency_dense_ms"
+_POINT = dict.fromkeys(("density", "budget", "macs_mean", *_MEASURED), _NUMBER) | dict(
+    recovery=dict.fromkeys(_RECOVERED, (*_NUMBER, _NONE)),
+    **dict.fromkeys(_TIMES, _NUMBER),
 )
-_POINT |= dict(recovery=(Mapping, _NONE))
-_TIMES = _kinds(_NUMBER, "time_ratio time_ratio_q1 time_ratio_q3 dense_again")
-_RECOVERY = _kinds(
-    (*_NUMBER, _NONE),  # null where no patch was open
-    "precision recall random_precision random_recall",
+_TRAINED = dict(title=str, warnings=list, seed=int, batch_size=int) | dict(
+    macs_dense=_NUMBER, macs_floor=_NUMBER, curve=[_POINT], examined=[{}]
 )
+_OPTIONAL = {*_TIMES, "examined"}
 
 
 def read_run(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,7 +65,7 @@ def read_run(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     config = read_json(run / "config.json", PUT_BACK) or {}
     result = read_result(run) or {}
     with reading(run / "config.json", PUT_BACK):
-        _expect(config, _CONFIG)
+        _check(config, _CONFIG)
         telling(config)
     if "curve" not in result:
         raise DamagedFileError(
@@ -101,7 +95,11 @@ def read_result(
     result = read_json(path, _AGAIN)
     if result is not None:
         with reading(path, _AGAIN):
-            _check(result, "rows" not in result if trained is None else trained)
+            if trained is None:
+                trained = "rows" not in result
+            _check(result, _ORIGIN | (_TRAINED if trained else dict(rows=[{}])))
+            if trained and not result["curve"]:
+                raise ValueError("curve is empty")
     return result
 
 
@@ -125,7 +123,7 @@ def read_curve(run: pathlib.Path) -> list[dict[str, float]]:
         ]
         if not rows:
             raise ValueError("it has no rows")
-        if any(not {*_REQUIRED} <= {*row} for row in rows):
+        if any(not {*_COUNTED, *_MEASURED} <= {*row} for row in rows):
             raise ValueError("a row is not whole")
         return sorted(rows, key=lambda row: -row["macs_mean"])
 
@@ -163,36 +161,24 @@ def busy_among(again: Mapping[str, float | None]) -> list[str]:
     return [f"{BUSY.capitalize()} of: {listed}."] if found else []
 
 
-def _check(result: Mapping[str, Any], trained: bool):
-    """Raises a ValueError with the first part of a result that is not as it must be."""
-    _expect(result, _ORIGIN)
-    if not trained:
-        _expect(result, dict(rows=list))
-        _objects(result, "rows")
-        return
-    _expect(result, _TRAINED)
-    if not result["curve"]:
-        raise ValueError("curve is empty")
-    for place, point in enumerate(_objects(result, "curve")):
-        where = f"curve[{place}]."
-        _expect(point, _POINT, where)
-        _expect(point, {key: _TIMES[key] for key in _TIMES if key in point}, where)
-        if point["recovery"] is not None:
-            _expect(point["recovery"], _RECOVERY, f"{where}recovery.")
-    if "examined" in result:
-        _objects(result, "examined")
-
-
-def _objects(result: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
-    found = result[key]
-    if not isinstance(found, list) or not all(isinstance(v, Mapping) for v in found):
-        raise ValueError(f"{key} is no list of objects")
-    return found
-
-
-def _expect(found: Mapping[str, Any], kinds: _Kinds, where: str = ""):
+def _check(found: Mapping[str, Any], kinds: _Kinds, where: str = ""):
+    """Raises a ValueError with the first value that is missing or of another kind."""
     for key, kind in kinds.items():
         if key not in found:
+            if key in _OPTIONAL:
+                continue
             raise ValueError(f"it has no {where}{key}")
-        if not isinstance(found[key], kind) or isinstance(found[key], bool):
-            raise ValueError(f"{where}{key} is {str(found[key])[:40]!r}")
+        value = found[key]
+        if isinstance(kind, list):
+            objects = isinstance(value, list) and all(
+                isinstance(one, Mapping) for one in value
+            )
+            if not objects:
+                raise ValueError(f"{key} is no list of objects")
+            for place, one in enumerate(value):
+                _check(one, kind[0], f"{key}[{place}].")
+        elif isinstance(kind, Mapping):
+            if value is not None:
+                _check(value, kind, f"{where}{key}.")
+        elif not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{where}{key} is {str(value)[:40]!r}")

@@ -4,6 +4,7 @@ import csv
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from dynsparse.reports import figures
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row, grouped
 
 _NUMBERS = ("arrival", "rung", "budget", "seconds", "right", "right_in_time")
 _COLUMNS = (
@@ -60,15 +61,17 @@ def serving_table(rows: Sequence[Row], title: str) -> Table:
     for column in _COLUMNS:
         side = "left" if column == "policy" else "right"
         table.add_column(column, justify=side, no_wrap=True)
-    for policy, chosen in _by("policy", rows).items():
-        rounds = [_shares(some) for some in _by("round", chosen).values()]
-        middle = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
-        both = [shares["right_in_time"] for shares in rounds]
-        spread = f" ({min(both):.1f}-{max(both):.1f})" if len(both) > 1 else ""
-        shown = [f"{middle[key]:.1f}" for key in ("in_time", "refused", "right")]
-        shown += [f"{middle['right_in_time']:.1f}{spread}"]
-        budget = f"{middle['budget'] / 100:.3f}"
-        table.add_row(policy, str(len(chosen)), *shown, budget)
+    for policy, chosen in grouped(rows, itemgetter("policy")).items():
+        shares = _shares(chosen)
+        low, middle, high = shares["right_in_time"]
+        spread = f" ({low:.1f}-{high:.1f})" * (len({r["round"] for r in chosen}) > 1)
+        table.add_row(
+            policy,
+            str(len(chosen)),
+            *(f"{shares[key][1]:.1f}" for key in ("in_time", "refused", "right")),
+            f"{middle:.1f}{spread}",
+            f"{shares['budget'][1] / 100:.3f}",
+        )
     return table
 
 
@@ -91,13 +94,15 @@ def draw_serving(run: pathlib.Path, title: str, deadline: float) -> pathlib.Path
         >>> reports.draw_serving(pathlib.Path(), "a run", deadline=0.03).name
         'serving.png'
     """
-    policies = _by("policy", read_serving(run))
+    policies = grouped(read_serving(run), itemgetter("policy"))
     figure = Figure(figsize=(figures.PAGE, 5.5), layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(3, 2, width_ratios=(2, 1))
     panels = [figure.add_subplot(grid[i, 0]) for i in range(3)]
-    controlled = _by("round", policies["controller"])
-    _draw_controller(panels, controlled[min(controlled)], deadline)
+    controlled = policies["controller"]
+    first = min(row["round"] for row in controlled)
+    shown = [row for row in controlled if row["round"] == first]
+    _draw_controller(panels, shown, deadline)
     _draw_policies(figure.add_subplot(grid[:, 1]), policies)
     return figures.save(figure, run / "serving")
 
@@ -106,9 +111,8 @@ def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float
     """Load, budget and time to the answer over the seconds of a replay."""
     load, budget, time = panels
     end = max(row["arrival"] for row in rows)
-    bins = [end * i / 60 for i in range(61)]
-    rates = [1 / (bins[1] or 1.0)] * len(rows)
-    load.hist([row["arrival"] for row in rows], bins, weights=rates, color="0.7")
+    rates = [60 / (end or 60.0)] * len(rows)
+    load.hist([row["arrival"] for row in rows], 60, weights=rates, color="0.7")
     load.set(ylabel="requests/s", xticklabels=[])
     answered = [row for row in rows if row["rung"] is not None]
     refused = [row["arrival"] for row in rows if row["rung"] is None]
@@ -124,8 +128,7 @@ def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float
             refused, [limit] * len(refused), "x", color=figures.ORANGE, label="refused"
         )
     time.set(ylabel="ms to the answer", xlabel="seconds")
-    time.set_ylim(0, 1.35 * max(limit, *ms, 0.0))  # leaves room for the legend
-    time.legend(fontsize=8, loc="upper left", ncols=3)
+    time.set_ylim(0, 1.1 * max(limit, *ms, 0.0))
     for axes in panels:
         axes.set_xlim(0, end)
 
@@ -136,20 +139,17 @@ def _draw_policies(axes, policies: Mapping[str, Sequence[Row]]):
     Bars are medians over the rounds; a line reaches from the least to the most.
     """
     names = list(policies)[::-1]
-    labels = [_label(name, policies[name]) for name in names]
-    rounds = [[_shares(r) for r in _by("round", policies[n]).values()] for n in names]
+    shares = [_shares(policies[name]) for name in names]
     looks = dict(in_time=(0.8, figures.PALE_BLUE), right_in_time=(0.35, figures.BLUE))
-    words = dict(in_time="in time", right_in_time="right, in time")
     for key, (height, color) in looks.items():
-        shares = [[shares[key] for shares in some] for some in rounds]
-        middle = [statistics.median(some) for some in shares]
-        axes.barh(range(len(names)), middle, height, color=color, label=words[key])
-    for place, some in enumerate(shares):  # right, in time
-        if len(some) > 1:
-            axes.plot((min(some), max(some)), (place, place), color="k", linewidth=1)
-    axes.set_yticks(range(len(names)), labels)
+        middle = [found[key][1] for found in shares]
+        label = key.replace("right_in", "right, in").replace("_", " ")
+        axes.barh(range(len(names)), middle, height, color=color, label=label)
+    for place, found in enumerate(shares):
+        low, _, high = found["right_in_time"]
+        axes.plot((low, high), (place, place), color="k", linewidth=1)
+    axes.set_yticks(range(len(names)), [_label(name, policies[name]) for name in names])
     axes.set(xlabel="% of the requests", xlim=(0, 100))
-    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _label(policy: str, rows: Sequence[Row]) -> str:
@@ -159,23 +159,25 @@ def _label(policy: str, rows: Sequence[Row]) -> str:
     return f"{policy}: {budgets.pop():.2f} of MACs"
 
 
-def _shares(rows: Sequence[Row]) -> dict[str, float]:
-    """The requests of a round, added up, in percent."""
-    answered = [row for row in rows if row["rung"] is not None]
-    mean = lambda key, some: (
-        100.0 * statistics.mean(row[key] for row in some) if some else 0.0
-    )
-    return dict(
-        in_time=mean("in_time", rows),
-        refused=100 - 100 * len(answered) / len(rows),
-        right=mean("right", answered),
-        right_in_time=mean("right_in_time", rows),
-        budget=mean("budget", answered),
-    )
-
-
-def _by(key: str, rows: Sequence[Row]) -> dict[Any, list[Row]]:
-    found: dict[Any, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row[key], []).append(row)
-    return found
+def _shares(rows: Sequence[Row]) -> dict[str, tuple[float, float, float]]:
+    """Requests of a policy in percent: the least, the median and the most of rounds."""
+    rounds = []
+    for some in grouped(rows, itemgetter("round")).values():
+        answered = [row for row in some if row["rung"] is not None]
+        mean = lambda key, of: (
+            100.0 * statistics.mean(row[key] for row in of) if of else 0.0
+        )
+        rounds.append(
+            dict(
+                in_time=mean("in_time", some),
+                refused=100 - 100 * len(answered) / len(some),
+                right=mean("right", answered),
+                right_in_time=mean("right_in_time", some),
+                budget=mean("budget", answered),
+            )
+        )
+    values = {key: [shares[key] for shares in rounds] for key in rounds[0]}
+    return {
+        key: (min(some), statistics.median(some), max(some))
+        for key, some in values.items()
+    }

@@ -1,4 +1,4 @@
-"""Confidence intervals and paired tests over seeds, and the words for their outcome.
+"""Intervals and paired tests over seeds, and the words for their outcome.
 
 Student's distribution comes from `scipy.special`, which jax loads anyway: the import of
 `scipy.stats` would cost every run a second.
@@ -7,7 +7,7 @@ Student's distribution comes from `scipy.special`, which jax loads anyway: the i
 import dataclasses
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from scipy import special
@@ -16,29 +16,67 @@ SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusi
 IN_PART = "supported in part"
 ENOUGH_SEEDS = 5  # to answer a claim
 FEW_SEEDS = f"fewer than {ENOUGH_SEEDS} seeds prove the pipeline and make no claim"
+
 Place = TypeVar("Place")
+Item = TypeVar("Item")
+Row = Mapping[str, Any]
 BySeed = Mapping[int, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean over seeds with Student's 95 % interval, and the t test against zero.
+    """Mean over seeds with Student's 95 % interval, and the t test against zero.
+
+    It is written as `mean ± half`, and a number times it is an interval again.
 
     Attributes:
         mean: Mean of the values.
         half: Half the width of the interval; nan for a single value.
         number: Number of values.
         p: Two-sided p value of the t test of a zero mean; nan for a single value.
+        corrected_p: p corrected for the other comparisons of its family.
 
     Example:
-        >>> reports.mean_interval([1.0, 1.0])
-        Interval(mean=1.0, half=0.0, number=2, p=0.0)
+        >>> f"{100 * reports.mean_interval([0.90, 0.92, 0.94]):.1f}"
+        '92.0 ± 5.0'
     """
 
     mean: float
     half: float
     number: int
     p: float
+    corrected_p: float
+
+    def __format__(self, form: str) -> str:
+        half = "" if math.isnan(self.half) else f" ± {self.half:{form.lstrip('+')}}"
+        return f"{self.mean:{form}}{half}"
+
+    def __rmul__(self, factor: int | float) -> "Interval":
+        mean, half = factor * self.mean, abs(factor) * self.half
+        return dataclasses.replace(self, mean=mean, half=half)
+
+    @property
+    def p_in_words(self) -> str:
+        """Corrected p with three digits, or that there was only one seed."""
+        if math.isnan(self.corrected_p):
+            return "one seed"
+        return "< 0.001" if self.corrected_p < 0.001 else f"{self.corrected_p:.3f}"
+
+    def verdict(
+        self, words: Sequence[str] = (SUPPORTED, CONTRADICTED, INCONCLUSIVE)
+    ) -> str:
+        """Returns one of `words`: mean above 0, below 0, or not decided at 5 %."""
+        return words[self.mean <= 0] if self.corrected_p < 0.05 else words[2]
+
+    def beside(self, bound: float) -> str:
+        """Returns what the interval says of the claim that the mean is above `bound`.
+
+        It supports the claim where the whole interval is above the bound, and
+        contradicts it where it is below.
+        """
+        if self.mean - self.half > bound:
+            return SUPPORTED
+        return CONTRADICTED if self.mean + self.half < bound else INCONCLUSIVE
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -54,52 +92,30 @@ def mean_interval(values: Sequence[float]) -> Interval:
         ValueError: If there is none.
 
     Example:
-        >>> found = reports.mean_interval([0.90, 0.92, 0.94])
-        >>> f"{found.mean:.2f} ± {found.half:.2f}"
-        '0.92 ± 0.05'
+        >>> reports.mean_interval([1.0, 1.0]).half
+        0.0
     """
     if not values:
         raise ValueError("a mean needs at least one value, got none.")
     mean, free = statistics.fmean(values), len(values) - 1
     if not free:
-        return Interval(mean, math.nan, 1, math.nan)
+        return Interval(mean, math.nan, 1, math.nan, math.nan)
     error = statistics.stdev(values) / math.sqrt(free + 1)
     if error:
         p = 2 * float(special.stdtr(free, -abs(mean) / error))
     else:
         p = 0.0 if mean else 1.0
-    return Interval(mean, float(special.stdtrit(free, 0.975)) * error, free + 1, p)
-
-
-def paired_difference(left: BySeed, right: BySeed) -> Interval:
-    """Returns `left` minus `right`, paired by the seeds that both have.
-
-    Seeds share their data and their order of batches, so the differences vary less than
-    either side. `p` is that of the paired t test.
-
-    Args:
-        left: Values by seed.
-        right: Values by seed.
-
-    Raises:
-        ValueError: If no seed has both.
-
-    Example:
-        >>> reports.paired_difference({0: 0.9, 1: 0.8}, {0: 0.4, 1: 0.3}).mean
-        0.5
-    """
-    seeds = sorted(left.keys() & right.keys())
-    if not seeds:
-        raise ValueError(
-            f"nothing to pair: seeds {sorted(left)} here and {sorted(right)} there."
-        )
-    return mean_interval([left[seed] - right[seed] for seed in seeds])
+    half = float(special.stdtrit(free, 0.975)) * error
+    return Interval(mean, half, free + 1, p, p)
 
 
 def paired_differences(
     pairs: Mapping[Place, tuple[BySeed, BySeed]],
-) -> dict[Place, tuple[Interval, float]]:
-    """Returns `paired_difference` at each place with its p, corrected by Holm.
+) -> dict[Place, Interval]:
+    """Returns left minus right at each place, paired by the seeds that both have.
+
+    Seeds share their data and their order of batches, so the differences vary less than
+    either side. `p` is that of the paired t test, `corrected_p` that by Holm.
 
     Args:
         pairs: Left and right values by seed, by place: one family of comparisons.
@@ -108,14 +124,22 @@ def paired_differences(
         ValueError: If no seed has both at a place.
 
     Example:
-        >>> ones, zeros = {0: 1.0, 1: 1.0}, {0: 0.0, 1: 0.0}
-        >>> gap, p = reports.paired_differences(dict(here=(ones, zeros)))["here"]
-        >>> gap.mean, p
-        (1.0, 0.0)
+        >>> pairs = dict(here=({0: 1.0, 1: 1.0}, {0: 0.5, 1: 0.5}))
+        >>> reports.paired_differences(pairs)["here"].verdict()
+        'supported'
     """
-    gaps = [paired_difference(*pair) for pair in pairs.values()]
-    corrected = holm([gap.p for gap in gaps])
-    return dict(zip(pairs, zip(gaps, corrected, strict=True), strict=True))
+    gaps = {}
+    for place, (left, right) in pairs.items():
+        seeds = sorted(left.keys() & right.keys())
+        if not seeds:
+            told = f"seeds {sorted(left)} here and {sorted(right)} there"
+            raise ValueError(f"nothing to pair: {told}.")
+        gaps[place] = mean_interval([left[seed] - right[seed] for seed in seeds])
+    corrected = holm([gap.p for gap in gaps.values()])
+    return {
+        place: dataclasses.replace(gap, corrected_p=p)
+        for (place, gap), p in zip(gaps.items(), corrected, strict=True)
+    }
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -134,46 +158,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(tested) - rank) * p_values[i]))
         corrected[i] = largest
     return corrected
-
-
-def decide(
-    mean: float, p: float, words: Sequence[str] = ("better", "worse", "undecided")
-) -> str:
-    """Returns one of `words`: mean above 0, below 0, or not decided at 5 %.
-
-    Args:
-        mean: Mean difference.
-        p: Corrected p value; a nan decides nothing.
-        words: For the three cases.
-    """
-    return words[2] if not p < 0.05 else words[mean <= 0]
-
-
-def verdict(mean: float, p: float) -> str:
-    """Returns what a difference says of the claim that it is above zero, at 5 %.
-
-    Example:
-        >>> reports.verdict(0.1, 0.01), reports.verdict(0.1, 0.2)
-        ('supported', 'inconclusive')
-    """
-    return decide(mean, p, (SUPPORTED, CONTRADICTED, INCONCLUSIVE))
-
-
-def judge_bound(gap: Interval, bound: float) -> str:
-    """Returns what a difference says of the claim that it is above `bound`.
-
-    Args:
-        gap: Supports the claim where its whole interval is above the bound, and
-            contradicts it where it is below.
-        bound: Least difference.
-
-    Example:
-        >>> reports.judge_bound(reports.mean_interval([0.0, 0.001]), -0.1)
-        'supported'
-    """
-    if gap.mean - gap.half > bound:
-        return SUPPORTED
-    return CONTRADICTED if gap.mean + gap.half < bound else INCONCLUSIVE
 
 
 def answer(verdicts: Sequence[str | bool], of: str, *, seeds: int | None = None) -> str:
@@ -205,8 +189,23 @@ def answer(verdicts: Sequence[str | bool], of: str, *, seeds: int | None = None)
     return f"**{overall.capitalize()}**: {places}."
 
 
+def grouped(
+    items: Iterable[Item], key: Callable[[Item], Place]
+) -> dict[Place, list[Item]]:
+    """Returns the items by what `key` gives of them, all in their first order.
+
+    Example:
+        >>> reports.grouped([1, 3, 2], lambda number: number % 2)
+        {1: [1, 3], 0: [2]}
+    """
+    found: dict[Place, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
 def over_seeds(
-    rows: Sequence[Mapping[str, Any]], by: Sequence[str], of: Sequence[str]
+    rows: Sequence[Row], by: Sequence[str], of: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Returns a row of means for each combination of the values of `by`, in order.
 
@@ -216,28 +215,23 @@ def over_seeds(
         of: Columns of numbers.
 
     Returns:
-        Rows with `by`, `seeds`, and NAME_mean and NAME_half for each of `of`.
+        Rows with `by`, `seeds`, and an `Interval` for each of `of`.
 
     Example:
         >>> rows = [dict(gate="a", seed=seed, error=0.5) for seed in (0, 1)]
-        >>> reports.over_seeds(rows, ["gate"], ["error"])
-        [{'gate': 'a', 'seeds': 2, 'error_mean': 0.5, 'error_half': 0.0}]
+        >>> (mean,) = reports.over_seeds(rows, ["gate"], ["error"])
+        >>> mean["seeds"], f"{mean['error']:.1f}"
+        (2, '0.5 ± 0.0')
     """
-    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(tuple(row[key] for key in by), []).append(row)
-    means: list[dict[str, Any]] = []
-    for values, some in found.items():
-        means.append(dict(zip(by, values, strict=True), seeds=len(some)))
-        for name in of:
-            interval = mean_interval([row[name] for row in some])
-            means[-1] |= {f"{name}_mean": interval.mean, f"{name}_half": interval.half}
-    return means
+    places = grouped(rows, lambda row: tuple(row[key] for key in by))
+    return [
+        dict(zip(by, place, strict=True), seeds=len(some))
+        | {name: mean_interval([row[name] for row in some]) for name in of}
+        for place, some in places.items()
+    ]
 
 
-def by_seed(
-    rows: Sequence[Mapping[str, Any]], name: str, **place: Any
-) -> dict[int, Any]:
+def by_seed(rows: Sequence[Row], name: str, **place: Any) -> dict[int, Any]:
     """Returns one column of the rows at a place, by seed.
 
     Args:

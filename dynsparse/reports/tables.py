@@ -1,14 +1,12 @@
-"""Rows as tables of Markdown and LaTeX and as CSV; numbers in words."""
+"""Rows as tables of Markdown and LaTeX, and as CSV."""
 
 import csv
-import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dynsparse._internal.atomic_write import atomic_write
-
-Row = Mapping[str, Any]
+from dynsparse.reports.stats import Interval, Row
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -26,15 +24,7 @@ _LATEX = {
 
 
 def markdown_table(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    r"""Returns `rows` as a table of `columns`; floats have four digits.
-
-    Example:
-        >>> rows = [dict(gate="a", error=0.123456)]
-        >>> print(reports.markdown_table(rows, ["gate", "error"]))
-        | gate | error |
-        | --- | --- |
-        | a | 0.1235 |
-    """
+    """Returns `rows` as a table of `columns`; floats have four digits."""
     line = lambda cells: "| " + " | ".join(c.replace("|", r"\|") for c in cells) + " |"
     lines = [line(columns), "|" + " --- |" * len(columns)]
     lines += [line([_cell(row[column]) for column in columns]) for row in rows]
@@ -64,40 +54,28 @@ def escape(text: str) -> str:
 
 
 def write_csv(path: pathlib.Path, rows: Sequence[Row]):
-    """Writes rows of the same columns, whole or not at all.
+    """Writes rows, whole or not at all; an interval is two columns, mean and half.
 
     Args:
         path: File; its folder exists.
-        rows: At least one.
+        rows: What one of them lacks is empty.
     """
+    flat = [_flat(row) for row in rows]
+    columns = list(dict.fromkeys(key for row in flat for key in row))
     with atomic_write(path) as file, file.open("w", newline="") as stream:
-        table = csv.DictWriter(stream, list(rows[0]))
+        table = csv.DictWriter(stream, columns)
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(flat)
 
 
-def with_half(mean: float, half: float, form: str) -> str:
-    """Returns `mean ± half` in the format `form`, or the mean where `half` is nan.
-
-    Example:
-        >>> reports.with_half(0.5, 0.25, "+.1f")
-        '+0.5 ± 0.2'
-    """
-    if math.isnan(half):
-        return f"{mean:{form}}"
-    return f"{mean:{form}} ± {half:{form.lstrip('+')}}"
-
-
-def p_in_words(p: float) -> str:
-    """Returns a p value with three digits, or that there was only one seed.
-
-    Example:
-        >>> reports.p_in_words(0.25), reports.p_in_words(1e-9)
-        ('0.250', '< 0.001')
-    """
-    if math.isnan(p):
-        return "one seed"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _flat(row: Row) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, Interval):
+            flat |= {f"{key}_mean": value.mean, f"{key}_half": value.half}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _cell(value: Any) -> str:

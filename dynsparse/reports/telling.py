@@ -10,10 +10,10 @@ from dynsparse.reports import tables
 
 Word = bool | str | int | float
 _OWN = "own"  # the budget of a config that names none
-_TOLD = (
+_TOLD = {
     *("names.method", "names.model", "names.budget", "model.name"),
     *("model.granularity", "seed", "train.num_steps", "optimizer.learning_rate"),
-)
+}
 
 
 def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
@@ -32,18 +32,19 @@ def telling(config: Mapping[str, Any]) -> dict[str, Word | None]:
         >>> {k: v for k, v in reports.telling(config).items() if v is not None}
         {'method': 'soft_topk', 'budget': 'fixed', 'density': '0.5', 'seed': 0}
     """
-    model, names = _section(config, "model"), _section(config, "names")
-    named = {key: name for key, name in names.items() if name not in (None, _OWN)}
+    flat = dict(flattened(config))
+    policy, density = _budget(config)
+    named = {key: flat.get(f"names.{key}") for key in ("method", "model", "budget")}
     return {
-        "method": _section(config, "gate").get("name"),
-        "model": model.get("name"),
-        "granularity": model.get("granularity"),
-        "budget": _budget(config),
-        "density": _density(config),
-        "seed": dict(config).get("seed"),
-        "steps": _section(config, "train").get("num_steps"),
-        "learning rate": _section(config, "optimizer").get("learning_rate"),
-    } | {key: named[key] for key in ("method", "model", "budget") if key in named}
+        "method": flat.get("gate.name"),
+        "model": flat.get("model.name"),
+        "granularity": flat.get("model.granularity"),
+        "budget": policy,
+        "density": density,
+        "seed": flat.get("seed"),
+        "steps": flat.get("train.num_steps"),
+        "learning rate": flat.get("optimizer.learning_rate"),
+    } | {key: name for key, name in named.items() if name not in (None, _OWN)}
 
 
 def run_in_words(
@@ -63,16 +64,18 @@ def run_in_words(
         >>> reports.run_in_words(result, dict(seed=0), pathlib.Path("runs/a"))[:13]
         '**soft_topk**'
     """
-    lines = [
-        f"**{result['title']}**, in `{workdir}`",
-        f"`{shlex.join(sys.argv)}`",
-        f"Commit {result['commit']}, {result['device']}, seed {result['seed']}, "
-        f"{result['steps']:,} steps, {result['parameters']:,} parameters, "
-        f"{result['macs_dense'] / 1e6:.3f} M MACs dense.",
-        *(f"Warning: {warning}." for warning in result["warnings"]),
-    ]
     shown = [dict(key=key, value=str(value)) for key, value in flattened(config)]
-    return "\n\n".join([*lines, tables.markdown_table(shown, ("key", "value"))])
+    return "\n\n".join(
+        [
+            f"**{result['title']}**, in `{workdir}`",
+            f"`{shlex.join(sys.argv)}`",
+            f"Commit {result['commit']}, {result['device']}, seed {result['seed']}, "
+            f"{result['steps']:,} steps, {result['parameters']:,} parameters, "
+            f"{result['macs_dense'] / 1e6:.3f} M MACs dense.",
+            *(f"Warning: {warning}." for warning in result["warnings"]),
+            tables.markdown_table(shown, ("key", "value")),
+        ]
+    )
 
 
 def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
@@ -120,26 +123,20 @@ def _is_nothing(value: Any) -> bool:
     return value is None or empty
 
 
-def _budget(config: Mapping[str, Any]) -> str | None:
-    """How the run meets a budget: its policy, and what that is made of."""
-    budget = _section(config, "budget")
-    parts = (_section(budget, key).get("name") for key in ("controller", "sampling"))
-    names = [name for name in (*parts, *_section(budget, "penalties")) if name]
-    return "+".join(names) or budget.get("name")
-
-
-def _density(config: Mapping[str, Any]) -> str | None:
-    """What is aimed at: a target, the one density, or any."""
-    budget = _section(config, "budget")
-    if drawn := _section(budget, "sampling"):
+def _budget(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """How a run meets a budget, and at what it aims: a target, a density, or any."""
+    section = lambda record, name: (
+        record[name] if isinstance(record.get(name), Mapping) else {}
+    )
+    budget = section(config, "budget")
+    controller, drawn, penalties = (
+        section(budget, name) for name in ("controller", "sampling", "penalties")
+    )
+    names = [part["name"] for part in (controller, drawn) if "name" in part]
+    policy = "+".join([*names, *penalties]) or budget.get("name")
+    if drawn:
         same = "low" in drawn and drawn["low"] == drawn["high"]
-        return f"{drawn['low']:g}" if same else "any"
-    aims = [budget, *_section(budget, "penalties").values()]
-    aims += [dict(target=budget.get("density"))]
-    known = [aim["target"] for aim in aims if aim.get("target") is not None]
-    return f"{known[0]:g}" if known else None
-
-
-def _section(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = record.get(name)
-    return found if isinstance(found, Mapping) else {}
+        return policy, f"{drawn['low']:g}" if same else "any"
+    aims = [budget.get("target"), *(one.get("target") for one in penalties.values())]
+    known = [aim for aim in (*aims, budget.get("density")) if aim is not None]
+    return policy, f"{known[0]:g}" if known else None

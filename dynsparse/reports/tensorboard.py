@@ -3,10 +3,10 @@
 import os
 import pathlib
 import shutil
-import statistics
 import time
 import uuid
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import matplotlib.image
@@ -16,7 +16,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
 
 from dynsparse.reports import tradeoff
-from dynsparse.reports.tables import Row
+from dynsparse.reports.stats import Row, grouped
 
 SUMMARY = "_summary"
 _CHARTS = {
@@ -119,12 +119,13 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
         charts = {title: ["Multiline", [tag]] for title, tag in _CHARTS.items()}
         board.add(summary.custom_scalars({sweep.resolve().name: charts}))
     dense = max(row["macs_dense"] for row in rows)
-    over = lambda values: statistics.fmean(values.values())
-    for method, points in tradeoff.by_method(tradeoff.read_points(rows)).items():
+    points = tradeoff.read_points(rows)
+    for method, some in grouped(points, itemgetter("method")).items():
         with Events(folder / f"{method}@kflops") as board:
-            for point in reversed(points):
-                at = round(2 * point.mean_macs * dense / 1000)  # 1 MAC = 2 FLOPs
-                tags = dict(accuracy=point.accuracy, time_over_dense=point.time)
-                for tag, values in tags.items():
-                    board.add(summary.scalar(f"methods/{tag}", over(values)), at)
+            for row in reversed(tradeoff.means(some)):
+                kflops = round(2 * row["macs"].mean * dense / 1000)  # 1 MAC = 2 FLOPs
+                for tag, of in dict(
+                    accuracy="accuracy", time_over_dense="time"
+                ).items():
+                    board.add(summary.scalar(f"methods/{tag}", row[of].mean), kflops)
     return folder

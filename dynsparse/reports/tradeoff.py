@@ -1,56 +1,26 @@
 """Accuracy against cost: points of a sweep, curves through them, and their areas."""
 
-import dataclasses
 import statistics
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Literal
 
 import numpy as np
 
-from dynsparse.reports import runs, stats, tables
-from dynsparse.reports.stats import BySeed, Interval
-from dynsparse.reports.tables import Row
+from dynsparse.reports import runs, stats
+from dynsparse.reports.figures import DENSE
+from dynsparse.reports.stats import Interval, Row, grouped
 
-DENSE = "dense"  # the method that runs the largest network of a sweep in full
 REACH = 0.01  # of the dense MACs: costs no further apart than that are equal
-COSTS = dict(macs="FLOPs", time="time of a batch")
+_COSTS = dict(macs="FLOPs", time="time of a batch")
+_OUTCOMES = ("better", "worse", "undecided")
 
 Cost = Literal["macs", "time"]
 Curve = Sequence[tuple[float, float]]  # (cost, value), by ascending cost, none twice
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Point:
-    """One point of a method's curve: of one setting, at one rank, in every seed.
-
-    Attributes:
-        method: Name of the method.
-        setting: What the trials of this point share, such as a target.
-        rank: Place in the curve of a trial, 0 for the most expensive.
-        macs: By seed, as a fraction of the MACs of the dense network.
-        accuracy: By seed, in [0, 1].
-        time: By seed, as a fraction of the time of the dense network.
-        smaller: Whether it is a smaller network than the dense one, run in full.
-        busy: Seeds in which the machine was too busy for `time` to be quoted.
-    """
-
-    method: str
-    setting: str
-    rank: int
-    macs: BySeed
-    accuracy: BySeed
-    time: BySeed
-    smaller: bool
-    busy: frozenset[int] = frozenset()
-
-    @property
-    def mean_macs(self) -> float:
-        """Mean of `macs` over the seeds."""
-        return statistics.fmean(self.macs.values())
-
-
-def read_points(rows: Sequence[Row]) -> list[Point]:
-    """Returns the points of a sweep, methods in order, each from dense to sparse.
+def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns the points of a sweep on the scale of its dense network.
 
     The dense network is the largest one of the sweep. A narrower dense network knows
     only its own MACs and its own time as dense; here both are fractions of what the
@@ -59,6 +29,12 @@ def read_points(rows: Sequence[Row]) -> list[Point]:
     Args:
         rows: One per trial and point: `method`, `setting`, `seed`, and the fields of
             curve.csv.
+
+    Returns:
+        Rows of `method`, `setting`, `rank` (the place in the curve of the trial, 0 for
+        the most expensive), `seed`, `macs` and `time` as fractions, `accuracy` in
+        [0, 1], `smaller` (whether it is a smaller network than the dense one, run in
+        full), and `busy` (whether the machine was too busy for `time` to be quoted).
 
     Raises:
         ValueError: If there are no rows, or if two trials of one method and setting
@@ -69,60 +45,54 @@ def read_points(rows: Sequence[Row]) -> list[Point]:
         >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
         >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
         >>> (point,) = reports.read_points([row])
-        >>> point.macs, point.time
-        ({0: 0.25}, {0: 0.5})
+        >>> point["macs"], point["time"]
+        (0.25, 0.5)
     """
     if not rows:
         raise ValueError("a comparison needs at least one finished trial, got none.")
-    trials: dict[tuple[str, str, int], list[Row]] = {}
-    for row in rows:
-        place = row["method"], str(row["setting"]), row["seed"]
-        trials.setdefault(place, []).append(row)
-        first, second = trials[place][0].get("trial"), row.get("trial")
-        if first != second:
-            raise ValueError(
-                "two trials of {}, {} have seed {}: ".format(*place)
-                + f"{first} and {second}; give what differs a method or a setting of "
-                "its own."
-            )
-    by_rank: dict[tuple[str, str, int], dict[int, Row]] = {}
-    for (method, setting, seed), trial in trials.items():
-        for rank, row in enumerate(sorted(trial, key=lambda row: -row["macs_mean"])):
-            by_rank.setdefault((method, setting, rank), {})[seed] = row
     dense = max(row["macs_dense"] for row in rows)
     dense_ms = statistics.median(
         row["latency_dense_ms"] for row in rows if row["macs_dense"] == dense
     )
-    own = lambda row: row["macs_dense"] == dense
-    time = lambda row: (
-        runs.time_ratio(row) if own(row) else row["latency_ms"] / dense_ms
+    points: list[dict[str, Any]] = []
+    trials = grouped(rows, itemgetter("method", "setting", "seed"))
+    for (method, setting, seed), trial in trials.items():
+        named = list(dict.fromkeys(str(row.get("trial")) for row in trial))
+        if len(named) > 1:
+            raise ValueError(
+                f"two trials of {method}, {setting} have seed {seed}: "
+                f"{' and '.join(named)}; give what differs a method or a setting of "
+                "its own."
+            )
+        by_cost = sorted(trial, key=lambda row: -row["macs_mean"])
+        points += [
+            dict(
+                method=method,
+                setting=str(setting),
+                rank=rank,
+                seed=seed,
+                macs=row["macs_mean"] / dense,
+                accuracy=row["accuracy"],
+                time=runs.time_ratio(row)
+                if row["macs_dense"] == dense
+                else row["latency_ms"] / dense_ms,
+                smaller=row["macs_mean"] == row["macs_dense"] < dense,
+                busy=runs.is_busy([row]),
+            )
+            for rank, row in enumerate(by_cost)
+        ]
+    return points
+
+
+def means(points: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns the means over seeds of the points of a method, from dense to sparse."""
+    found = stats.over_seeds(
+        points, ("method", "setting", "rank"), ("macs", "accuracy", "time")
     )
-    points = [
-        Point(
-            *place,
-            macs={seed: row["macs_mean"] / dense for seed, row in seeds.items()},
-            accuracy={seed: row["accuracy"] for seed, row in seeds.items()},
-            time={seed: time(row) for seed, row in seeds.items()},
-            smaller=all(
-                row["macs_mean"] == row["macs_dense"] < dense for row in seeds.values()
-            ),
-            busy=frozenset(seed for seed, row in seeds.items() if runs.is_busy([row])),
-        )
-        for place, seeds in by_rank.items()
-    ]
-    methods = list(by_method(points))
-    return sorted(points, key=lambda p: (methods.index(p.method), -p.mean_macs))
+    return sorted(found, key=lambda row: -row["macs"].mean)
 
 
-def by_method(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Returns the points of each method, in their order."""
-    methods: dict[str, list[Point]] = {}
-    for point in points:
-        methods.setdefault(point.method, []).append(point)
-    return methods
-
-
-def curves(points: Sequence[Point], cost: Cost = "macs") -> dict[str, dict[int, Curve]]:
+def curves(points: Sequence[Row], cost: Cost = "macs") -> dict[str, dict[int, Curve]]:
     """Returns the curve of each method in each of its seeds.
 
     The settings of a method are points of one curve, as those of a penalised gate with
@@ -135,18 +105,19 @@ def curves(points: Sequence[Point], cost: Cost = "macs") -> dict[str, dict[int, 
         points: Points of all methods.
         cost: Horizontal axis.
     """
-    methods, found = by_method(points), {}
+    methods = grouped(points, itemgetter("method"))
+    found: dict[str, dict[int, Curve]] = {}
     for method, some in methods.items():
-        smaller = all(point.smaller for point in some)
+        smaller = all(point["smaller"] for point in some)
         ends = methods.get(DENSE, []) if smaller else []
-        found[method] = {
-            seed: _through(
-                (getattr(point, cost)[seed], point.accuracy[seed])
-                for point in [*some, *ends]
-                if seed in point.accuracy
-            )
-            for seed in sorted({seed for point in some for seed in point.accuracy})
-        }
+        found[method] = {}
+        for seed, own in sorted(grouped(some, itemgetter("seed")).items()):
+            own += [point for point in ends if point["seed"] == seed]
+            at = grouped(sorted(own, key=itemgetter(cost)), itemgetter(cost))
+            found[method][seed] = [
+                (place, statistics.fmean(point["accuracy"] for point in same))
+                for place, same in at.items()
+            ]
     return found
 
 
@@ -181,10 +152,11 @@ def area(curve: Curve, low: float, high: float) -> float:
     return float(np.trapezoid(np.interp(at, costs, values), at) / (high - low))
 
 
-def common_range(curves: Collection[Curve]) -> tuple[float, float] | None:
+def common_range(curves: Iterable[Curve]) -> tuple[float, float] | None:
     """Returns the costs that every curve reaches, or None if there is no such range."""
-    low = max((curve[0][0] for curve in curves), default=0.0)
-    high = min((curve[-1][0] for curve in curves), default=0.0)
+    ends = [(curve[0][0], curve[-1][0]) for curve in curves]
+    low = max((first for first, _ in ends), default=0.0)
+    high = min((last for _, last in ends), default=0.0)
     return (low, high) if low < high else None
 
 
@@ -199,23 +171,19 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def areas_by_method(
-    points: Sequence[Point], cost: Cost = "macs"
+    points: Sequence[Row],
 ) -> tuple[tuple[float, float], dict[str, Interval]] | None:
-    """Returns the costs that all methods reach and the area of each over them, in %.
+    """Returns the MACs that all methods reach and the area of each over them, in %.
 
     A method without a curve in each of its seeds, such as the dense network alone, is
-    left out. None if no range of costs is common to the others.
-
-    Args:
-        points: Points of all methods.
-        cost: Horizontal axis; MACs and FLOPs have the same areas.
+    left out. None if no range of MACs is common to the others.
     """
     found = {
         method: list(seeds.values())
-        for method, seeds in curves(points, cost).items()
+        for method, seeds in curves(points).items()
         if min(map(len, seeds.values())) > 1
     }
-    over = common_range([curve for some in found.values() for curve in some])
+    over = common_range(curve for some in found.values() for curve in some)
     if over is None:
         return None
     return over, {
@@ -224,75 +192,55 @@ def areas_by_method(
     }
 
 
-def differences_of_areas(
-    points: Sequence[Point], reference: str, others: Collection[str], cost: Cost
-) -> dict[str, tuple[tuple[float, float], Interval, float]]:
-    """Returns the costs that two methods reach, the difference of areas, and its p.
-
-    Each pair is compared over the costs that both reach, so that a third one need not
-    reach them: the difference of their areas, paired by seed. p is corrected by Holm
-    over the others; those with nothing in common are left out.
-
-    Args:
-        points: Points of all methods.
-        reference: The method that is compared.
-        others: What it is compared with.
-        cost: Horizontal axis.
-
-    Example:
-        >>> reports.differences_of_areas([], "soft_topk", ["static"], "macs")
-        {}
-    """
-    every, ranges, pairs = curves(points, cost), {}, {}
-    for other in others:
-        two = every.get(reference, {}), every.get(other, {})
-        seeds = sorted(two[0].keys() & two[1].keys())
-        over = common_range([some[seed] for some in two for seed in seeds])
-        if over is not None:
-            ranges[other] = over
-            mine, its = ({s: area(some[s], *over) for s in seeds} for some in two)
-            pairs[other] = mine, its
-    found = stats.paired_differences(pairs)
-    return {other: (ranges[other], *found[other]) for other in pairs}
-
-
 def area_differences(
-    points: Sequence[Point],
+    points: Sequence[Row],
     reference: str,
     others: Collection[str],
     cost: Cost = "macs",
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
     """Returns, in words, whether the curve of one method lies above each other one.
 
+    Each pair is compared over the costs that both reach, so that a third one need not
+    reach them: the difference of their areas, paired by seed. p is corrected by Holm
+    over the others.
+
     Args:
-        points: As of `differences_of_areas`, and so are the others.
+        points: As `read_points` returns them.
         reference: The method that is compared.
         others: What it is compared with.
         cost: Horizontal axis.
 
+    Returns:
+        Paragraphs, and the verdicts on those that have something in common.
+
     Example:
-        >>> reports.area_differences([], "soft_topk", ["static"])[1]
+        >>> paragraphs, verdicts = reports.area_differences([], "soft_topk", ["static"])
+        >>> paragraphs[1]
         '- against static: nothing in common'
     """
-    found = differences_of_areas(points, reference, others, cost)
+    every = curves(points, cost)
+    mine, ranges, pairs = every.get(reference, {}), {}, {}
+    for other in others:
+        its = every.get(other, {})
+        seeds = sorted(mine.keys() & its.keys())
+        over = common_range(some[seed] for some in (mine, its) for seed in seeds)
+        if over is not None:
+            ranges[other] = over
+            pairs[other] = tuple(
+                {seed: area(some[seed], *over) for seed in seeds}
+                for some in (mine, its)
+            )
+    found = stats.paired_differences(pairs)
     lines = [
-        f"- against {other} over {low:.3f} to {high:.3f}: {stats.decide(gap.mean, p)}, "
-        f"{tables.with_half(100 * gap.mean, 100 * gap.half, '+.2f')} points (p by "
-        f"Holm: {tables.p_in_words(p)})"
-        for other, ((low, high), gap, p) in found.items()
+        "- against {} over {:.3f} to {:.3f}: ".format(other, *ranges[other])
+        + f"{gap.verdict(_OUTCOMES)}, {100 * gap:+.2f} points (p by Holm: "
+        f"{gap.p_in_words})"
+        for other, gap in found.items()
     ]
     lines += [f"- against {o}: nothing in common" for o in others if o not in found]
-    return [
+    head = (
         f"{reference}, mean accuracy minus that of each other method over the "
-        f"{COSTS[cost]} that both reach, as a fraction of the dense network, paired by "
-        "seed:",
-        "\n".join(lines),
-    ]
-
-
-def _through(points) -> Curve:
-    """The curve through (cost, value) pairs in any order."""
-    values: dict[float, list[float]] = {}
-    for cost, value in sorted(points):
-        values.setdefault(cost, []).append(value)
-    return [(cost, sum(found) / len(found)) for cost, found in values.items()]
+        f"{_COSTS[cost]} that both reach, as a fraction of the dense network, paired "
+        "by seed:"
+    )
+    return [head, "\n".join(lines)], [gap.verdict() for gap in found.values()]

@@ -1,7 +1,6 @@
 """Results of a trained run: curve, images, TensorBoard summary and result.json."""
 
 import csv
-import functools
 import os
 import pathlib
 import time
@@ -73,9 +72,8 @@ def finish(
     everything = _everything_open(prepared, state)
     _write_curve(workdir, points)
     with Phase("drawing"):
-        draw = functools.partial(reports.draw_curve, workdir, title)
-        draw(dense_accuracy=everything, column=True)
-        figures = dict(curve=draw(dense_accuracy=everything))
+        curve = reports.draw_curve(workdir, title, dense_accuracy=everything)
+        figures = dict(curve=curve)
         if _write_kept(workdir, prepared, points):
             figures["kept"] = reports.draw_kept(workdir)
     result: dict[str, Any] = dict(

@@ -5,7 +5,6 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from dynsparse import ops
 from experiments import operator_speed
 from experiments.operator_speed import Operator
 
@@ -123,10 +122,6 @@ def test_the_figure_has_a_row_per_operator_and_says_when_not_to_quote():
     assert ticks == ["laplace", "logistic", "jax.lax.top_k"]  # the fastest on top
     assert "do not quote" in figure.get_supxlabel()
     assert "batch 32 (0.85)" in operator_speed.report(rows).notes[0]
-
-
-def test_the_families_are_all_of_the_library():
-    assert tuple(ops.FAMILIES) == operator_speed.FAMILIES
 
 
 def test_the_sweep_holds_the_targets():

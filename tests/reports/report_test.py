@@ -52,15 +52,8 @@ def test_a_report_is_seven_files_and_nothing_beside_them(tmp_path):
         *("report.md", "report.csv", "report.tex", "seeds.csv"),
         *("figure.png", "figure.svg", "figure.pdf"),
     }
+    assert names == {*SWEEP_FILES} - {"sweep.json", "error.txt"}
     xml.etree.ElementTree.parse(tmp_path / "figure.svg")
-
-
-def test_a_column_of_a_paper_is_three_files_more(tmp_path):
-    write(tmp_path, dataclasses.replace(REPORT, column=REPORT.figure))
-    names = {path.name for path in tmp_path.glob("figure-column.*")}
-    assert names == {f"figure-column.{ending}" for ending in ("png", "svg", "pdf")}
-    every = {path.name for path in tmp_path.iterdir()}
-    assert every == {*SWEEP_FILES} - {"sweep.json", "error.txt"}
 
 
 def test_markdown_says_the_answer_before_the_table_and_the_refutation(tmp_path):

@@ -67,7 +67,7 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
     (line,) = (one for one in console.export_text().splitlines() if "open*" in one)
     assert line.split() == ["open*", "1.000", "1.000", "93.75", "1.00"]
     drawn = []
-    monkeypatch.setattr(figures, "polish", drawn.append)
+    monkeypatch.setattr(figures, "_polish", drawn.append)
     reports.draw_curve(run, "title", dense_accuracy=0.9375)
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert "same network, all gates open: 93.8 %" in texts
@@ -75,19 +75,11 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
 
 def test_the_y_axis_fits_what_is_drawn(run, monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "polish", drawn.append)
+    monkeypatch.setattr(figures, "_polish", drawn.append)
     reports.draw_curve(run, "title", dense_accuracy=0.97)
     low, high = drawn[0].axes[0].get_ylim()
     assert 76 < low < 80
     assert 97 < high < 100
-
-
-def test_a_column_of_a_paper_has_its_own_files(run):
-    path = reports.draw_curve(run, "title", column=True)
-    height, width, _ = matplotlib.image.imread(path).shape
-    assert width < 520
-    assert height > width
-    assert path.with_suffix(".pdf").exists()
 
 
 def test_closed_patches_are_dark_and_open_ones_are_not(tmp_path):

@@ -71,7 +71,7 @@ def test_a_policy_whose_requests_are_all_alike_is_in_the_table(in_time):
 
 def test_the_figure_names_rungs_by_what_they_spend(served, monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "polish", drawn.append)
+    monkeypatch.setattr(figures, "_polish", drawn.append)
     path = reports.draw_serving(served, "a run", DEADLINE)
     assert all(path.with_suffix(f".{end}").exists() for end in ("png", "svg", "pdf"))
     ticks = [label.get_text() for label in drawn[0].axes[-1].get_yticklabels()]

@@ -9,6 +9,11 @@ from scipy import stats
 from dynsparse import reports
 from dynsparse.reports.stats import holm
 
+
+def difference(left, right):
+    return reports.paired_differences(dict(here=(left, right)))["here"]
+
+
 SAMPLES = [np.random.default_rng(n).normal(0.9, 0.01, n).tolist() for n in (2, 3, 10)]
 
 
@@ -38,9 +43,7 @@ def test_no_value_has_no_mean():
 @pytest.mark.parametrize("values", SAMPLES, ids=len)
 def test_paired_difference_is_the_paired_t_test(values):
     others = np.random.default_rng(7).normal(0.895, 0.01, len(values))
-    found = reports.paired_difference(
-        dict(enumerate(values)), dict(enumerate(others.tolist()))
-    )
+    found = difference(dict(enumerate(values)), dict(enumerate(others.tolist())))
     expected = stats.ttest_rel(values, others)
     interval = expected.confidence_interval(0.95)
     np.testing.assert_allclose(found.p, expected.pvalue, rtol=1e-10)
@@ -48,22 +51,20 @@ def test_paired_difference_is_the_paired_t_test(values):
 
 
 def test_pairs_are_of_the_seeds_that_both_have():
-    found = reports.paired_difference(
-        {1: 0.5, 2: 0.7, 3: 9.0}, {2: 0.6, 1: 0.3, 4: 9.0}
-    )
+    found = difference({1: 0.5, 2: 0.7, 3: 9.0}, {2: 0.6, 1: 0.3, 4: 9.0})
     np.testing.assert_allclose(found.mean, 0.15)
     assert found.number == 2
 
 
 def test_nothing_to_pair_is_an_error_with_the_seeds():
     with pytest.raises(ValueError, match=r"seeds \[1\] here and \[2\] there"):
-        reports.paired_difference({1: 0.5}, {2: 0.5})
+        difference({1: 0.5}, {2: 0.5})
 
 
 @pytest.mark.parametrize(("gap", "p"), [(0.0, 1.0), (0.25, 0.0)])
 def test_differences_without_spread_are_chance_only_if_zero(gap, p):
     left = {seed: 0.5 + gap for seed in range(3)}
-    assert reports.paired_difference(left, dict.fromkeys(range(3), 0.5)).p == p
+    assert difference(left, dict.fromkeys(range(3), 0.5)).p == p
 
 
 def test_holm_by_hand():
@@ -90,10 +91,10 @@ def test_pairs_of_one_family_are_corrected_together():
     values = ({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}, {0: 1.0, 1: -1.0, 2: 1.0, 3: 1.0})
     pairs = {name: (some, zeros) for name, some in zip("ab", values, strict=True)}
     found = reports.paired_differences(pairs)
-    alone = [reports.paired_difference(*pair) for pair in pairs.values()]
-    assert [gap for gap, _ in found.values()] == alone
-    assert [p for _, p in found.values()] == holm([gap.p for gap in alone])
-    assert found["a"][1] > alone[0].p
+    alone = [difference(*pair) for pair in pairs.values()]
+    assert [gap.mean for gap in found.values()] == [gap.mean for gap in alone]
+    assert [gap.corrected_p for gap in found.values()] == holm([g.p for g in alone])
+    assert found["a"].corrected_p > found["a"].p == alone[0].p
 
 
 ROWS = [
@@ -106,11 +107,11 @@ ROWS += [dict(gate="b", at=0.5, seed=0, error=-0.25, name="y")]
 def test_rows_are_means_with_students_interval():
     several, one = reports.over_seeds(ROWS, ("gate", "at"), ("error",))
     assert (several["gate"], several["at"], several["seeds"]) == ("a", 0.5, 3)
-    np.testing.assert_allclose(several["error_mean"], 0.3)
+    np.testing.assert_allclose(several["error"].mean, 0.3)
     half = 4.302653 * np.std((0.1, 0.2, 0.6), ddof=1) / math.sqrt(3)
-    np.testing.assert_allclose(several["error_half"], half, rtol=1e-6)
-    assert (one["gate"], one["seeds"], one["error_mean"]) == ("b", 1, -0.25)
-    assert math.isnan(one["error_half"])
+    np.testing.assert_allclose(several["error"].half, half, rtol=1e-6)
+    assert (one["gate"], one["seeds"], one["error"].mean) == ("b", 1, -0.25)
+    assert math.isnan(one["error"].half)
 
 
 def test_words_have_the_interval_where_there_is_one():
@@ -176,7 +177,7 @@ def test_few_seeds_answer_nothing():
     ],
 )
 def test_a_bound_is_judged_by_the_whole_interval(gaps, said):
-    assert reports.judge_bound(reports.mean_interval(gaps), -0.005) == said
+    assert reports.mean_interval(gaps).beside(-0.005) == said
 
 
 @pytest.mark.parametrize(
@@ -189,4 +190,5 @@ def test_a_bound_is_judged_by_the_whole_interval(gaps, said):
     ],
 )
 def test_a_difference_is_judged_by_its_sign_and_p(mean, p, said):
-    assert reports.verdict(mean, p) == said
+    gap = reports.Interval(mean, half=0.1, number=3, p=0.01, corrected_p=p)
+    assert gap.verdict() == said

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dynsparse import reports
 from dynsparse.reports import tradeoff
-from dynsparse.reports.findings import areas
+from dynsparse.reports.comparison import areas
 from dynsparse.reports.tradeoff import REACH, curves, value_at
 
 
@@ -105,31 +105,18 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("cost", "where", "slow", "fast"),
-    [
-        ("macs", "from 0.200 to 0.600", "70.00", "65.00"),
-        ("time", "from 0.600 to 0.800", "60.00", "75.00"),  # they swap places
-    ],
-)
-def test_areas_by_hand(cost, where, slow, fast):
-    words, table = areas(reports.read_points(ROWS), cost)
-    assert where in words
-    assert f"| slow | {slow} | 1 |" in table
-    assert f"| fast | {fast} | 1 |" in table
+def test_areas_by_hand():
+    words, table = areas(reports.read_points(ROWS))
+    assert "from 0.200 to 0.600" in words
+    assert "| slow | 70.00 | 1 |" in table
+    assert "| fast | 65.00 | 1 |" in table
     assert "dense" not in table
 
 
 def test_no_common_cost_is_said():
-    (words,) = areas(
-        reports.read_points(
-            ROWS[:2]
-            + [ROWS[4]] * 1
-            + [row("other", 0, 70, 1.0, 0.5), row("other", 0, 90, 2.0, 0.6)]
-        ),
-        "time",
-    )
-    assert words.startswith("No area against time of a batch")
+    other = [row("other", 0, 70, 1.0, 0.5), row("other", 0, 90, 2.0, 0.6)]
+    (words,) = areas(reports.read_points([*ROWS, *other]))
+    assert words.startswith("No area against FLOPs")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +131,10 @@ def test_area_differences_by_hand(cost, line):
     for found in again:  # seeds differ, pairs do not
         found["accuracy"] -= 0.2
     points = reports.read_points([*ROWS, *again])
-    _, lines = reports.area_differences(points, "slow", ["fast", "dense", "no"], cost)
+    others = ["fast", "dense", "no"]
+    (_, lines), verdicts = reports.area_differences(points, "slow", others, cost)
     assert f"{line} (p by Holm: < 0.001)" in lines
+    assert verdicts == ["supported" if "better" in line else "contradicted"]
     assert "- against dense: nothing in common" in lines
     assert "- against no: nothing in common" in lines
 
@@ -153,7 +142,7 @@ def test_area_differences_by_hand(cost, line):
 def test_a_pair_is_compared_where_a_third_does_not_reach():
     short = [row("short", 0, 20, 6.0, 0.5), row("short", 0, 30, 8.0, 0.6)]
     points = reports.read_points([*ROWS, *short])
-    _, lines = reports.area_differences(points, "slow", ["fast", "short"])
+    (_, lines), _ = reports.area_differences(points, "slow", ["fast", "short"])
     assert "- against fast over 0.200 to 0.600: undecided, +5.00 points" in lines
     assert "- against short over 0.200 to 0.300: undecided, +0.00 points" in lines
 
@@ -164,9 +153,7 @@ def test_area_differences_are_corrected_over_the_pairs():
         for method, lost in dict(mine=0.0, a=gap, b=gap, c=gap).items():
             found += [row(method, seed, m, m, 0.8 - lost) for m in (20, 100)]
     points = reports.read_points(found)
-    p = reports.paired_difference(
-        dict(enumerate(noise)), dict.fromkeys(range(3), 0.0)
-    ).p
+    p = reports.mean_interval(noise).p
     for others in (["a"], ["a", "b", "c"]):
-        _, lines = reports.area_differences(points, "mine", others)
+        (_, lines), _ = reports.area_differences(points, "mine", others)
         assert f"(p by Holm: {len(others) * p:.3f})" in lines
