@@ -7,16 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Shaped
+from jaxtyping import PyTree
 
+from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
 from dynsparse.budgets.densities import set_density
 from dynsparse.gates import evaluating
 
 
-def averages_at(
-    model: nnx.Module, density: float, batches: Iterable[Shaped[Array, "batch *shape"]]
-) -> Any:
+def averages_at(model: nnx.Module, density: float, batches: Iterable[PyTree]) -> Any:
     """Returns the running averages of a model's norms at one density.
 
     Training moves them at every density that it draws, the last most of all; what a
@@ -33,7 +32,8 @@ def averages_at(
         model: With top-k gates, as it trains: norms that answer by their running
             averages in training, too, keep them.
         density: Of the gates together, in [0, 1].
-        batches: Inputs of the training, at least one.
+        batches: Inputs of the training, at least one: arrays, or a `dynsparse.call`
+            each where the model takes more than one.
 
     Returns:
         The state of every `nnx.BatchStat` of the model, for `nnx.update`; without
@@ -52,17 +52,17 @@ def averages_at(
             norm.momentum = 0.0  # what it has seen last
     set_density(seeing, jnp.float32(density))
     structure, averages, others = Structure.split(seeing, nnx.BatchStat, ...)
-    found = [_see(structure, averages, others, batch) for batch in batches]
+    found = [_see(structure, averages, others, call(batch)) for batch in batches]
     if not found:
         raise ValueError("averages_at needs at least one batch, got none.")
     return jax.tree.map(lambda *seen: jnp.stack(seen).mean(0), *found)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _see(structure: Structure, averages, others, batch):
+def _see(structure: Structure, averages, others, asked: Call):
     """The averages that the norms of a model take from a batch."""
     model = structure.merge(averages, others)
-    model(batch)
+    asked(model)
     return nnx.state(model, nnx.BatchStat)
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Shaped
+from jaxtyping import PyTree
 
+from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
 from dynsparse.gates import TopkGate, evaluating
 from dynsparse.gates.ema_threshold import EmaThreshold
@@ -19,7 +20,7 @@ Model = TypeVar("Model", bound=nnx.Module)
 
 def causal_twins(
     model: Model,
-    batches: Iterable[Shaped[Array, "batch n *axes"]],
+    batches: Iterable[PyTree],
     *,
     density: float | None = None,
     decay: float = 0.99,
@@ -32,7 +33,8 @@ def causal_twins(
 
     Args:
         model: Trained; changed in place.
-        batches: Inputs like those to come, such as the validation split.
+        batches: Inputs like those to come, such as the validation split: arrays, or
+            a `dynsparse.call` each where the model takes more than one.
         density: Density of the twins, in (0, 1); that of each gate if None.
         decay: Decay of the moving average per batch, in [0, 1).
 
@@ -87,14 +89,14 @@ def causal_twins(
             layer.gate.set_view(deterministic=False)  # in training it is a top-k gate
     structure, state = Structure.split(view)
     for batch in itertools.chain([first], batches):
-        state = _observe(structure, state, batch)
+        state = _observe(structure, state, call(batch))
     nnx.update(view, state)  # the Variables of the view are the model's own
     return model
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _observe(structure: Structure, state, batch):
+def _observe(structure: Structure, state, asked: Call):
     """The state of a model after one more batch."""
     model = structure.merge(state)
-    model(batch)
+    asked(model)
     return nnx.state(model)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import dynsparse
 from dynsparse.budgets import averages_at
 from dynsparse.gates import evaluating
 from dynsparse.serving import Ladder
@@ -90,3 +91,14 @@ def test_rungs_answer_by_the_averages_of_their_density():
         expected = call(evaluating(own, density=rung.density), examples)
         np.testing.assert_allclose(ladder(index, examples), expected, atol=1e-5)
         assert np.abs(call(evaluating(model), examples) - expected).max() > 1e-2
+
+
+def test_batches_may_be_calls():
+    class Flagged(Normed):
+        def __call__(self, x, *, scale, train):
+            return super().__call__(scale * x) if not train else None
+
+    calls = [dynsparse.call(x / 2, scale=2.0, train=False) for x in BATCHES]
+    found = averages_at(Flagged(), 0.25, calls)
+    expected = averages_at(Normed(), 0.25, BATCHES)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
