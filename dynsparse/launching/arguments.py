@@ -12,9 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dynsparse._internal.suggest import did_you_mean
-from dynsparse.launching.errors import UserError
 
-_LONGEST = 60  # characters of a value in an error
+MISTAKE = 2  # exit status of a command that its caller can mend
+
+
+class UserError(Exception):
+    """A mistake that the caller of the command line can mend; its text is one line."""
+
+    def __init__(self, text: object):
+        super().__init__(" ".join(str(text).split()))
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,45 +51,45 @@ def number(kind: type, least: int | float, most: int | float = math.inf):
         except ValueError:
             value = math.nan
         if not (least <= value <= most and value < math.inf):
-            raise argparse.ArgumentTypeError(
-                f"must be {words} {bounds}, got {text[:_LONGEST]!r}"
-            )
+            raise argparse.ArgumentTypeError(f"must be {words} {bounds}, got {text!r}")
         return value
 
     return read
 
 
 def split_changes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separates `--config.KEY=VALUE` from the other words of a command.
+    """Separates each `--config.KEY=VALUE` from the other words of a command.
 
     The value may also be the next word, where that is no flag.
     """
     changes, others, words = [], [], list(argv)
     while words:
         word = words.pop(0)
-        if not re.match(r"--(no)?config\.", word):
+        if not word.startswith("--config."):
             others.append(word)
             continue
-        apart = "=" not in word and words and not words[0].startswith("--")
-        changes.append(f"{word}={words.pop(0)}" if apart else word)
+        if "=" not in word:
+            if not words or words[0].startswith("--"):
+                raise UserError(f"{word} needs a value: {word}=VALUE")
+            word = f"{word}={words.pop(0)}"
+        changes.append(word)
     return changes, others
+
+
+def key_and_value(change: str) -> tuple[str, str]:
+    """The two parts of `--config.KEY=VALUE`."""
+    key, _, value = change.removeprefix("--config.").partition("=")
+    return key, value
 
 
 def listed(advice: Mapping[str, str]) -> str:
     """Names with a line on each, for the end of a help text."""
-    return "\n".join(
-        textwrap.fill(
-            f"{name:<28}{line}",
-            width=88,
-            initial_indent="  ",
-            subsequent_indent=" " * 30,
-        )
-        for name, line in advice.items()
-    )
+    fill = textwrap.TextWrapper(88, "  ", " " * 30).fill
+    return "\n".join(fill(f"{name:<28}{line}") for name, line in advice.items())
 
 
 def spoken(words: Sequence[str]) -> str:
-    """The command of this program as one types it, in the Python that runs.
+    """A command of this program as one types it, in the Python that runs.
 
     Args:
         words: As in `sys.argv`, without the program.
@@ -91,21 +97,18 @@ def spoken(words: Sequence[str]) -> str:
     python = os.path.relpath(sys.executable)
     python = sys.executable if python.startswith("..") else python
     name = pathlib.Path(sys.argv[0]).name
-    program = [python, "-m", "dynsparse"]
-    if name == "launch.py":
-        program = [python, sys.argv[0]]
-    elif name == "dynsparse":
-        program = [name]
-    return shlex.join([*program, *words])
+    if name == "dynsparse":
+        return shlex.join([name, *words])
+    program = [sys.argv[0]] if name == "launch.py" else ["-m", "dynsparse"]
+    return shlex.join([python, *program, *words])
 
 
-def go_on(argv: Sequence[str], workdir: pathlib.Path, named: bool) -> str:
-    """The command that goes on with what another began in `workdir`.
+def go_on(values: argparse.Namespace, workdir: pathlib.Path) -> str:
+    """The command that goes on in `workdir` with what a command has begun there.
 
     Args:
-        argv: As in `sys.argv`, without the program.
-        workdir: The folder.
-        named: Whether `argv` names it.
+        values: Of the command.
+        workdir: The folder, which the command may not have named.
     """
-    words = [word for word in argv if word != "--dry_run"]
-    return spoken([*words, *([] if named else [f"--workdir={workdir}"])])
+    words = [word for word in values.argv if word != "--dry_run"]
+    return spoken([*words, *([] if values.workdir else [f"--workdir={workdir}"])])

@@ -4,15 +4,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from rich.console import Console
+
 import dynsparse
 from dynsparse._internal.atomic_write import DamagedFileError, is_full
 from dynsparse._internal.extras import not_installed
-from dynsparse.launching import report, run, serve, sweeps
-from dynsparse.launching.arguments import Parser, split_changes
+from dynsparse.launching import report, run, serve, sweep
+from dynsparse.launching.arguments import MISTAKE, Parser, UserError, split_changes
 from dynsparse.launching.config import meant
-from dynsparse.launching.errors import MISTAKE, UserError
-from dynsparse.launching.process import keep_freed_memory, make_console
-from dynsparse.launching.sweep import FULL_DISK
+from dynsparse.launching.pool import FULL_DISK
+from dynsparse.launching.process import keep_freed_memory
+from dynsparse.launching.trial import run_trials
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,30 +24,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Without the program; those of the process where None.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 a mistake in the command, 130 interrupted.
+        The exit status: 0 done, 1 failed, 2 a mistake in the command, 74 no space left
+        on the disk, 130 interrupted.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
     keep_freed_memory()
     try:
-        return _do(argv)
+        return _do(sys.argv[1:] if argv is None else list(argv))
     except (UserError, DamagedFileError) as error:
-        told, status = f"error: {error}", MISTAKE
+        status, told = MISTAKE, f"error: {error}"
     except FloatingPointError as error:
-        told, status = f"failed: {error}; the last checkpoint stands", 1
+        status, told = 1, f"failed: {error}; the last checkpoint stands"
     except ModuleNotFoundError as error:
-        told, status = f"error: {not_installed(error)}", MISTAKE
+        status, told = MISTAKE, f"error: {not_installed(error)}"
     except (MemoryError, RuntimeError) as error:
         words = " ".join(str(error).split())
         if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in words:
             raise
-        told = "error: out of memory: lower model, train or evaluation sizes "
-        told, status = f"{told}({words[:200]})", MISTAKE
+        advice = "lower model, train or evaluation sizes"
+        status, told = MISTAKE, f"error: out of memory: {advice} ({words[:200]})"
     except OSError as error:
         if error.errno is None:
             raise
-        told = f"failed: {' '.join(str(error).split())}; what was saved before stands"
         status = FULL_DISK if is_full(error) else 1
-    sys.stderr.write(f"{told}\n")
+        told = f"failed: {error}; what was saved before stands"
+    sys.stderr.write(f"{' '.join(told.split())}\n")
     return status
 
 
@@ -62,14 +64,16 @@ def make_parser() -> Parser:
     verbs = parser.add_subparsers(
         dest="verb", metavar="VERB", title="verbs", prog="dynsparse"
     )
-    for verb in (run, sweeps, serve, report):
+    for verb in (run, sweep, serve, report):
         verb.add_verbs(verbs)
     return parser
 
 
 def _do(argv: list[str]) -> int:
+    # Prints text as it is, also what rich would read as markup.
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if argv[:1] == ["trial"]:  # no verb for a person: a sweep starts its trials by it
-        return sweeps.run_trials(argv[1:], make_console())
+        return run_trials(argv[1:], console)
     if not argv:
         make_parser().print_help()
         return 0
@@ -77,7 +81,7 @@ def _do(argv: list[str]) -> int:
         values = parse(argv)
     except SystemExit:  # after --help or --version
         return 0
-    return values.do(values, make_console())
+    return values.do(values, console)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -1,16 +1,10 @@
-"""The process of a run: what it prints, and the memory that it keeps."""
+"""What the process of a run prints, and the memory that it keeps."""
 
 import ctypes
 import sys
 from typing import Any
 
 from absl import logging
-from rich.console import Console
-
-
-def make_console() -> Console:
-    """Console that prints text as it is, also what rich would read as markup."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def hush_libraries():

@@ -2,85 +2,64 @@
 
 import argparse
 import contextlib
-import dataclasses
 import importlib
+import itertools
 import json
 import pathlib
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from dynsparse import reports
-from dynsparse.launching import naming
-from dynsparse.launching.arguments import go_on, listed, spoken
-from dynsparse.launching.config import check_key, load_config, override
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.arguments import (
+    UserError,
+    go_on,
+    key_and_value,
+    listed,
+    spoken,
+)
+from dynsparse.launching.config import find_key, load_config, override
 from dynsparse.launching.process import hush_libraries
 from dynsparse.launching.workdir import check_config, claim
 
-_NAMED = ("data", "model", "gate")  # sections that have names of their own
+_WORDS = ("method", "model", "budget")  # that a run is asked for with
+# What a run is called by, and so must have.
+_NAMES = ("data.name", "model.name", "gate.name", *(f"names.{word}" for word in _WORDS))
+_OWN = "own"  # the budget of a config that names none
 _HELD = "pi_controller"  # the budget that holds any gate that learns what it opens
 # What the sweep over targets sets in each trial, or the other budget has no key of.
-_OWN = ("seed", "budget")
+_SET_BY_TARGETS = ("seed", "budget")
+_LONGEST = 40  # characters of a word in the name of a folder
 
 
-@dataclasses.dataclass(frozen=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """One run, as asked for.
 
     Attributes:
-        config: Complete and locked.
+        config: Complete, plain values as JSON gives them back.
         workdir: Folder of the run; it may not exist yet.
         command: Resumes the run.
         patience: Seconds to wait for another process that holds the folder.
-        words: What followed --config, and each --config.KEY=VALUE; none for a trial of
-            a sweep.
     """
 
-    config: ConfigDict
+    config: Mapping[str, Any]
     workdir: pathlib.Path
     command: str
     patience: float = 0.0
-    words: Sequence[str] = ()
 
     @property
     def title(self) -> str:
-        """Names the run in figures and tables."""
-        return naming.title(self.plain_config)
+        """Name of the run in figures and tables."""
+        return ", ".join(_name(self.config))
 
-    @property
-    def plain_config(self) -> dict[str, Any]:
-        """The config as JSON would give it back."""
-        return json.loads(self.config.to_json_best_effort())
 
-    @property
-    def more(self) -> str | None:
-        """The command that draws a curve, where the run is one point.
-
-        For a config whose values have been checked.
-        """
-        points: Any = self.config.evaluation
-        budget: Any = self.config.budget
-        if not self.words or points.densities or points.budgets:
-            return None
-        asked, *given = self.words
-        file, _, argument = asked.partition(":")
-        penalties = budget.penalties.values() if "penalties" in budget else ()
-        if any("target" in section for section in (budget, *penalties)):
-            method, model, *_ = [*argument.split(","), ""]
-            task = f"--config={file}:{method},{model},{_HELD}"
-            kept = [word for word in given if _key(word).split(".")[0] not in _OWN]
-            command = spoken(["sweep", "experiments/targets.py:full", task, *kept])
-            return f"one point of a curve; a sweep over targets draws it:  {command}"
-        if "density" in budget:
-            kept = [word for word in given if _key(word) != "budget.density"]
-            other = f"--config.budget.density={budget.density / 2:g}"
-            command = spoken(["run", f"--config={asked}", *kept, other])
-            return f"one point of a curve; another:  {command}"
-        return None
+def _name(config: Mapping[str, Any]) -> list[str]:
+    """The data of a run, and the words that its config was asked for with."""
+    words = [config["names"][word] for word in _WORDS]
+    return [config["data"]["name"], *(word for word in words if word != _OWN)]
 
 
 def add_verbs(verbs):
@@ -138,19 +117,29 @@ def read_request(values: argparse.Namespace) -> RunRequest:
     config = load_config(values.config)
     if values.workdir == "":
         raise UserError("--workdir needs a value: --workdir=DIR")
-    said = override(config, values.changes)
-    for section in _NAMED:
-        check_key(config, f"{section}.name")
-    naming.check_names(config)
-    workdir = pathlib.Path(values.workdir or _fresh_workdir(config))
-    command = go_on(values.argv, workdir, named=bool(values.workdir))
-    return RunRequest(config, workdir, command, words=(values.config, *said))
+    override(config, map(key_and_value, values.changes))
+    for key in _NAMES:
+        section, name = find_key(config, key)
+        if not (section[name] and isinstance(section[name], str)):
+            raise UserError(f"{key} must be a word, got {section[name]!r}")
+    plain = json.loads(config.to_json_best_effort())
+    workdir = pathlib.Path(values.workdir or _fresh_workdir(plain))
+    return RunRequest(plain, workdir, go_on(values, workdir))
+
+
+def _fresh_workdir(config: Mapping[str, Any]) -> pathlib.Path:
+    words = (re.sub(r"[^A-Za-z0-9._+=]+", "_", word) for word in _name(config))
+    stem = "-".join(word[:_LONGEST] for word in words).lstrip(".-")
+    stem += time.strftime("-%Y%m%d-%H%M%S")
+    names = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+    paths = (pathlib.Path("runs", name) for name in names)
+    return next(path for path in paths if not path.exists())
 
 
 def run(values: argparse.Namespace, console: Console) -> int:
     """Trains and evaluates a run, or shows what it left; returns the exit status."""
     request = read_request(values)
-    check_config(request.workdir, request.plain_config)
+    check_config(request.workdir, request.config)
     result = reports.read_result(request.workdir, trained=True)
     if result is None and values.dry_run:
         _describe([request], console)
@@ -160,8 +149,35 @@ def run(values: argparse.Namespace, console: Console) -> int:
         if results is None:
             return 130
         (result,) = results
-    console.print(reports.run_summary(result, request.workdir, request.more))
+    more = another_point(request.config, values)
+    console.print(reports.run_summary(result, request.workdir, more))
     return 0
+
+
+def another_point(config: Mapping[str, Any], values: argparse.Namespace) -> str | None:
+    """What draws a curve, where a run is one point: a line with the command.
+
+    Args:
+        config: Of the run; its values have been checked.
+        values: Of the command that asked for it.
+    """
+    budget = config["budget"]
+    if config["evaluation"]["densities"] or config["evaluation"]["budgets"]:
+        return None
+    keys = [(key_and_value(change)[0], change) for change in values.changes]
+    if any("target" in aim for aim in (budget, *budget.get("penalties", {}).values())):
+        file, _, argument = values.config.partition(":")
+        method, model, *_ = [*argument.split(","), ""]
+        task = f"--config={file}:{method},{model},{_HELD}"
+        kept = [c for key, c in keys if key.partition(".")[0] not in _SET_BY_TARGETS]
+        command = spoken(["sweep", "experiments/targets.py:full", task, *kept])
+        return f"one point of a curve; a sweep over targets draws it:  {command}"
+    if "density" in budget:
+        kept = [change for key, change in keys if key != "budget.density"]
+        other = f"--config.budget.density={budget['density'] / 2:g}"
+        command = spoken(["run", f"--config={values.config}", *kept, other])
+        return f"one point of a curve; another:  {command}"
+    return None
 
 
 def run_together(
@@ -176,34 +192,30 @@ def run_together(
 
     Returns:
         The results, or None where this process was asked to stop.
+
+    Raises:
+        UserError: If a folder or a checkpoint is of another run or in use, or a config
+            is not accepted.
     """
+    command = requests[0].command
     try:
-        return _run_together(requests, console, examine)
-    except KeyboardInterrupt as stopped:  # training.Interrupted is one
-        command = requests[0].command
-        console.print(f"{str(stopped) or 'stopped'}; resume with  {command}")
-        return None
+        prepared = _describe(requests, console)
+        from dynsparse import training
 
-
-def _run_together(requests, console, examine) -> list[dict[str, Any]]:
-    prepared = _describe(requests, console)
-    from dynsparse import training
-
-    with contextlib.ExitStack() as claims:
-        for each in requests:
-            held = claim(each.workdir, each.plain_config, each.patience)
-            claims.enter_context(held)
-        console.print(f"resume   {requests[0].command}")
-        try:
+        with contextlib.ExitStack() as claims:
+            for each in requests:
+                claims.enter_context(claim(each.workdir, each.config, each.patience))
+            console.print(f"resume   {command}")
             states = training.train_together(prepared, [r.workdir for r in requests])
             return [
                 training.finish(
-                    run, state, each.workdir, each.plain_config, each.title, examine
+                    run, state, each.workdir, each.config, each.title, examine
                 )
                 for run, state, each in zip(prepared, states, requests, strict=True)
             ]
-        except training.CheckpointError as error:
-            raise UserError(error) from error
+    except KeyboardInterrupt as stopped:  # training.Interrupted is one
+        console.print(f"{str(stopped) or 'stopped'}; resume with  {command}")
+        return None
 
 
 def _describe(requests: Sequence[RunRequest], console: Console) -> list:
@@ -212,28 +224,14 @@ def _describe(requests: Sequence[RunRequest], console: Console) -> list:
     console.print("preparing the data and the model ...")
     from dynsparse import training
 
+    first = requests[0]
     try:
-        configs = [request.config.to_dict() for request in requests]
         resumed = [training.has_checkpoint(request.workdir) for request in requests]
+        configs = [request.config for request in requests]
         prepared = training.prepare_together(configs, resumed)
     except ValueError as error:
         raise UserError(error) from error
-    console.print(
-        training.describe(prepared[0], requests[0].workdir, requests[0].title)
-    )
+    console.print(training.describe(prepared[0], first.workdir, first.title))
     for note in dict.fromkeys(note for each in prepared for note in each.notes):
         console.print(f"note     {note}")
     return prepared
-
-
-def _key(word: str) -> str:
-    return word.removeprefix("--config.").partition("=")[0]
-
-
-def _fresh_workdir(config: ConfigDict) -> pathlib.Path:
-    stem = f"{naming.stem(config.to_dict())}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, number = pathlib.Path("runs", stem), 1
-    while path.exists():
-        number += 1
-        path = pathlib.Path("runs", f"{stem}-{number}")
-    return path

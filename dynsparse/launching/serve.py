@@ -12,33 +12,32 @@ from rich.console import Console
 from dynsparse._internal.stop_signal import StopSignal
 from dynsparse.bench.arrivals import PROFILES
 from dynsparse.bench.options import LoadTestOptions
-from dynsparse.launching.arguments import number
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.arguments import UserError, number
 from dynsparse.launching.process import hush_libraries
 from dynsparse.reports import read_run
 
-_DEFAULTS = dataclasses.asdict(LoadTestOptions())
+_OPTIONS = dataclasses.asdict(LoadTestOptions())
 _LOAD = "how many requests come over time; 1 is what the full model can serve"
 _NUMBERS = (
-    ("seconds", float, 3, 86_400, "seconds of each replay of the load"),
+    ("seconds", number(float, 3, 86_400), "seconds of each replay of the load"),
+    ("rounds", number(int, 1, 1_000), "rounds, in which each policy is tried once"),
+    ("request_size", number(int, 1, 65_536), "examples per request"),
     (
-        "rounds",
-        int,
-        1,
-        1_000,
-        "rounds, in which each policy is tried once",
+        "rungs",
+        number(int, 2, 100),
+        "budgets, at most; none below the densities trained at",
     ),
-    ("request_size", int, 1, 65_536, "examples per request"),
-    ("rungs", int, 2, 100, "budgets, at most; none below the densities trained at"),
-    ("lowest", float, 0.01, 0.9, "lowest budget, a fraction of the dense MACs"),
+    (
+        "lowest",
+        number(float, 0.01, 0.9),
+        "lowest budget, a fraction of the dense MACs",
+    ),
     (
         "least_accuracy",
-        float,
-        0,
-        1,
+        number(float, 0, 1),
         "on validation, for rungs that the controller may use",
     ),
-    ("seed", int, 0, 2**32 - 1, "seed of the arrivals"),
+    ("seed", number(int, 0, 2**32 - 1), "seed of the arrivals"),
 )
 _TRUST = (
     "import the classes outside this library that its config.json names, and so run "
@@ -59,15 +58,10 @@ def add_verbs(verbs):
     add = parser.add_argument
     add("run", type=pathlib.Path, metavar="RUN_DIR", help="folder of a finished run")
     add("--load", choices=sorted(PROFILES), help=f"{_LOAD} (%(default)s)")
-    for name, kind, least, most, text in _NUMBERS:
-        add(
-            f"--{name}",
-            type=number(kind, least, most),
-            metavar="N",
-            help=f"{text} (%(default)s)",
-        )
+    for name, kind, text in _NUMBERS:
+        add(f"--{name}", type=kind, metavar="N", help=f"{text} (%(default)s)")
     add("--trust", action="store_true", help=_TRUST)
-    parser.set_defaults(do=serve, **_DEFAULTS)
+    parser.set_defaults(do=serve, **_OPTIONS)
 
 
 def serve(values: argparse.Namespace, console: Console) -> int:
@@ -83,6 +77,7 @@ def serve(values: argparse.Namespace, console: Console) -> int:
     """
     read_run(values.run)
     hush_libraries()
+    options = LoadTestOptions(**{name: getattr(values, name) for name in _OPTIONS})
     with (
         StopSignal(only_first=True) as stop,
         serve_folder(values.run, values.load) as folder,
@@ -92,21 +87,16 @@ def serve(values: argparse.Namespace, console: Console) -> int:
 
         try:
             run = training.restore(values.run, trust=values.trust)
-            prepared = run.prepared
             served = ServedModel(
                 name=values.run.name,
-                model=prepared.trainer.model(run.state),
-                dataset=prepared.dataset,
-                inputs=training.training_inputs(prepared),
-                least_density=training.least_density(prepared),
+                model=run.prepared.trainer.model(run.state),
+                dataset=run.prepared.dataset,
+                inputs=training.training_inputs(run.prepared),
+                least_density=training.least_density(run.prepared),
             )
-            chosen = {name: getattr(values, name) for name in _DEFAULTS}
+            stopped = lambda: stop.times > 0
             whole = run_load_test(
-                served,
-                LoadTestOptions(**chosen),
-                folder,
-                console=console,
-                stopped=lambda: stop.times > 0,
+                served, options, folder, console=console, stopped=stopped
             )
         except ValueError as error:
             raise UserError(error) from error
@@ -118,21 +108,18 @@ def serve(values: argparse.Namespace, console: Console) -> int:
 
 @contextlib.contextmanager
 def serve_folder(run: pathlib.Path, load: str) -> Iterator[pathlib.Path]:
-    """Makes a new folder in that of a run: nothing is written over.
-
-    The new folder is gone at the end if it is empty.
+    """Makes a new folder in that of a run, gone at the end if nothing is in it.
 
     Raises:
         UserError: If it cannot be made.
     """
-    for count in itertools.count(1):
-        folder = run / "serve" / f"{load}-{count}"
-        try:
-            folder.mkdir(parents=True)
-            break
-        except OSError as error:
-            if not isinstance(error, FileExistsError) or not folder.is_dir():
-                raise UserError(f"serve: cannot write {folder}: {error}.") from error
+    names = (f"{load}-{count}" for count in itertools.count(1))
+    folders = (run / "serve" / name for name in names)
+    folder = next(folder for folder in folders if not folder.is_dir())
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"serve: cannot write {folder}: {error}.") from error
     try:
         yield folder
     finally:

@@ -1,36 +1,18 @@
 """Configs and experiments by path, short name or module, in a checkout or a wheel."""
 
 import importlib
+import os
 import pathlib
 import re
 import sys
 import types
 
 from dynsparse._internal.suggest import did_you_mean
-from dynsparse.launching.errors import UserError
+from dynsparse.launching.arguments import UserError
 
-PACKAGE = pathlib.Path(__file__).parents[1]
-IN_CHECKOUT = (PACKAGE.parent / "launch.py").is_file()
-HOME = PACKAGE.parent if IN_CHECKOUT else PACKAGE  # has configs/ and experiments/
-
-
-def find_file(asked: str, folder: str) -> pathlib.Path:
-    """Find the Python file of a config or an experiment.
-
-    Args:
-        asked: Path from the current folder or from `HOME`, or the name of a file of
-            `folder` without its ending.
-        folder: "configs" or "experiments".
-
-    Raises:
-        UserError: If there is no such file.
-    """
-    for path in (pathlib.Path(asked), HOME / asked, HOME / folder / f"{asked}.py"):
-        if path.suffix == ".py" and path.is_file():
-            return path.resolve()
-    names = sorted(path.stem for path in (HOME / folder).glob("[!_]*.py"))
-    near = did_you_mean(pathlib.Path(asked).stem, names)
-    raise UserError(f"no such Python file: {asked!r}{near}")
+_PACKAGE = pathlib.Path(__file__).parents[1]
+_IN_CHECKOUT = (_PACKAGE.parent / "launch.py").is_file()
+HOME = _PACKAGE.parent if _IN_CHECKOUT else _PACKAGE  # has configs/ and experiments/
 
 
 def load_module(asked: str, folder: str) -> types.ModuleType:
@@ -40,8 +22,9 @@ def load_module(asked: str, folder: str) -> types.ModuleType:
     folder first on the path.
 
     Args:
-        asked: As in `find_file`, or "package.module".
-        folder: As in `find_file`.
+        asked: Path from the current folder or from `HOME`, the name of a file of
+            `folder` without its ending, or "package.module".
+        folder: "configs" or "experiments".
 
     Raises:
         UserError: If there is no such file, its stem is the name of another module, or
@@ -49,10 +32,10 @@ def load_module(asked: str, folder: str) -> types.ModuleType:
     """
     file, name, place = None, asked, pathlib.Path.cwd()
     if asked.endswith(".py") or not re.fullmatch(r"\w+(\.\w+)+", asked):
-        file = find_file(asked, folder)
+        file = _find_file(asked, folder)
         name, place = file.stem, file.parent
     if file is not None and file.is_relative_to(HOME):
-        place = PACKAGE.parent
+        place = _PACKAGE.parent
         name = ".".join(file.relative_to(place).with_suffix("").parts)
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
@@ -65,9 +48,24 @@ def load_module(asked: str, folder: str) -> types.ModuleType:
     return module
 
 
+def _find_file(asked: str, folder: str) -> pathlib.Path:
+    for path in (pathlib.Path(asked), HOME / asked, HOME / folder / f"{asked}.py"):
+        if path.suffix == ".py" and path.is_file():
+            return path.resolve()
+    names = sorted(path.stem for path in (HOME / folder).glob("[!_]*.py"))
+    near = did_you_mean(pathlib.Path(asked).stem, names)
+    raise UserError(f"no such Python file: {asked!r}{near}")
+
+
 def spoken_name(module: types.ModuleType) -> str:
     """Name by which `load_module` finds a loaded module again, wherever it runs."""
     file = pathlib.Path(str(module.__file__)).resolve()
     if file.is_relative_to(HOME):
         return str(file.relative_to(HOME))
     return module.__name__ if "." in module.__name__ else str(file)
+
+
+def search_path() -> dict[str, str]:
+    """The environment in which Python finds the library, if it is not installed."""
+    paths = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))} if _IN_CHECKOUT else {}

@@ -6,7 +6,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from dynsparse.launching import sweep
+from dynsparse.launching.experiment import load_sweep
 from dynsparse.reports import stats
 from experiments import (
     any_budget,
@@ -32,7 +32,7 @@ NAMES = [module.__name__.split(".")[1] for module in ABLATIONS]
 
 def trials(module, size="small"):
     name = module.__name__.split(".")[1]
-    return sweep.ExperimentFile.load(f"experiments/{name}.py").trials(size)
+    return load_sweep(f"experiments/{name}.py:{size}").trials()
 
 
 def curve(trial):

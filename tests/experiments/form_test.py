@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dynsparse.launching import UserError, sweep
-from dynsparse.launching.process import make_console
+from dynsparse.launching import UserError, main
+from dynsparse.launching.experiment import SIZES, load_sweep
 from tests.experiments import squares
 
 NAMES = sorted(
@@ -26,12 +26,12 @@ def experiment(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_experiment_states_its_claim_and_sweeps_plain_values(name):
-    experiment = sweep.ExperimentFile.load(f"experiments/{name}.py")
-    assert "refute" in experiment.claim
-    for size in sweep.SIZES:
-        trials = experiment.trials(size)
+    for size in SIZES:
+        sweep = load_sweep(f"experiments/{name}.py:{size}")
+        trials = sweep.trials()
         assert len({trial.name for trial in trials}) == len(trials)
-    assert callable(experiment.module.report)
+    assert "refute" in sweep.claim
+    assert callable(sweep.module.report)
 
 
 @pytest.mark.system
@@ -41,10 +41,9 @@ def test_no_experiment_initialises_a_jax_backend_before_its_trials():
     code = (
         "import sys\n"
         "from jax._src import xla_bridge\n"
-        "from dynsparse.launching import sweep\n"
+        "from dynsparse.launching.experiment import SIZES, load_sweep\n"
         f"for name in {NAMES}:\n"
-        "    experiment = sweep.ExperimentFile.load(f'experiments/{name}.py')\n"
-        "    [experiment.trials(size) for size in sweep.SIZES]\n"
+        "    [load_sweep(f'{name}:{size}').trials() for size in SIZES]\n"
         "    if xla_bridge.backends_are_initialized():\n"
         "        sys.exit(name)\n"
     )
@@ -60,7 +59,7 @@ def test_committed_results_come_from_this_form(name):
     full = [results] if (results / "report.md").exists() else []
     for folder in (results / "small", *full):
         text = (folder / "report.md").read_text().lower()
-        claim = sweep.ExperimentFile.load(f"experiments/{name}.py").claim.lower()
+        claim = load_sweep(name).claim.lower()
         for part in claim.split("what would refute it:"):  # below the answer
             assert part.strip() in text
         assert (folder / "figure.png").exists()
@@ -68,17 +67,14 @@ def test_committed_results_come_from_this_form(name):
             assert list(csv.DictReader(file))
 
 
-def swept(module, out):
-    """The exit status of a sweep of an experiment."""
-    file = sweep.ExperimentFile(module, "tests/experiments/squares.py")
-    return sweep.run_sweep(
-        sweep.SweepRequest(file, "full", out, "command"), make_console()
-    )
+def swept(out):
+    """The exit status of a sweep of squares."""
+    return main(["sweep", "tests/experiments/squares.py:full", f"--workdir={out}"])
 
 
 @pytest.mark.system
 def test_a_sweep_writes_table_figure_and_claim(experiment, tmp_path):
-    assert swept(experiment, tmp_path) == 0
+    assert swept(tmp_path) == 0
     report = (tmp_path / "report.md").read_text()
     for part in ("They are.", "| square |", "| 9 |", "A note.", "![squares]", "commit"):
         assert part in report
@@ -91,13 +87,13 @@ def test_a_sweep_writes_table_figure_and_claim(experiment, tmp_path):
 def test_a_stopped_experiment_goes_on_where_it_was(experiment, tmp_path):
     fails = tmp_path / "asked.fails"
     fails.touch()
-    assert swept(experiment, tmp_path / "out") == 1
+    assert swept(tmp_path / "out") == 1
     fails.unlink()
-    assert swept(experiment, tmp_path / "out") == 0
+    assert swept(tmp_path / "out") == 0
     assert (tmp_path / "asked").read_text().split() == ["1", "2", "3", "2", "2"]
 
 
 def test_a_docstring_without_a_claim_is_named(experiment, monkeypatch):
     monkeypatch.setattr(experiment, "__doc__", "No claim.")
     with pytest.raises(UserError, match=r"experiments/squares\.py states no claim"):
-        sweep.ExperimentFile.load("tests/experiments/squares.py")
+        load_sweep("tests/experiments/squares.py")

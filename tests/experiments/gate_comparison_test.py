@@ -11,7 +11,7 @@ from configs import METHODS, cluttered_digits
 from dynsparse import costs, gates, models
 from dynsparse.budgets import policies
 from dynsparse.gates import evaluating
-from dynsparse.launching import sweep
+from dynsparse.launching.experiment import load_sweep
 from dynsparse.training.prepare import gate_section
 from experiments import digits, gate_comparison
 from tests.experiments.ablations_test import Made
@@ -27,7 +27,7 @@ COMPARISONS = (
 
 @functools.cache
 def trials_of(name, size):
-    return sweep.ExperimentFile.load(f"experiments/{name}.py").trials(size)
+    return load_sweep(f"experiments/{name}.py:{size}").trials()
 
 
 def macs(config, **view):

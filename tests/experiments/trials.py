@@ -1,8 +1,8 @@
 """What an experiment adds."""
 
-from dynsparse.launching.sweep import ExperimentFile
+from dynsparse.launching.experiment import Sweep
 
 
 def trials_of(module, size="full"):
     """The keyword values of its trials."""
-    return ExperimentFile(module, module.__name__).asked(size)
+    return Sweep(module, module.__name__, size).added()

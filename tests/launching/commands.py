@@ -3,6 +3,7 @@
 import pathlib
 import shlex
 
+from dynsparse.launching.experiment import load_sweep
 from dynsparse.launching.main import parse
 from dynsparse.launching.run import read_request
 from tests.training import tiny
@@ -14,6 +15,12 @@ CONFIG = f"--config={ROOT}/configs/cluttered_digits.py"
 def parsed(words):
     """What a command asks to run, without the program."""
     return read_request(parse(words))
+
+
+def sweep_of(*words):
+    """What the words after `sweep` ask to sweep."""
+    values = parse(["sweep", *words])
+    return load_sweep(values.experiment, values.config, values.changes)
 
 
 def typed(command):

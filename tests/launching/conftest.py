@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from dynsparse.launching import main, sweep
+from dynsparse.launching import main
+from tests.launching.commands import sweep_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOYS = "sweep", "tests/launching/toys.py"
@@ -42,7 +43,7 @@ def toys(tmp_path, monkeypatch):
 
         def finish(self, trial, **changes):
             """Leaves the result of a trial that was never run."""
-            every = sweep.ExperimentFile.load(TOYS[1]).trials("small")
+            every = sweep_of(TOYS[1]).trials()
             (made,) = (found for found in every if found.asked == trial)
             (self.folder / made.name).mkdir(parents=True)
             (self.folder / "sweep.json").write_text(json.dumps(dict(sweep=NAMED)))

@@ -10,7 +10,7 @@ from dynsparse._internal.atomic_write import DamagedFileError
 from dynsparse.launching import main
 from dynsparse.launching.workdir import check_config, claim
 from dynsparse.training.folder.metrics import put_rows_back
-from tests.launching.commands import ROOT, command, parsed
+from tests.launching.commands import ROOT, command, parsed, sweep_of
 from tests.reports import fake_sweep
 from tests.sampled import sampled
 
@@ -48,7 +48,7 @@ def run(tmp_path):
     """A finished run, as its own command knows it, and another to compare it with."""
     for name in ("run", "other"):
         fake_sweep.write_run(tmp_path / name, "soft_topk", seed=0)
-    config = parsed(command(tmp_path / "run")).plain_config
+    config = parsed(command(tmp_path / "run")).config
     (tmp_path / "run/config.json").write_text(json.dumps(config))
     return tmp_path / "run"
 
@@ -189,11 +189,9 @@ def swept(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     folder = tmp_path / "sweep"
     words = ["sweep", "tests/launching/toys.py", f"--workdir={folder}"]
-    from dynsparse.launching import sweep
-
     folder.mkdir()
     (folder / "sweep.json").write_text('{"sweep": "tests/launching/toys.py:small"}')
-    for trial in sweep.requested(words[1:]).experiment.trials("small"):
+    for trial in sweep_of(words[1]).trials():
         trial.write(folder, "command")
         rows = dict(rows=[dict(trial.asked)])
         result = folder / trial.name / "result.json"
@@ -235,38 +233,6 @@ def test_a_folder_of_others_is_refused_before_anything_is_written(
     assert main(ask[words]) == 2
     assert repr(name.partition("/")[0]) in one_line(capsys)
     assert content(folder) == before
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        *(
-            (name, "is a folder, where a file will be written")
-            for name in ("curve.csv", "curve.png", "result.json", "metrics.jsonl")
-        ),
-        ("@kflops", "is no folder, where one will be written into"),
-    ],
-)
-def test_what_is_in_the_way_of_a_run_is_named_before_it_trains(
-    name, told, run, capsys, monkeypatch
-):
-    for file in run.glob("[!c]*"):
-        file.unlink()
-    (run / "curve.csv").unlink()
-    (run / name).touch() if name.startswith("@") else (run / name).mkdir()
-    monkeypatch.setattr(training, "describe", lambda *_: pytest.fail("began"))
-    assert main(command(run)) == 2
-    assert f"{run / name} {told}" in one_line(capsys)
-
-
-@pytest.mark.parametrize("name", ["report.csv", "figure.png", "_summary"])
-def test_what_is_in_the_way_of_a_report_is_named_before_the_trials(name, swept, capsys):
-    words, folder = swept
-    capsys.readouterr()
-    (folder / name).unlink(missing_ok=True)
-    (folder / name).touch() if name.startswith("_") else (folder / name).mkdir()
-    assert main(words) == 2
-    assert f"{folder / name} is " in one_line(capsys)
 
 
 @pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".17.config.json"]])

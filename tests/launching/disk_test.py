@@ -13,7 +13,8 @@ import pytest
 
 from dynsparse import training
 from dynsparse._internal.atomic_write import as_disk_error, require_space
-from dynsparse.launching import main, process, sweep
+from dynsparse.launching import main, process
+from dynsparse.launching.pool import FULL_DISK
 from dynsparse.reports import Events
 from tests.launching.commands import ROOT, command
 from tests.launching.damage_test import content
@@ -39,7 +40,7 @@ def test_a_disk_that_refuses_is_one_line(code, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(training, "train_together", fail)
     full = code in (errno.ENOSPC, errno.EDQUOT)
-    assert main(command(tmp_path)) == (sweep.FULL_DISK if full else 1)
+    assert main(command(tmp_path)) == (FULL_DISK if full else 1)
     error = capsys.readouterr().err
     assert error.startswith(f"failed: [Errno {code}] {os.strerror(code)}: ")
     assert "metrics.jsonl" in error
@@ -116,7 +117,7 @@ def test_a_run_on_a_disk_that_fills_goes_on_where_there_is_space(size, small):
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True
     )
     first = run()
-    assert first.returncode == sweep.FULL_DISK
+    assert first.returncode == FULL_DISK
     assert "Traceback" not in first.stderr + first.stdout
     assert first.stderr.startswith("failed: [Errno 28] No space left on device")
     assert first.stderr.count("\n") == 1

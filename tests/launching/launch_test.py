@@ -19,11 +19,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dynsparse import reports, training
 from dynsparse.launching import main
-from dynsparse.launching.workdir import RUN_FILES, RUN_FOLDERS
 from dynsparse.training.folder.checkpoint import Checkpoints
 from tests.launching.commands import CONFIG, ROOT, command, parsed, typed
 from tests.training import tiny
 
+FILES = {"metrics.jsonl", "clock.jsonl", "config.json", "result.json", "task.json"}
+DRAWN = ("curve", "kept")
 _CLOCK = ("latency", "time", "dense_again")  # starts of columns that are no bits
 
 
@@ -34,13 +35,13 @@ def finished(tmp_path_factory):
     return workdir
 
 
-def test_a_run_leaves_what_it_looks_for_before_and_nothing_else(finished):
+def test_a_run_leaves_its_files_and_nothing_else(finished):
     paths = [path for path in finished.iterdir() if not path.name.startswith(".")]
     files = {path.name for path in paths if path.is_file()}
     files = {name for name in files if not name.startswith("events.out")}
-    assert files == {*RUN_FILES}
-    assert {p.name for p in paths if p.is_dir()} == {*RUN_FOLDERS}
-    assert {"result.json", "curve.pdf", "kept.svg", "clock.jsonl"} <= files
+    drawn = {f"{name}.{end}" for name in DRAWN for end in ("png", "svg", "pdf")}
+    assert files == FILES | drawn | {"curve.csv", "kept.npz"}
+    assert {path.name for path in paths if path.is_dir()} == {"checkpoints", "@kflops"}
 
 
 def test_curve_has_the_promised_columns_and_adds_up(finished):
@@ -152,7 +153,7 @@ def test_a_folder_in_use_is_refused(tmp_path, capsys):
 def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path, capsys):
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(dict(step=np.array(1), weights=np.ones(3)))
-    config = parsed(command(tmp_path)).plain_config
+    config = parsed(command(tmp_path)).config
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert main(command(tmp_path)) == 2
     error = capsys.readouterr().err
@@ -217,8 +218,8 @@ def test_the_printed_command_resumes(words):
     request = parsed(["run", CONFIG, *words])
     again = parsed(typed(request.command))
     assert again.workdir == request.workdir
-    assert again.plain_config == request.plain_config
-    assert again.config.seed == 3
+    assert again.config == request.config
+    assert again.config["seed"] == 3
     assert request.command.count("--workdir") == 1
 
 

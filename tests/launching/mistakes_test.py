@@ -26,7 +26,9 @@ MISTAKES = [
         ["--config.budget.ramp.until=1"],
         "--config.budget.ramp.until: budget.ramp is None and has no keys",
     ),
-    (["--config.evaluation.densities[9]=1"], "index 9 is past its 2 values"),
+    (["--config.evaluation.densities[9]=1"], "densities[9]: no such key; accepted: b"),
+    (["--config.train.check_first_step=3"], "must be True or False, got '3'"),
+    (["--config.train.num_steps"], "--config.train.num_steps needs a value: --config"),
     (["--config.budget.ramp=cubic"], "must be None or {'KEY': VALUE, ...}, got"),
     (
         ["--config.budget.ramp={'form': 'linear'}"],

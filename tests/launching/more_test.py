@@ -2,13 +2,15 @@
 
 import pytest
 
-from dynsparse.launching import UserError, main, sweep
-from tests.launching.commands import CONFIG, ROOT, parsed, typed
+from dynsparse.launching import UserError, main
+from dynsparse.launching.main import parse
+from dynsparse.launching.run import another_point, read_request
+from tests.launching.commands import CONFIG, parsed, sweep_of, typed
 
 
 def more(argument, *flags):
-    words = ["run", f"{CONFIG}:{argument}", *flags, "--workdir=x"]
-    return parsed(words).more
+    values = parse(["run", f"{CONFIG}:{argument}", *flags, "--workdir=x"])
+    return another_point(read_request(values).config, values)
 
 
 @pytest.mark.parametrize(
@@ -32,17 +34,13 @@ def test_nothing_is_said_where_no_other_point_can_be_asked_for(method):
 @pytest.mark.parametrize(
     "argument", ["hard_concrete", "reinmax,vit", "reinmax,,mac_target"]
 )
-def test_the_command_sweeps_this_method_and_this_model_over_targets(
-    argument, monkeypatch
-):
-    monkeypatch.chdir(ROOT)
+def test_the_command_sweeps_this_method_and_this_model_over_targets(argument):
     flags = ["--config.train.num_steps", "60", "--config.seed=3"]
     if "mac_target" in argument:
         flags += ["--config.budget.penalties.mac_target.weight=2"]
     said, _, command = more(argument, *flags).partition(":  ")
     assert "a sweep over targets draws it" in said
-    request = sweep.requested(typed(command)[1:])
-    trials = request.experiment.trials(request.size, request.changes)
+    trials = sweep_of(*typed(command)[1:]).trials()
     method, model, *_ = [*argument.split(","), ""]
     targets = set()
     for trial in trials:
@@ -55,19 +53,15 @@ def test_the_command_sweeps_this_method_and_this_model_over_targets(
     assert len(targets) > 3
 
 
-def test_the_command_asks_a_gate_with_a_density_of_its_own_for_another(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_command_asks_a_gate_with_a_density_of_its_own_for_another():
     said, _, command = more("random_bernoulli", "--config.seed=3").partition(":  ")
     config = parsed(typed(command)).config
-    assert (config.budget.density, config.seed) == (0.25, 3)
+    assert (config["budget"]["density"], config["seed"]) == (0.25, 3)
     assert said == "one point of a curve; another"
 
 
-def test_an_experiment_that_takes_no_method_says_so(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    words = ["experiments/targets.py"]
-    words += ["--config=configs/cluttered_digits.py:soft_topk"]
-    assert sweep.requested(words).changes.method == "soft_topk"
-    words[0] = "experiments/any_budget.py"
+def test_an_experiment_that_takes_no_method_says_so():
+    other = "--config=cluttered_digits:soft_topk"
+    assert sweep_of("targets", other).words == [other]
     with pytest.raises(UserError, match="each trial of .* its own method"):
-        sweep.requested(words)
+        sweep_of("any_budget", other)

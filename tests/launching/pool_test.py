@@ -10,12 +10,14 @@ import time
 import pytest
 
 from dynsparse._internal.stop_signal import StopSignal
-from dynsparse.launching.errors import MISTAKE
-from dynsparse.launching.sweep import pool
-from dynsparse.launching.sweep.live_table import LiveTable
-from dynsparse.launching.sweep.trial import Trial
+from dynsparse.launching import pool
+from dynsparse.launching.arguments import MISTAKE, UserError
+from dynsparse.launching.live_table import LiveTable
+from dynsparse.launching.places import Place, places_on_slurm
+from dynsparse.launching.trial import STOPPED, Trial
 from tests.reports.fake_sweep import PLACE
 
+HERE = (Place(),)
 FINISHES = "leaves a result, then dies"
 
 
@@ -25,11 +27,11 @@ class Events(LiveTable):
     def __init__(self):
         self.seen = []
 
-    def started(self, trial, together=1):
-        self.seen.append(("started", trial.name))
+    def started(self, name):
+        self.seen.append(("started", name))
 
-    def ended(self, trial, state, complaint=""):
-        self.seen.append((state, trial.name))
+    def ended(self, name, state, complaint=""):
+        self.seen.append((state, name))
 
 
 @pytest.fixture
@@ -38,23 +40,23 @@ def runs(tmp_path, monkeypatch):
 
     class Runs:
         calls = []
-        environments = []
+        places = []
         limits = []
         table = Events()
         stop = StopSignal(only_first=False)
         at_once = 0
 
-        def __call__(self, *bundles, slots=({},), limit=None, **does):
+        def __call__(self, *bundles, places=HERE, limit=None, **does):
             left = {name: iter(outcomes) for name, outcomes in does.items()}
             lock, running = threading.Lock(), []
 
-            def run_process(folders, environment, limit, stop):
+            def run_process(folders, place, limit, stop):
                 names = "".join(folder.name for folder in folders)
                 with lock:
                     running.append(names)
                     self.at_once = max(self.at_once, len(running))
                     self.calls.append(names)
-                    self.environments.append(environment)
+                    self.places.append(place)
                     self.limits.append(limit)
                 outcome = next(left[names])
                 if callable(outcome):
@@ -72,7 +74,7 @@ def runs(tmp_path, monkeypatch):
             self.pool = pool.Pool(
                 tmp_path,
                 "command",
-                slots=slots,
+                places=places,
                 limit=limit,
                 table=self.table,
                 stop=self.stop,
@@ -123,15 +125,15 @@ def test_a_damaged_result_is_a_complaint(runs, tmp_path):
     assert runs.ends() == [("died", "a"), ("failed", "a")]
 
 
-def test_each_process_has_a_slot_of_its_own_and_a_limit_by_its_trials(runs):
+def test_each_process_has_a_place_of_its_own_and_a_limit_by_its_trials(runs):
     def lasts(stop):
         time.sleep(0.2)
         return FINISHES
 
-    slots = [dict(slot=str(number)) for number in range(2)]
-    runs("ab", "c", "d", slots=slots, limit=3.0, ab=[lasts], c=[lasts], d=[lasts])
+    places = [Place(dict(number=str(number))) for number in range(2)]
+    runs("ab", "c", "d", places=places, limit=3.0, ab=[lasts], c=[lasts], d=[lasts])
     assert runs.at_once == 2
-    assert sorted(each["slot"] for each in runs.environments[:2]) == ["0", "1"]
+    assert all(place in runs.places[:2] for place in places)
     assert sorted(runs.limits) == [3.0, 3.0, 6.0]
 
 
@@ -145,21 +147,11 @@ def test_a_stop_lets_what_runs_end_and_starts_nothing_more(runs):
     assert runs.table.seen == [("started", "a"), ("stopped", "a")]
 
 
-def test_a_handler_of_a_signal_can_end_the_pool(runs):
-    """As Slurm's does, in the midst of `run` and on the same thread."""
-
-    def waits_to_be_stopped(stop):
-        os.kill(os.getpid(), signal.SIGUSR1)
-        while not stop.times:
-            time.sleep(0.01)
-        return 130, "stopped"
-
-    before = signal.signal(signal.SIGUSR1, lambda *_: runs.pool.end())
-    try:
-        runs("a", "b", a=[waits_to_be_stopped])
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert runs.ends() == [("stopped", "a")]
+def test_a_trial_that_another_stopped_is_not_counted_as_dead(runs):
+    """As where a cluster wants its node back."""
+    stopped = (STOPPED, "stopped at step 3")
+    runs("a", a=[stopped, stopped, stopped, FINISHES])
+    assert runs.ends() == [*[("died", "a")] * 3, ("finished", "a")]
 
 
 @pytest.fixture
@@ -169,7 +161,7 @@ def process(tmp_path, monkeypatch):
     def run(code, *, limit=None, stop=None, **environment):
         monkeypatch.setattr(pool, "WORKER", (sys.executable, "-c", code))
         stop = stop or StopSignal(only_first=False)
-        return pool.run_process([tmp_path], environment, limit, stop)
+        return pool.run_process([tmp_path], Place(environment), limit, stop)
 
     return run
 
@@ -227,7 +219,7 @@ def test_a_stop_is_passed_on_and_then_forced(deaf, process, monkeypatch, tmp_pat
     assert status == (-signal.SIGKILL if deaf else 130)
 
 
-def test_what_a_slot_says_reaches_the_process(process):
+def test_what_a_place_says_reaches_the_process(process):
     code = "import os; print(os.environ['NPROC'], 'DYNSPARSE_LAUNCHER' in os.environ)"
     assert process(code, NPROC="3") == (0, "3 True")
 
@@ -236,3 +228,22 @@ def test_attempts_add_to_one_log(process, tmp_path):
     for word in ("one", "two"):
         process(f"print({word!r})")
     assert (tmp_path / "log.txt").read_text().split() == ["one", "two"]
+
+
+def test_on_slurm_a_job_stands_for_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "WORKER", ("work",))
+    place = Place(submit=("echo", "--wait"))
+    _, said = pool.run_process([tmp_path], place, 3.0, StopSignal(only_first=False))
+    assert said == f"--wait --output={tmp_path}/log.txt --wrap=exec work {tmp_path}"
+
+
+def test_a_partition_that_slurm_does_not_take_is_refused(tmp_path, monkeypatch):
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text('#!/bin/sh\necho "error: no $1" >&2; exit 1')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="--slurm: this machine has no sbatch"):
+        places_on_slurm(1, "short", 60.0)
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with pytest.raises(UserError, match="--slurm: error: no --partition=short"):
+        places_on_slurm(1, "short", 60.0)

@@ -7,9 +7,9 @@ from flax import nnx
 
 from configs import BUDGETS
 from dynsparse import testing, training
-from dynsparse.launching import main, sweep
+from dynsparse.launching import main
 from tests.launching import own
-from tests.launching.commands import CONFIG, parsed
+from tests.launching.commands import CONFIG, parsed, sweep_of
 from tests.training import tiny
 
 OWN = "tests.launching.own"
@@ -30,7 +30,7 @@ TOPK = [name for name in BUDGETS if name not in VARYING]
 def prepared(argument, *flags, small=SMALL):
     """The run that a command asks for, ready to train."""
     words = ["run", f"{CONFIG}:{argument}", *small, *flags, "--workdir=x"]
-    return training.prepare(parsed(words).config.to_dict())
+    return training.prepare(parsed(words).config)
 
 
 @pytest.mark.parametrize("name", VARYING)
@@ -151,4 +151,4 @@ def test_shipped_names_are_found_from_anywhere(tmp_path, monkeypatch):
     assert parsed(["run", "--config=cluttered_digits:static,mixer"]).config
     assert parsed(["run", "--config=configs/cluttered_digits.py"]).config
     for name in ("any_budget", "experiments/any_budget.py"):
-        assert sweep.ExperimentFile.load(name).name == "any_budget"
+        assert sweep_of(name).name == "any_budget"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dynsparse.launching import sweep
 from dynsparse.reports import Report
+from tests.launching.commands import sweep_of
 
 TOYS = "tests/launching/toys.py"
 
@@ -23,7 +23,7 @@ def test_a_report_that_raises_is_one_line_and_its_traceback_a_file(
 ):
     toys.plan(*(dict(does="one", number=n) for n in range(trials)))
     toys.finish(dict(does="one", number=0))
-    module = sweep.ExperimentFile.load(TOYS).module
+    module = sweep_of(TOYS).module
     with monkeypatch.context() as patched:
         patched.setattr(module, "report", report)
         assert toys.report() == 1
@@ -40,7 +40,7 @@ def test_a_report_that_raises_is_one_line_and_its_traceback_a_file(
 
 
 def test_trials_that_cannot_be_listed_are_one_line(toys, capsys, monkeypatch):
-    module = sweep.ExperimentFile.load(TOYS).module
+    module = sweep_of(TOYS).module
     monkeypatch.setattr(module, "sweep", raises)
     assert toys.run("--dry_run") == 2
     told = "error: sweep() of tests/launching/toys.py raised KeyError: 'accuracy'\n"

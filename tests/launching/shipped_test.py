@@ -6,7 +6,7 @@ import types
 import pytest
 
 from dynsparse.launching import UserError, shipped
-from dynsparse.launching.sweep import ExperimentFile
+from dynsparse.launching.experiment import load_sweep
 
 FORM = '''"""Squares?
 
@@ -37,29 +37,29 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("asked", ["any_budget", "experiments/any_budget.py"])
 def test_what_is_shipped_is_found_from_any_folder(asked, elsewhere):
-    found = ExperimentFile.load(asked)
+    found = load_sweep(asked)
     assert found.path == "experiments/any_budget.py"
     assert found.name == "any_budget"
-    assert ExperimentFile.load(found.path) == found
+    assert load_sweep(found.path) == found
 
 
 def test_a_file_is_found_by_its_path_and_again_from_another_folder(
     elsewhere, monkeypatch
 ):
     (elsewhere / "dynsparse_of_mine.py").write_text(FORM)
-    found = ExperimentFile.load("dynsparse_of_mine.py")
+    found = load_sweep("dynsparse_of_mine.py")
     assert found.path == str(elsewhere / "dynsparse_of_mine.py")
     (elsewhere / "other").mkdir()
     monkeypatch.chdir(elsewhere / "other")
-    assert ExperimentFile.load(found.path) == found
+    assert load_sweep(found.path) == found
 
 
 def test_a_module_of_the_current_folder_is_found_by_its_dotted_name(elsewhere):
     (elsewhere / "dynsparse_of_mine_too").mkdir()
     (elsewhere / "dynsparse_of_mine_too/squares.py").write_text(FORM)
-    found = ExperimentFile.load("dynsparse_of_mine_too.squares")
+    found = load_sweep("dynsparse_of_mine_too.squares")
     assert (found.path, found.name) == ("dynsparse_of_mine_too.squares", "squares")
-    assert ExperimentFile.load(found.path) == found
+    assert load_sweep(found.path) == found
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_module_of_the_current_folder_is_found_by_its_dotted_name(elsewhere):
         ("any_budgte", "no such Python file: 'any_budgte'; did you mean any_budget?"),
         ("experiments/nothing.py", "no such Python file: 'experiments/nothing.py'"),
         ("nowhere.squares", "ModuleNotFoundError: No module named 'nowhere'"),
-        ("dynsparse.launching.errors", "is no experiment: it has no sweep()"),
+        ("dynsparse.launching.process", "is no experiment: it has no sweep()"),
     ],
 )
 def test_what_is_no_experiment_is_refused(asked, told, elsewhere):
     with pytest.raises(UserError) as caught:
-        ExperimentFile.load(asked)
+        load_sweep(asked)
     assert told in str(caught.value)
 
 

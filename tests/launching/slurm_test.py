@@ -61,7 +61,6 @@ def until(condition, seconds=90):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """The environment of processes that use a Slurm of this machine alone."""
-    pytest.importorskip("submitit")
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing or os.geteuid():
         pytest.skip(f"needs root and Slurm; missing: {missing}")
@@ -145,7 +144,7 @@ def test_a_preempted_run_is_requeued_and_resumes_from_its_checkpoint(cluster, tm
     size = lambda: sum(p.stat().st_size for p in tmp_path.glob("*/*/*/metrics.jsonl"))
     assert until(size)
     (job,) = squeue(cluster, "%i")
-    subprocess.run(("scancel", "--signal=USR2", job), env=cluster, check=True)
+    subprocess.run(("scontrol", "requeue", job), env=cluster, check=True)
     assert until(lambda: squeue(cluster, "%T") == ["PENDING"])
     # A job that was requeued waits for two minutes, unless it is told to begin.
     begin = ("scontrol", "update", f"JobId={job}", "StartTime=now")

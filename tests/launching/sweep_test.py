@@ -14,7 +14,7 @@ import time
 import pytest
 
 from dynsparse import reports
-from dynsparse.launching import sweep
+from dynsparse.launching.pool import FULL_DISK
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOYS = "sweep", "tests/launching/toys.py"
@@ -84,23 +84,6 @@ def test_the_complaint_of_a_compiled_program_is_its_own(toys, capsys):
 
 
 @pytest.mark.system
-def test_only_a_log_that_exists_is_named(toys, capsys, monkeypatch):
-    """A job of Slurm that is lost may have left none."""
-
-    def lose(request, trials, table, stop):
-        for trial in trials:
-            table.started(trial)
-            table.ended(trial, "failed", "lost")
-
-    module = sys.modules[sweep.run_sweep.__module__]
-    monkeypatch.setattr(module, "run_on_slurm", lose)
-    toys.plan(dict(does="returns"))
-    assert toys.run("--slurm=any", "--limit=9") == 1
-    *_, last = capsys.readouterr().out.splitlines()
-    assert last.endswith(": lost")
-
-
-@pytest.mark.system
 def test_a_trial_that_hangs_is_killed_with_its_children_and_tried_again(toys, tmp_path):
     toys.plan(dict(does="hangs once"))
     assert toys.run("--limit=12") == 0
@@ -140,8 +123,8 @@ def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
     with subprocess.Popen((sys.executable, "-c", "")) as gone:
         pass
     code = (
-        "import time; from dynsparse.launching import sweep;"
-        "sweep.stop_with_launcher(); time.sleep(5)"
+        "import os, time; from dynsparse.launching import trial;"
+        "trial.stop_with_launcher(os.environ[trial.LAUNCHER]); time.sleep(5)"
     )
     orphan = subprocess.run(
         (sys.executable, "-c", code),
@@ -154,7 +137,7 @@ def test_a_trial_stops_whose_launcher_was_killed_before_it_listened():
 @pytest.mark.system
 def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
     toys.plan(dict(does="fills the disk"), dict(does="returns"))
-    assert toys.run() == 2
+    assert toys.run() == FULL_DISK
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "no space left on the device" in error
@@ -163,20 +146,16 @@ def test_a_disk_that_a_trial_fills_is_one_line(toys, capsys):
 
 
 def test_a_disk_that_is_full_for_the_launcher_is_one_line(toys, capsys, monkeypatch):
-    def write(out, *_, **__):
-        (out / "report.md").write_text("# to")
+    def write(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     toys.plan(dict(does="returns"))
     toys.finish(dict(does="returns"))
-    assert toys.report() == 0
-    before = (toys.folder / "report.md").read_text()
     monkeypatch.setattr(reports, "write_report", write)
-    assert toys.report() == 2
+    assert toys.report() == FULL_DISK
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "no space left on the device" in error
-    assert (toys.folder / "report.md").read_text() == before
+    assert "No space left on device" in error
 
 
 def test_a_report_says_what_is_missing_and_what_differs(toys):

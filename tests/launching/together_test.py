@@ -7,27 +7,29 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import psutil
 import pytest
 
-from dynsparse.launching import UserError, sweep
-from dynsparse.launching.sweep.trial import bundles, make_trial
+from dynsparse.launching import main
+from dynsparse.launching.experiment import Sweep
+from dynsparse.launching.trial import bundles
 
 ROOT = pathlib.Path(__file__).parents[2]
+TRAINED, MEASURED = (Sweep(types.ModuleType(name), "x.py") for name in ("a", "b"))
+MEASURED.module.measure = dict
 
 
 def trials(*names, **changes):
     return [
-        make_trial(
-            "x.py",
+        TRAINED.trial(
             dict(
                 config="configs/cluttered_digits.py:gumbel_sigmoid,,mac_target",
                 method=name[0],
                 seed=int(name[1:]),
                 overrides=changes,
-            ),
-            measured=False,
+            )
         )
         for name in names
     ]
@@ -54,7 +56,7 @@ def test_bundles_hold_what_one_program_can_step(most, sizes, monkeypatch):
 
 
 def test_what_is_measured_stays_alone():
-    every = [make_trial("x.py", dict(seed=seed), measured=True) for seed in range(3)]
+    every = [MEASURED.trial(dict(seed=seed)) for seed in range(3)]
     assert [len(bundle) for bundle in bundles(every, 8)] == [1, 1, 1]
 
 
@@ -95,8 +97,6 @@ def test_trials_of_a_killed_bundle_go_on_alone(tmp_path):
     assert resumed == [True] * 2
 
 
-def test_measured_trials_are_not_put_together(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    argv = ["experiments/operator_speed.py", "--together=2"]
-    with pytest.raises(UserError, match="are measured, not trained"):
-        sweep.requested(argv)
+def test_measured_trials_are_not_put_together(capsys):
+    assert main(["sweep", "operator_speed", "--together=2"]) == 2
+    assert "are measured, not trained; accepted: 1" in capsys.readouterr().err

@@ -4,11 +4,13 @@ import os
 import pathlib
 import types
 
+import jax
 import pytest
 
-from dynsparse.launching import UserError, main, sweep
-from dynsparse.launching.sweep import slots
-from dynsparse.launching.sweep.trial import Changes, make_trial
+from dynsparse.launching import UserError, main, places
+from dynsparse.launching.experiment import SIZES, Sweep
+from dynsparse.launching.trial import Trial, share_compiled
+from tests.launching.commands import sweep_of
 from tests.training import tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -28,8 +30,9 @@ def _in_the_checkout(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def trial(**changes):
-    return make_trial("experiments/x.py", TRAINS | changes, measured=False)
+def trial(task="", **changes):
+    sweep = Sweep(types.ModuleType("x"), "experiments/x.py", config=task)
+    return sweep.trial(TRAINS | changes)
 
 
 def test_a_trial_has_the_config_of_a_run():
@@ -52,7 +55,9 @@ def test_names_never_leave_the_folder_of_the_sweep():
     made = trial(method="../..", setting="a/b", seed=0)
     assert made.name.startswith("_../a_b/0-") or made.name.startswith("_.._../a_b/0-")
     assert pathlib.PurePath(made.name).parts[0] not in ("..", ".")
-    measured = make_trial("x.py", dict(path="/a b/c" * 50), measured=True)
+    experiment = types.ModuleType("x")
+    experiment.measure = dict
+    measured = Sweep(experiment, "x.py").trial(dict(path="/a b/c" * 50))
     assert len(pathlib.PurePath(measured.name).parts) == 1
     assert len(measured.name) < 100
 
@@ -77,7 +82,7 @@ def test_rows_of_an_examined_run_are_what_was_found():
     result = dict(curve=[point], examined=[dict(recall=0.7), dict(recall=0.8)])
     front = dict(method="soft_topk", setting="budget .5", seed=3, trial=made.name)
     assert made.rows(result) == [front | dict(recall=0.7), front | dict(recall=0.8)]
-    assert made.points(result) == [front | point]
+    assert made.curve(result) == [front | point]
 
 
 @pytest.mark.parametrize(
@@ -157,19 +162,17 @@ def test_a_mistake_is_one_line_and_status_2(flags, message, capsys):
     assert message in error
 
 
-def test_a_sweep_has_a_folder_of_its_own_where_none_is_named():
-    request = sweep.requested(["experiments/any_budget.py"])
-    assert request.workdir == pathlib.Path("runs/any_budget-small")
-    assert request.command.endswith("--workdir=runs/any_budget-small")
+def test_a_sweep_has_a_folder_of_its_own_where_none_is_named(capsys):
+    assert main([*ANY, "--dry_run"]) == 0
+    assert capsys.readouterr().out.endswith(" in runs/any_budget-small\n")
 
 
-@pytest.mark.parametrize("size", sweep.SIZES)
+@pytest.mark.parametrize("size", SIZES)
 def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     task, path = "--config=configs/npz_images.py", "--config.data.path=mine.npz"
-    sweep_of = [f"experiments/gate_comparison.py:{size}"]
-    request = sweep.requested([*sweep_of, task, path, "--config.train.num_steps=7"])
-    found = request.experiment.trials(request.size, request.changes)
-    usual = request.experiment.trials(request.size)
+    asked = f"experiments/gate_comparison.py:{size}"
+    sweep = sweep_of(asked, task, path, "--config.train.num_steps=7")
+    found, usual = sweep.trials(), sweep_of(asked).trials()
     assert len(found) == len(usual)
     assert {trial.asked["config"].partition(":")[0] for trial in found} == {
         "configs/npz_images.py"
@@ -181,19 +184,12 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
         assert {**trial.config, **rest} == {**before.config, **rest}
         assert trial.name.rpartition("-")[0] == before.name.rpartition("-")[0]
     assert not {trial.name for trial in found} & {trial.name for trial in usual}
-    words = f"experiments/gate_comparison.py:{size} {task} {path}"
-    assert f"sweep {words} --config.train.num_steps=7 " in request.recorded
-    assert f"{task} {path}" in request.command
+    assert sweep.asked == f"{asked} {task} {path} --config.train.num_steps=7"
 
 
 def test_what_a_trial_asks_of_its_images_goes_with_them():
-    other = Changes("configs/npz_images.py")
-    made = make_trial(
-        "experiments/x.py",
-        TRAINS | dict(overrides={"data.num_train": 9, "train.num_steps": 9}),
-        measured=False,
-        changes=other,
-    )
+    overrides = {"data.num_train": 9, "train.num_steps": 9}
+    made = trial(task="configs/npz_images.py", overrides=overrides)
     assert made.asked["overrides"] == {"train.num_steps": 9}
     assert made.asked["config"] == "configs/npz_images.py:soft_topk"
 
@@ -201,40 +197,51 @@ def test_what_a_trial_asks_of_its_images_goes_with_them():
 def test_changes_are_the_same_in_any_order():
     words = ["--config=configs/a.py", "--config.b=1", "--config.c=2", "--config.c=3"]
     task, one, *two = words
-    changes = sweep.requested([*ANY[1:], *words]).changes
-    assert changes == sweep.requested([*two, one, *ANY[1:], task]).changes
-    assert changes.words == words
+    sweep = sweep_of(*ANY[1:], *words)
+    assert sweep == sweep_of(*two, one, *ANY[1:], task)
+    assert sweep.words == words
 
 
 def test_trials_that_become_the_same_run_are_refused():
     falls = "--config.temperature_schedule.final=1"
-    request = sweep.requested(["experiments/soft_to_hard_gap.py", falls])
     with pytest.raises(UserError, match=f"are the same run under {falls}"):
-        request.experiment.trials(request.size, request.changes)
+        sweep_of("experiments/soft_to_hard_gap.py", falls).trials()
+
+
+def environments(jobs):
+    return [place.environment for place in places.places_here(jobs)]
 
 
 def test_jobs_share_the_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
-    assert slots.environments(1) == [{}]
-    two, four = slots.environments(2), slots.environments(4)
+    assert environments(1) == [{}]
+    two, four = environments(2), environments(4)
     assert [each["OMP_NUM_THREADS"] for each in two] == ["2", "2"]
     assert four[3]["NPROC"] == "1"
 
 
 def test_jobs_take_turns_on_the_gpus(monkeypatch):
-    monkeypatch.setattr(slots, "devices", lambda: ["0", "3"])
-    found = slots.environments(3)
+    monkeypatch.setattr(places, "devices", lambda: ["0", "3"])
+    found = environments(3)
     assert [each["CUDA_VISIBLE_DEVICES"] for each in found] == ["0", "3", "0"]
     assert {each["XLA_PYTHON_CLIENT_MEM_FRACTION"] for each in found} == {"0.450"}
-    assert slots.environments(2)[1] == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert environments(2)[1] == {"CUDA_VISIBLE_DEVICES": "3"}
 
 
-def test_trials_share_what_they_compile_where_the_user_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/mine")
-    assert slots.compiled_once(tmp_path) == {}
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
-    found = slots.compiled_once(tmp_path)
-    assert found["JAX_COMPILATION_CACHE_DIR"].startswith(str(tmp_path / ".compiled"))
+def test_trials_share_what_they_compile_where_the_user_says(tmp_path):
+    seconds = jax.config.jax_persistent_cache_min_compile_time_secs
+    key, users = "jax_compilation_cache_dir", jax.config.jax_compilation_cache_dir
+    assert users
+    share_compiled(tmp_path)
+    assert jax.config.jax_compilation_cache_dir == users
+    jax.config.update(key, None)
+    try:
+        share_compiled(tmp_path)
+        found = jax.config.jax_compilation_cache_dir
+    finally:
+        jax.config.update(key, users)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+    assert found.startswith(str(tmp_path / ".compiled"))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +258,7 @@ def test_gpus_are_those_that_are_listed_and_visible(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    assert slots.devices() == found
+    assert places.devices() == found
 
 
 def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path):
@@ -264,14 +271,14 @@ def test_trials_that_a_report_could_not_tell_apart_are_refused(tmp_path):
 
     module.sweep = adds
     with pytest.raises(UserError, match="have the same method, setting and seed"):
-        sweep.ExperimentFile(module, "experiments/x.py").trials("small")
+        Sweep(module, "experiments/x.py").trials()
 
 
 def test_code_that_the_folder_of_a_trial_names_runs_in_a_sweep_alone(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
-    made = sweep.Trial("t", "tests/launching/toys.py", dict(does="returns"), None)
+    made = Trial("t", "tests/launching/toys.py", dict(does="returns"), None)
     folder = made.write(tmp_path, "command")
     assert main(["trial", str(folder)]) == 2
     assert "trial is for the processes of a sweep" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dynsparse.launching import UserError, sweep
+from dynsparse.launching import UserError, trial
 from dynsparse.launching.workdir import check_config, claim
 
 
@@ -38,14 +38,14 @@ def test_a_trial_waits_for_the_one_before_it_to_stop(trains, tmp_path, monkeypat
     monkeypatch.setenv("TOYS_NOTES", str(tmp_path))
     asked, config = dict(does="returns"), dict(seed=0) if trains else None
     path = "tests/launching/toys.py"
-    folder = sweep.Trial("t", path, asked, config).write(tmp_path, "command")
-    trial, request = sweep.read_trial(folder)
+    made = trial.Trial("t", path, asked, config)
+    folder = made.write(tmp_path, "command")
     before = contextlib.ExitStack()
     before.enter_context(claim(folder, config or asked))
     threading.Timer(0.5, before.close).start()
     if trains:
-        with claim(folder, request.plain_config, request.patience):
+        with claim(folder, config, trial.PATIENCE):
             pass
     else:
-        sweep.measure(trial, folder)
+        trial.measure(made, folder)
         assert (folder / "result.json").exists()

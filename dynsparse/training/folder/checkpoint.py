@@ -18,7 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from orbax import checkpoint as ocp
 
-from dynsparse._internal.atomic_write import as_disk_error, require_space, write_bytes
+from dynsparse._internal.atomic_write import (
+    DamagedFileError,
+    as_disk_error,
+    require_space,
+    write_bytes,
+)
 from dynsparse.training.folder.arrays import (
     FILE,
     DamagedError,
@@ -40,7 +45,7 @@ _KEPT = 2
 _ONCE, _EACH, _EACH_ALONE = 2**17, 2**10, 20 * 2**10
 
 
-class CheckpointError(ValueError):
+class CheckpointError(DamagedFileError):
     """No checkpoint of a folder can be used here.
 
     >>> issubclass(training.CheckpointError, ValueError)
@@ -63,14 +68,12 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """Checkpoints of one run; the newest two are kept.
-
-    Saving returns at once and goes on in the background.
+    """Checkpoints of one run, saved in the background; the newest two are kept.
 
     Args:
         directory: Folder of the checkpoints.
-        cleans: Whether to remove what a killed process left unfinished: only for the
-            process that holds the run, since another one may be writing it.
+        cleans: Whether to remove what a killed process left unfinished, as only the
+            process that holds the run may.
 
     Raises:
         CheckpointError: If something else is in the place of the directory.
@@ -91,10 +94,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_):
-        try:
+        with self._thread:  # which shuts down, whatever happens
             self._wait()
-        finally:
-            self._thread.shutdown()
 
     @property
     def latest(self) -> int | None:
@@ -115,8 +116,7 @@ class Checkpoints:
         step = int(state["step"])
         self._wait()
         if step not in self._whole:
-            arrays = flatten(state)
-            kinds = kinds_of(state)
+            arrays, kinds = flatten(state), kinds_of(state)
             self._saving = self._thread.submit(self._save, step, arrays, kinds, rows)
 
     def restore(self, like: State, *, newest_only: bool = False) -> Checkpoint:
@@ -127,8 +127,7 @@ class Checkpoints:
             newest_only: Whether to refuse a run whose newest checkpoint is damaged.
 
         Raises:
-            CheckpointError: If no checkpoint is whole, or it holds other names or
-                shapes.
+            CheckpointError: If none is whole, or it holds other names or shapes.
         """
         self._wait()
         passed_over: list[str] = []

@@ -17,29 +17,28 @@ import math
 import os
 import pathlib
 import queue
+import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 
 from dynsparse._internal.atomic_write import DamagedFileError
 from dynsparse._internal.stop_signal import StopSignal
-from dynsparse.launching.errors import MISTAKE, UserError
-from dynsparse.launching.sweep.live_table import LiveTable
-from dynsparse.launching.sweep.slots import search_path
-from dynsparse.launching.sweep.trial import Bundle
+from dynsparse.launching.arguments import MISTAKE
+from dynsparse.launching.live_table import LiveTable
+from dynsparse.launching.places import Place
+from dynsparse.launching.shipped import search_path
+from dynsparse.launching.trial import LAUNCHER, STOPPED, Bundle, Trial
 from dynsparse.reports import read_result
 
 ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
-STOPPED = 130  # exit status of a trial that was asked to stop
 GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at a process
 WORKER = (sys.executable, "-m", "dynsparse", "trial")
-_LAUNCHER = "DYNSPARSE_LAUNCHER"  # variable that holds the id of its process
 _LONGEST, _LAST = 300, 4096  # characters of a complaint, bytes of a log that hold it
 
 
@@ -49,7 +48,7 @@ class Pool:
     Args:
         workdir: Folder of the sweep.
         command: Goes on with the sweep.
-        slots: Environment of the process in each slot, beside that of this one.
+        places: Where trials run, one at a time in each.
         limit: Seconds that a trial may take; None for as long as it wants.
         table: Shows what happens.
         stop: Whether to stop. Trials then save their states; a second time kills them.
@@ -60,19 +59,18 @@ class Pool:
         workdir: pathlib.Path,
         command: str,
         *,
-        slots: Sequence[Mapping[str, str]],
+        places: Sequence[Place],
         limit: float | None,
         table: LiveTable,
         stop: StopSignal,
     ):
         self._workdir, self._command = workdir, command
         self._limit, self._table, self._stop = limit, table, stop
-        self._free: queue.SimpleQueue[Mapping[str, str]] = queue.SimpleQueue()
-        for slot in slots:
-            self._free.put(slot)
-        self._threads = futures.ThreadPoolExecutor(len(slots))
-        self._waiting: dict[futures.Future, tuple[Bundle, int]] = {}
-        self._running: list[Bundle] = []
+        self._free: queue.SimpleQueue[Place] = queue.SimpleQueue()
+        for place in places:
+            self._free.put(place)
+        self._threads = futures.ThreadPoolExecutor(len(places))
+        self._waiting: list[futures.Future] = []
 
     def run(self, bundles: Sequence[Bundle]):
         """Run trials until all are finished or have failed, or a stop is asked for.
@@ -83,70 +81,55 @@ class Pool:
         for bundle in bundles:
             self._submit(bundle, 1)
         with self._threads:
-            try:
-                while self._waiting:
-                    ended, _ = futures.wait(
-                        self._waiting, _PAUSE, futures.FIRST_COMPLETED
-                    )
-                    for future in ended:
-                        bundle, number = self._waiting.pop(future)
-                        if (outcome := future.result()) is not None:
-                            self._settle(bundle, number, *outcome)
-            except BaseException:
-                self._stop.times += 1
-                raise
+            while self._waiting:
+                self._waiting.pop(0).result()
 
-    def end(self):
-        """Stop what runs, from a signal handler; return when nothing runs."""
-        self._stop.times += 1
-        while self._running:
-            time.sleep(_PAUSE)
+    def _submit(self, bundle: Bundle, attempt: int):
+        self._waiting.append(self._threads.submit(self._attempt, bundle, attempt))
 
-    def _submit(self, bundle: Bundle, number: int):
-        self._waiting[self._threads.submit(self._attempt, bundle)] = bundle, number
-
-    def _attempt(self, bundle: Bundle) -> tuple[int, str] | None:
-        """Exit status, and why a result may be missing; None where nothing began."""
-        slot = self._free.get()
-        self._running.append(bundle)
+    def _attempt(self, bundle: Bundle, attempt: int):
+        place = self._free.get()
         try:
             if self._stop.times:
-                return None
+                return
             folders = [trial.write(self._workdir, self._command) for trial in bundle]
             for trial in bundle:
-                self._table.started(trial, together=len(bundle))
+                self._table.started(trial.name)
             limit = None if self._limit is None else self._limit * len(bundle)
-            return run_process(folders, slot, limit, self._stop)
+            status, why = run_process(folders, place, limit, self._stop)
+            for trial in bundle:
+                self._settle(trial, len(bundle), attempt, status, why)
+        except BaseException:
+            self._stop.times += 1
+            raise
         finally:
-            self._free.put(slot)
-            self._running.remove(bundle)
+            self._free.put(place)
 
-    def _settle(self, bundle: Bundle, number: int, status: int, why: str):
-        refused = status == MISTAKE and len(bundle) == 1
-        for trial in bundle:
-            complaint = why
-            try:
-                if read_result(self._workdir / trial.name) is not None:
-                    self._table.ended(trial, "finished")
-                    continue
-            except DamagedFileError as error:
-                complaint = str(error)
-            if self._stop.times:
-                self._table.ended(trial, "stopped")
-            elif status == FULL_DISK:
-                raise OSError(errno.ENOSPC, complaint, str(self._workdir))
-            elif refused or number == ATTEMPTS:
-                self._table.ended(trial, "failed", complaint)
-            else:
-                self._table.ended(trial, "died", complaint)
-                self._submit((trial,), number + 1)
+    def _settle(self, trial: Trial, together: int, attempt: int, status: int, why: str):
+        """Note how a process left a trial, and try it again where that may help."""
+        try:
+            finished = read_result(self._workdir / trial.name) is not None
+        except DamagedFileError as error:
+            finished, why = False, str(error)
+        refused = status == MISTAKE and together == 1
+        if finished:
+            self._table.ended(trial.name, "finished")
+        elif self._stop.times:
+            self._table.ended(trial.name, "stopped")
+        elif status == FULL_DISK:
+            raise OSError(errno.ENOSPC, why, str(self._workdir))
+        elif status == STOPPED:  # by another than us, such as a cluster
+            self._table.ended(trial.name, "died", why)
+            self._submit((trial,), attempt)
+        elif refused or attempt == ATTEMPTS:
+            self._table.ended(trial.name, "failed", why)
+        else:
+            self._table.ended(trial.name, "died", why)
+            self._submit((trial,), attempt + 1)
 
 
 def run_process(
-    folders: Sequence[pathlib.Path],
-    environment: Mapping[str, str],
-    limit: float | None,
-    stop: StopSignal,
+    folders: Sequence[pathlib.Path], place: Place, limit: float | None, stop: StopSignal
 ) -> tuple[int, str]:
     """Run trials in a process that leads a process group, which Ctrl-C does not reach.
 
@@ -156,16 +139,20 @@ def run_process(
         The exit status, and on one line why a result may be missing.
     """
     log = folders[0] / "log.txt"
+    words = [*WORKER, *map(str, folders)]
+    if place.submit:  # Slurm has been told of the limit
+        job = f"exec {shlex.join(words)}"
+        words, limit = [*place.submit, f"--output={log}", f"--wrap={job}"], None
     environment = {
         "JAX_TRACEBACK_FILTERING": "off",  # else a note on it comes last
         **os.environ,
         **search_path(),
-        **environment,
-        _LAUNCHER: str(os.getpid()),
+        **place.environment,
+        LAUNCHER: "slurm" if place.submit else str(os.getpid()),
     }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*WORKER, *map(str, folders)],
+            words,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -177,6 +164,8 @@ def run_process(
     while (status := process.poll()) is None:
         if stop.times and not stopping:
             stopping, end = True, time.monotonic() + GRACE
+            if place.cancel:
+                subprocess.run(place.cancel)
             process.terminate()
         if stop.times > 1 or time.monotonic() > end:
             late = not stopping
@@ -190,28 +179,6 @@ def run_process(
     if status == FULL_DISK:
         return status, "no space left on the device"
     return status, _last_line(log) or f"ended with status {status} and no result"
-
-
-def stop_with_launcher():
-    """Stop this process, gently, when the launcher that started it is gone.
-
-    SIGUSR2, by which Slurm announces the end of a job, is for the launcher alone.
-
-    Raises:
-        UserError: If no launcher has started it: the folder of a trial names a file to
-            run, which its launcher alone has written there.
-    """
-    if _LAUNCHER not in os.environ:
-        raise UserError("trial is for the processes of a sweep, which sweep starts")
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    parent = int(os.environ[_LAUNCHER])
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _kill_group(process: subprocess.Popen):

@@ -1,6 +1,7 @@
 """What a person sees while a sweep runs: a live table, or a line per event."""
 
 import functools
+import math
 import statistics
 from collections.abc import Collection, Iterable, Sequence
 
@@ -8,8 +9,6 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
-
-from dynsparse.launching.sweep.trial import Trial
 
 _ROWS = 12  # of the live table that have ended
 
@@ -19,21 +18,21 @@ class LiveTable(Progress):
 
     Args:
         console: On a terminal, a table that is drawn anew; a line per event elsewhere.
-        trials: All of the sweep.
+        names: Of all trials of the sweep.
         done: Names of those that were finished before.
-        jobs: Trials that run at the same time.
+        at_once: Most trials that run at the same time.
     """
 
     def __init__(
         self,
         console: Console,
-        trials: Sequence[Trial],
+        names: Sequence[str],
         done: Collection[str],
         *,
-        jobs: int,
+        at_once: int,
     ):
-        self._jobs = jobs
-        self._rows: dict[str, Task] = {}
+        self._at_once = at_once
+        self._rows: dict[str, Task] = {}  # which the table reads from now on
         plain = functools.partial(TextColumn, markup=False)
         super().__init__(
             plain("{task.description}", table_column=Column(overflow="fold")),
@@ -44,11 +43,11 @@ class LiveTable(Progress):
             refresh_per_second=1,  # drawing takes a processor from what is measured
             disable=not console.is_terminal,
         )
-        for trial in trials:
-            state = "finished" if trial.name in done else "waiting"
-            row = self.add_task(trial.name, start=False, visible=False)
-            self.update(row, state=state, complaint="", together=1)
-        self._rows |= {task.description: task for task in self.tasks}
+        for name in names:
+            state = "finished" if name in done else "waiting"
+            row = self.add_task(name, start=False, visible=False)
+            self.update(row, state=state, complaint="")
+        self._rows |= {row.description: row for row in self.tasks}
 
     def __enter__(self) -> "LiveTable":
         if before := len(self._of("finished")):
@@ -60,50 +59,39 @@ class LiveTable(Progress):
         """Why trials failed, by name."""
         return {row.description: row.fields["complaint"] for row in self._of("failed")}
 
-    def started(self, trial: Trial, together: int = 1):
-        """Note that a process runs a trial, and `together` trials in all."""
-        row = self._rows[trial.name]
+    def started(self, name: str):
+        """Note that a process runs a trial."""
+        row = self._rows[name]
         row.start_time, row.stop_time = self.get_time(), None
-        self.update(row.id, visible=True, state="running", together=together)
-        self._say(f"started   {trial.name}")
+        self.update(row.id, visible=True, state="running")
+        self._say(f"started   {name}")
 
-    def ended(self, trial: Trial, state: str, complaint: str = ""):
+    def ended(self, name: str, state: str, complaint: str = ""):
         """Note that a process left a trial.
 
         Args:
-            trial: The trial.
+            name: Of the trial.
             state: "finished" with a result; "died" without, to be tried again later;
                 "failed" without, for the last time; "stopped" when it was asked to.
             complaint: Why there is no result.
         """
-        row = self._rows[trial.name]
+        row = self._rows[name]
         self.stop_task(row.id)
         self.update(row.id, state=state, complaint=complaint)
         told = dict(
-            finished=f"{_share(row):.1f} s  ({self._progress()})",
+            finished=f"{row.elapsed:.1f} s  ({self._progress()})",
             died=f"{complaint}; tried again later",
         )
-        self._say(f"{state:9} {trial.name}  {told.get(state, complaint)}".rstrip())
+        self._say(f"{state:9} {name}  {told.get(state, complaint)}".rstrip())
         ended = self._of("finished", "died", "stopped")
         for row in sorted(ended, key=lambda row: row.stop_time or 0)[:-_ROWS]:
             row.visible = False
 
     def left(self) -> float | None:
-        """Seconds until the last trial ends, from those that were finished here.
-
-        The work that is left, shared by the jobs; no less than one process has left.
-        """
-        took = [_share(row) for row in self._of("finished") if row.elapsed]
-        if not took:
-            return None
-        usual = statistics.mean(took)
-        longest, work = 0.0, 0.0
-        for row in self._of("waiting", "running", "died"):
-            running = row.fields["state"] == "running"
-            share = max(0.0, usual - _share(row)) if running else usual
-            longest = max(longest, share * (row.fields["together"] if running else 1))
-            work += share
-        return max(longest, work / self._jobs)
+        """Seconds until the last trial ends, if each takes as long as those so far."""
+        took = [row.elapsed for row in self._of("finished") if row.elapsed]
+        waves = math.ceil(len(self._of("waiting", "running", "died")) / self._at_once)
+        return waves * statistics.mean(took) if took else None
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The rows that are shown, and how far the sweep is."""
@@ -125,8 +113,3 @@ class LiveTable(Progress):
     def _say(self, text: str):
         if self.disable:
             self.console.print(text)
-
-
-def _share(row: Task) -> float:
-    """Seconds that a trial took, its part of those of its process."""
-    return (row.elapsed or 0.0) / row.fields["together"]
