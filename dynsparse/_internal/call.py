@@ -1,7 +1,7 @@
 """How a model is called: its arguments, told apart into arrays and all else."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -100,13 +100,20 @@ class Call:
         number = self.num_examples
         return tuple(x.ndim > 0 and x.shape[0] == number for x in self.arrays)
 
-    def over_batch(self, function: Callable[[Any], Any]) -> "Call":
+    def over_batch(
+        self,
+        function: Callable[[Any], Any],
+        carries_batch: Sequence[bool] | None = None,
+    ) -> "Call":
         """Returns the call with `function` applied to the arrays that carry the batch.
 
         Args:
             function: Maps an array to another one.
+            carries_batch: Which arrays these are, where a larger batch of the same form
+                has told it; None for the attribute.
         """
-        pairs = zip(self.arrays, self.carries_batch, strict=True)
+        chosen = self.carries_batch if carries_batch is None else carries_batch
+        pairs = zip(self.arrays, chosen, strict=True)
         return dataclasses.replace(
             self, arrays=tuple(function(x) if carries else x for x, carries in pairs)
         )

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jaxtyping import PyTree
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -20,7 +21,6 @@ from dynsparse.bench.policies import PATIENCE, replay_policies, write_rows
 from dynsparse.bench.replay import LabelledRequests, Row
 from dynsparse.data import Dataset, Split
 from dynsparse.serving import Ladder, geometric_budgets
-from dynsparse.serving.checks import Inputs
 
 _BAR = 20  # characters
 
@@ -41,7 +41,7 @@ class ServedModel:
     name: str
     model: nnx.Module
     dataset: Dataset
-    inputs: Sequence[Inputs] = ()
+    inputs: Sequence[PyTree] = ()
     least_density: float = 0.0
 
     def seen(self, split: Split) -> np.ndarray:

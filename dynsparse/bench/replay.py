@@ -8,11 +8,10 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int, Shaped
 
 from dynsparse.bench.sources import Source, Times, this_thread
 from dynsparse.serving import Deadline, Ladder, Pinned, Refused, Runtime, Server
-from dynsparse.serving.checks import Batch
 
 FIELDS: tuple[str, ...] = (
     "policy",
@@ -26,6 +25,7 @@ FIELDS: tuple[str, ...] = (
     "reason",
 )
 Row = dict[str, Any]
+Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Shaped
+from jaxtyping import PyTree
 
 from dynsparse.budgets import density_map, has_density
 from dynsparse.costs import Prices, budget_of, largest_density
@@ -13,7 +12,7 @@ from dynsparse.costs import Prices, budget_of, largest_density
 
 def geometric_budgets(
     model: nnx.Module,
-    example: Shaped[Array, "1 *shape"] | jax.ShapeDtypeStruct,
+    example: PyTree,
     *,
     rungs: int,
     lowest: float,
@@ -23,7 +22,8 @@ def geometric_budgets(
 
     Args:
         model: Any model with gated layers.
-        example: One input, with its batch axis of size 1.
+        example: One input, with its batch axis of size 1: an array or its
+            ShapeDtypeStruct, a pytree of them, or a `dynsparse.call`.
         rungs: Number of budgets, at least 2.
         lowest: Smallest budget, as a fraction of the dense MACs, in (0, 1); larger
             where `least_density` costs more.

@@ -1,47 +1,17 @@
-"""Checks of what a ladder of compiled budgets is made from, and of its requests."""
+"""Checks of what a ladder of compiled budgets is made from."""
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
-from jaxtyping import Array, Int, Shaped
+from jaxtyping import Int, PyTree
 
-Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
-Inputs = Shaped[Array, "..."] | Shaped[np.ndarray, "..."]  # of any number
-Labelled = tuple[Inputs, Int[np.ndarray, "m"]]  # examples, and the class of each
+from dynsparse._internal.call import Call, call
 
-
-def checked(x: Batch, example: jax.ShapeDtypeStruct | None) -> np.ndarray:
-    """Returns `x` as an array in native byte order.
-
-    Args:
-        x: At least one example.
-        example: Shape and type of one example; None to accept any.
-
-    Raises:
-        ValueError: If there is no example, or its shape or type is another.
-    """
-    try:
-        found = np.asarray(x)
-    except Exception as error:  # whatever it is, numpy cannot make an array of it
-        raise ValueError(f"examples are no array: {error}.") from error
-    if not found.ndim or not len(found):
-        raise ValueError(
-            f"a pass needs at least one example, got an array of shape {found.shape}."
-        )
-    if example is None:
-        return found
-    native = found.astype(found.dtype.newbyteorder("="), copy=False)
-    if native.shape[1:] != example.shape or native.dtype != example.dtype:
-        raise ValueError(
-            f"examples must be {example.dtype} of shape {example.shape}, got "
-            f"{native.dtype} of shape {native.shape[1:]}."
-        )
-    return native
+Labelled = tuple[PyTree, Int[np.ndarray, "m"]]  # examples, and the class of each
 
 
 def check(
-    examples: Batch,
+    examples: Call,
     budgets: Sequence[float],
     batch_sizes: Sequence[int],
     labelled: Labelled | None,
@@ -60,13 +30,15 @@ def check(
             f"of at least 1, got budgets={tuple(budgets)}, "
             f"batch_sizes={tuple(batch_sizes)}."
         )
-    for name, x in (("examples", examples), ("labelled", labelled and labelled[0])):
-        if x is not None and (not np.ndim(x) or not len(x)):
-            raise ValueError(f"{name} must hold at least one, got shape {np.shape(x)}.")
-    if labelled is not None and len(labelled[0]) != len(labelled[1]):
-        raise ValueError(
-            f"labelled has {len(labelled[0])} examples and {len(labelled[1])} classes."
-        )
+    held = dict(examples=examples)
+    if labelled is not None:
+        held["labelled"] = call(labelled[0])
+        number, classes = held["labelled"].num_examples, len(labelled[1])
+        if number != classes:
+            raise ValueError(f"labelled has {number} examples and {classes} classes.")
+    for name, asked in held.items():
+        if not asked.num_examples:
+            raise ValueError(f"{name} must hold at least one, got {asked}.")
     if not 0 <= least_density <= 1:
         raise ValueError(f"least_density must be in [0, 1], got {least_density}.")
     if not whole(repeats):

@@ -7,18 +7,18 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
+from jaxtyping import PyTree
 
 from dynsparse._internal.atomic_write import write_json
-from dynsparse._internal.structure import Structure
+from dynsparse._internal.call import Call, call
 from dynsparse.budgets import averages_at, densities_at, fix_densities
 from dynsparse.costs import Prices, itemize, median_seconds, peak_bytes, run_gates
 from dynsparse.gates import evaluating
 from dynsparse.serving.budgets import bought_densities
-from dynsparse.serving.checks import Batch, Inputs, Labelled, check, checked
+from dynsparse.serving.checks import Labelled, check
+from dynsparse.serving.programs import answers, compiled
+from dynsparse.serving.requests import Requests, checked, joined
 from dynsparse.serving.rung import Rung, front
 
 
@@ -34,7 +34,9 @@ class Ladder:
             split: nothing is compiled after `compile`.
         batch_stats: Running statistics of BatchNorm, by rung.
         state: All other arrays of the model.
-        example: Shape and type of one example; None to accept any.
+        requests: What a request must look like; None to accept any array.
+        answers: Whether each array of the output has the axis of the examples, as a
+            tree like the output; True for all.
 
     A ladder without programs serves to try signals and controllers:
 
@@ -58,6 +60,19 @@ class Ladder:
     [(0.5, 0.5), (1.0, 1.0)]
     >>> ladder(0, x).shape
     (2, 3, 4)
+
+    A model that takes more than one array is compiled for a call, and asked by one:
+
+    >>> class Shifted(nnx.Module):
+    ...     def __call__(self, x, *, shift, train):
+    ...         return dict(y=mlp(x) + shift)
+    >>> import dynsparse
+    >>> asked = dynsparse.call(x, shift=x, train=False)
+    >>> ladder = serving.Ladder.compile(
+    ...     Shifted(), examples=asked, budgets=(1.0,), batch_sizes=(1, 4), repeats=1
+    ... )
+    >>> ladder(0, asked)["y"].shape
+    (2, 3, 4)
     """
 
     def __init__(
@@ -68,13 +83,15 @@ class Ladder:
         programs: Mapping[tuple[int, int], Any] = types.MappingProxyType({}),
         batch_stats: Sequence[Any] = (),
         state: Any = None,
-        example: jax.ShapeDtypeStruct | None = None,
+        requests: Requests | None = None,
+        answers: PyTree = True,
     ):
         self.rungs = tuple(rungs)
         self.batch_sizes = tuple(sorted(batch_sizes))
         self.batch_stats = tuple(batch_stats)
         self.state = state
-        self.example = example
+        self.requests = requests
+        self.answers = answers
         self._programs = dict(programs)
 
     @classmethod
@@ -82,10 +99,10 @@ class Ladder:
         cls,
         model: nnx.Module,
         *,
-        examples: Batch,
+        examples: PyTree,
         budgets: Sequence[float],
         batch_sizes: Sequence[int],
-        inputs: Sequence[Inputs] = (),
+        inputs: Sequence[PyTree] = (),
         labelled: Labelled | None = None,
         least_density: float = 0.0,
         repeats: int = 20,
@@ -94,8 +111,10 @@ class Ladder:
         """Compiles, warms up and measures every rung.
 
         Args:
-            model: Any model with gated layers that maps one array to one array.
-            examples: At least one real input, to time the programs with.
+            model: Any model with gated layers.
+            examples: At least one real input, to time the programs with: an array, a
+                pytree of arrays, or a `dynsparse.call`, which says how a batch is told.
+                Requests must be alike, but for the number of examples.
             budgets: Fractions of the dense MACs, in (0, 1]. Each buys the largest
                 density that it pays for; budgets that buy the same become one rung. A
                 model whose gates have no density has one rung, whatever the budgets.
@@ -104,7 +123,8 @@ class Ladder:
                 re-estimated at each density (`budgets.averages_at`); without them every
                 rung has those of the model.
             labelled: Held-out examples and their classes, such as a validation split,
-                on which the accuracy of each rung is measured.
+                on which the accuracy of each rung is measured, of a model whose output
+                is one array of scores.
             least_density: Density, in [0, 1], below which there is no rung: a model is
                 seldom of use below the densities that it was trained at.
             repeats: Timed passes per program, of which the median counts.
@@ -113,12 +133,15 @@ class Ladder:
 
         Raises:
             ValueError: If a budget is not in (0, 1] or below the floor of the model,
-                there are no budgets or no examples, or another value is out of range.
+                there are no budgets or no examples, or another value is out of range;
+                if the examples of an output are not its leading axis, or examples are
+                labelled and the output is not one array.
         """
-        check(examples, budgets, batch_sizes, labelled, least_density, repeats)
+        asked = call(examples)
+        check(asked, budgets, batch_sizes, labelled, least_density, repeats)
         watch("billing the model")
-        one = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
-        prices = Prices(model, one)
+        requests = Requests.like(asked)
+        prices = Prices(model, requests.example)
         densities = bought_densities(model, prices, budgets, least_density)
         _, trained, state = nnx.split(model, nnx.BatchStat, ...)
         programs, calls, spent, batch_stats = {}, {}, [], []
@@ -128,13 +151,13 @@ class Ladder:
             if density is not None:
                 view = fix_densities(view, densities_at(model, density))
                 if inputs:
-                    stats = averages_at(model, density, map(jnp.asarray, inputs))
-            spent.append(_budget(view, prices, examples))
+                    stats = averages_at(model, density, inputs)
+            spent.append(_budget(view, prices, asked))
             batch_stats.append(stats)
             for size in batch_sizes:
-                program = _compile(view, stats, state, examples, size)
+                program = compiled(view, stats, state, requests.shapes(size))
                 programs[index, size] = program
-                held = stats, state, _filled(examples, size)
+                held = stats, state, requests.filled(asked, size)
                 calls[index, size] = functools.partial(program, *held)
         watch("timing the rungs")
         seconds = median_seconds(calls, repeats=repeats)
@@ -153,40 +176,43 @@ class Ladder:
             programs=programs,
             batch_stats=batch_stats,
             state=state,
-            example=jax.ShapeDtypeStruct(examples.shape[1:], examples.dtype),
+            requests=requests,
+            answers=answers(model, requests),
         )
         if labelled is not None:
             ladder.rungs = tuple(ladder._with_accuracy(labelled, watch))
         return ladder
 
-    def __call__(self, rung: int, x: Batch) -> np.ndarray:
-        """Returns the model's output for `x` at a rung.
+    def __call__(self, rung: int, x: PyTree) -> PyTree:
+        """Returns the model's output for `x` at a rung, as arrays of numpy.
 
         Args:
             rung: Index into `rungs`.
-            x: Any number of examples, at least one.
+            x: Any number of examples, at least one: an array, a pytree of arrays, or a
+                `dynsparse.call`, as the examples were that the ladder was compiled for.
 
         Raises:
             ValueError: As `checked`.
         """
-        x = self.checked(x)
-        largest, pieces = self.batch_sizes[-1], []
-        for start in range(0, len(x), largest):
-            piece = x[start : start + largest]
-            size = self.fitting(len(piece))
+        asked = self.checked(x)
+        requests = self.requests or Requests.like(asked)
+        largest, outputs, counts = self.batch_sizes[-1], [], []
+        for start in range(0, asked.num_examples, largest):
+            counts.append(min(asked.num_examples - start, largest))
+            size = self.fitting(counts[-1])
             held = self.batch_stats[rung], self.state
-            output = self._programs[rung, size](*held, _filled(piece, size))
-            pieces.append(np.asarray(output)[: len(piece)])
-        return np.concatenate(pieces)
+            program = self._programs[rung, size]
+            outputs.append(program(*held, requests.filled(asked, size, start)))
+        return joined(outputs, counts, self.answers)
 
-    def checked(self, x: Batch) -> np.ndarray:
-        """Returns `x` as the programs take it, in native byte order.
+    def checked(self, x: PyTree) -> Call:
+        """Returns a request as the programs take it, in native byte order.
 
         Raises:
-            ValueError: If there is no example, or the examples are of another shape or
-                type than those that the ladder was compiled for.
+            ValueError: If there is no example, or the request does not look like the
+                examples that the ladder was compiled for.
         """
-        return checked(x, self.example)
+        return checked(x, self.requests)
 
     def front(self, least_accuracy: float = 0.0) -> tuple[int, ...]:
         """Returns the rungs worth using, from the fastest to the most accurate.
@@ -240,37 +266,17 @@ class Ladder:
         self, labelled: Labelled, watch: Callable[[str], None]
     ) -> Iterator[Rung]:
         x, labels = labelled
+        if self.answers is not True:
+            raise ValueError(
+                "accuracy is measured where the output of a model is one array of "
+                "scores; compile without labelled examples."
+            )
         for index, rung in enumerate(self.rungs):
             watch(f"validating rung {index}, the last being {len(self.rungs) - 1}")
             right = self(index, x).argmax(-1) == labels
             yield dataclasses.replace(rung, accuracy=float(right.mean()))
 
 
-def _budget(view: nnx.Module, prices: Prices, examples: Batch) -> float:
-    masks = run_gates(view, jnp.asarray(examples))
-    return itemize(prices, masks, num_examples=len(examples)).budget
-
-
-def _compile(view: nnx.Module, stats: Any, state: Any, examples: Batch, size: int):
-    structure, *_ = Structure.split(view, nnx.BatchStat, ...)
-    shape = jax.ShapeDtypeStruct((size, *examples.shape[1:]), examples.dtype)
-    leaves, tree = jax.tree.flatten((stats, state, shape))
-    shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
-    return _compiled(structure, tree, shapes)
-
-
-@functools.lru_cache(maxsize=256)
-def _compiled(structure: Structure, tree: Any, shapes: tuple) -> jax.stages.Compiled:
-    """The program of a rung; ladders of one structure share their programs."""
-
-    def run(stats, state, x):
-        return structure.merge(stats, state)(x)
-
-    return jax.jit(run).lower(*jax.tree.unflatten(tree, shapes)).compile()
-
-
-def _filled(x: Batch, size: int) -> np.ndarray:
-    """`x`, repeated from its start until there are `size` examples."""
-    if len(x) == size:
-        return np.asarray(x)
-    return np.asarray(x)[np.arange(size) % len(x)]
+def _budget(view: nnx.Module, prices: Prices, asked: Call) -> float:
+    masks = run_gates(view, asked)
+    return itemize(prices, masks, num_examples=asked.num_examples).budget

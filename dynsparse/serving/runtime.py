@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import PyTree
 
 from dynsparse.serving.controller import Hysteresis
-from dynsparse.serving.ladder import Batch, Ladder
+from dynsparse.serving.ladder import Ladder
 from dynsparse.serving.signals import Moment, Signal
 
 
@@ -17,7 +18,7 @@ class Answer(NamedTuple):
     """Answer to one request.
 
     Attributes:
-        output: Output of the model, one row per example.
+        output: Output of the model, as arrays of numpy, one row per example.
         rung: Index of the rung that ran.
         seconds: Duration of the pass.
         reason: Why this rung was chosen, in words.
@@ -26,7 +27,7 @@ class Answer(NamedTuple):
     2
     """
 
-    output: np.ndarray
+    output: PyTree
     rung: int
     seconds: float
     reason: str
@@ -51,7 +52,7 @@ class Runtime:
         ValueError: If the ladder has no such rung, or `rungs` is empty.
 
     >>> rungs = [serving.Rung(budget=b, seconds={1: b}) for b in (0.5, 1.0)]
-    >>> double = lambda batch_stats, state, x: 2 * x
+    >>> double = lambda batch_stats, state, asked: asked(lambda x: 2 * x)
     >>> ladder = serving.Ladder(
     ...     rungs=rungs,
     ...     programs={(0, 1): double, (1, 1): double},
@@ -87,29 +88,30 @@ class Runtime:
         self.rungs = tuple(sorted(map(int, chosen)))
         self._lock = threading.Lock()
 
-    def predict(self, x: Batch, slacks: Sequence[float] = ()) -> Answer:
+    def predict(self, x: PyTree, slacks: Sequence[float] = ()) -> Answer:
         """Chooses a rung and returns its answer to `x`.
 
         Args:
-            x: Examples, at least one.
+            x: Examples, at least one, as `Ladder.__call__` takes them.
             slacks: Seconds left until the deadline of each waiting request, this one
                 first, for signals that look at deadlines.
 
         Raises:
             ValueError: If `x` is not what the ladder was compiled for.
         """
-        x = self.ladder.checked(x)
+        asked = self.ladder.checked(x)
+        number = asked.num_examples
         with self._lock:
-            moment = Moment(time.monotonic(), len(x), slacks, self.rungs)
+            moment = Moment(time.monotonic(), number, slacks, self.rungs)
             allowed = self.signal.allows(self.ladder, moment)
             strictest = self._usable(allowed.lowest)
             lasting = self.controller.update(moment.now, self._usable(allowed.rung))
             rung = min(lasting, strictest)
         start = time.monotonic()
-        output = self.ladder(rung, x)
+        output = self.ladder(rung, asked)
         seconds = time.monotonic() - start
         with self._lock:
-            self.signal.observe(self.ladder.seconds(rung, len(x)), seconds)
+            self.signal.observe(self.ladder.seconds(rung, number), seconds)
         held = f"; rung {strictest} not for long yet" * (rung < strictest)
         return Answer(output, rung, seconds, allowed.reason + held)
 

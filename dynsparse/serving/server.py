@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from jaxtyping import PyTree
+
+from dynsparse._internal.call import Call
 from dynsparse.serving.deadline import Deadline
-from dynsparse.serving.ladder import Batch
 from dynsparse.serving.runtime import Answer, Runtime
 
 _CLOSED = "the server is closed"
@@ -27,7 +29,7 @@ class Refused(Exception):
 
 
 class _Request(NamedTuple):
-    x: Batch
+    asked: Call
     number: int  # examples
     deadline: float  # on time.monotonic()
     future: "Future[Answer]"
@@ -51,7 +53,7 @@ class Server:
         ValueError: If the limit is below 1.
 
     >>> rungs = [serving.Rung(budget=1.0, seconds={1: 1e-3})]
-    >>> double = lambda batch_stats, state, x: 2 * x
+    >>> double = lambda batch_stats, state, asked: asked(lambda x: 2 * x)
     >>> ladder = serving.Ladder(
     ...     rungs=rungs, programs={(0, 1): double}, batch_stats=((),)
     ... )
@@ -88,12 +90,12 @@ class Server:
             return sum(not request.future.cancelled() for request in self._waiting)
 
     def submit(
-        self, x: Batch, seconds: float, *, since: float | None = None
+        self, x: PyTree, seconds: float, *, since: float | None = None
     ) -> "Future[Answer]":
         """Queues a request.
 
         Args:
-            x: Examples, at least one.
+            x: Examples, at least one, as `Ladder.__call__` takes them.
             seconds: Time within which the request must be answered.
             since: Moment at which that time began, on `time.monotonic()`; None for now.
 
@@ -104,10 +106,10 @@ class Server:
         """
         now, future = time.monotonic(), Future()
         try:
-            x = self._runtime.ladder.checked(x)
+            asked = self._runtime.ladder.checked(x)
             patience = _number("seconds", seconds)
             begun = now if since is None else _number("since", since)
-            request = _Request(x, len(x), begun + patience, future)
+            request = _Request(asked, asked.num_examples, begun + patience, future)
             with self._changed:
                 self._deadline.arrived(now, patience)
                 self._queue(request)
@@ -198,7 +200,7 @@ class Server:
             for other in waiting
             if other is request or not (other.future.cancelled() or hopeless(other))
         ]
-        return runtime.predict(request.x, slacks)
+        return runtime.predict(request.asked, slacks)
 
 
 def _number(name: str, value: float) -> float:

@@ -5,11 +5,11 @@ import threading
 import time
 from fractions import Fraction
 
-import jax
 import jaxtyping
 import numpy as np
 import pytest
 
+import dynsparse
 from dynsparse.serving import (
     Deadline,
     Ladder,
@@ -20,6 +20,7 @@ from dynsparse.serving import (
     Server,
     Signal,
 )
+from dynsparse.serving.requests import Requests
 from tests.serving.ladders import Pretended
 
 SECONDS = (0.0005, 0.001, 0.002)
@@ -39,7 +40,7 @@ class Typed(Pretended):
 
     def __init__(self, sleep=None):
         super().__init__(SECONDS, sleep)
-        self.example = jax.ShapeDtypeStruct((), np.float32)
+        self.requests = Requests.like(dynsparse.call(FINE))
 
 
 class Failing(Signal):
@@ -130,7 +131,7 @@ def test_the_order_of_bytes_changes_no_answer():
     deadline = Deadline()
     with Server(Runtime(Typed(), deadline), deadline=deadline) as server:
         assert server.submit(x, 5.0).result(timeout=5).output.argmax() == 7
-    assert Typed().checked(x).dtype.isnative
+    assert Typed().checked(x).args[0].dtype.isnative
 
 
 @pytest.mark.parametrize(
