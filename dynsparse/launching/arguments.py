@@ -57,8 +57,11 @@ def number(kind: type, least: int | float, most: int | float = math.inf):
     return read
 
 
-def split_changes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separates each `--config.KEY=VALUE` from the other words of a command.
+Changes = Sequence[tuple[str, str]]  # keys and values of a config
+
+
+def split_changes(argv: Sequence[str]) -> tuple[Changes, list[str]]:
+    """Separates keys and values of `--config.KEY=VALUE` from the rest of a command.
 
     The value may also be the next word, where that is no flag.
     """
@@ -68,18 +71,18 @@ def split_changes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         if not word.startswith("--config."):
             others.append(word)
             continue
-        if "=" not in word:
+        flag, equals, value = word.partition("=")
+        if not equals:
             if not words or words[0].startswith("--"):
-                raise UserError(f"{word} needs a value: {word}=VALUE")
-            word = f"{word}={words.pop(0)}"
-        changes.append(word)
+                raise UserError(f"{flag} needs a value: {flag}=VALUE")
+            value = words.pop(0)
+        changes.append((flag.removeprefix("--config."), value))
     return changes, others
 
 
-def key_and_value(change: str) -> tuple[str, str]:
-    """The two parts of `--config.KEY=VALUE`."""
-    key, _, value = change.removeprefix("--config.").partition("=")
-    return key, value
+def as_words(changes: Changes) -> list[str]:
+    """Keys and values of a config as they stand in a command."""
+    return [f"--config.{key}={value}" for key, value in changes]
 
 
 def listed(advice: Mapping[str, str]) -> str:
@@ -89,11 +92,7 @@ def listed(advice: Mapping[str, str]) -> str:
 
 
 def spoken(words: Sequence[str]) -> str:
-    """A command of this program as one types it, in the Python that runs.
-
-    Args:
-        words: As in `sys.argv`, without the program.
-    """
+    """A command of this program as one types it, in the Python that runs."""
     python = os.path.relpath(sys.executable)
     python = sys.executable if python.startswith("..") else python
     name = pathlib.Path(sys.argv[0]).name
@@ -104,11 +103,6 @@ def spoken(words: Sequence[str]) -> str:
 
 
 def go_on(values: argparse.Namespace, workdir: pathlib.Path) -> str:
-    """The command that goes on in `workdir` with what a command has begun there.
-
-    Args:
-        values: Of the command.
-        workdir: The folder, which the command may not have named.
-    """
+    """The command that goes on in a folder with what a command has begun there."""
     words = [word for word in values.argv if word != "--dry_run"]
     return spoken([*words, *([] if values.workdir else [f"--workdir={workdir}"])])

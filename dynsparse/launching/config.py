@@ -19,7 +19,7 @@ from dynsparse.reports.telling import flattened
 _LONGEST = 60  # characters of a value in an error
 _MOST = 3  # keys of one name that are told
 _SECTION = "{'KEY': VALUE, ...}"
-# Sections whose name is told where it is not the one that `names` was made for.
+# Parts whose name is told where it is not the one that `names` was made for.
 _TOLD = {"gate": "method", "scorer": "method", "model": "model"}
 
 
@@ -60,17 +60,17 @@ def override(
     Raises:
         UserError: If a key or a value is not accepted.
     """
-    before = _section_names(config)
+    names = lambda: {part: config.to_dict()[part].get("name") for part in _TOLD}
+    before = names()
     for key, value in changes:
         section, name = find_key(config, key, front)
         fitted = _fit(value, section[name], key, front + key)
         with config.unlocked(), section.ignore_type():
             section[name] = fitted
-    for section, name in _section_names(config).items():
-        if before.get(section, name) != name:
-            names, word = config.names, _TOLD[section]
-            with names.unlocked():
-                names[word] = f"{names[word]} with {name}"
+    for part, name in names().items():
+        if name != before[part]:
+            with config.names.unlocked():
+                config.names[_TOLD[part]] += f" with {name}"
 
 
 def find_key(config: ConfigDict, key: str, front: str = "") -> tuple[ConfigDict, str]:
@@ -158,10 +158,3 @@ def _literal(text: str) -> Any:
             continue
         return found
     return None
-
-
-def _section_names(config: ConfigDict) -> dict[str, str]:
-    """Names of the sections that have one and are told by it."""
-    sections = {section: config.to_dict()[section] for section in _TOLD}
-    named = {s: v for s, v in sections.items() if isinstance(v, dict) and "name" in v}
-    return {section: values["name"] for section, values in named.items()}

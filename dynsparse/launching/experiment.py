@@ -30,10 +30,10 @@ import pathlib
 import re
 import shlex
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from dynsparse.launching.arguments import UserError, key_and_value
+from dynsparse.launching.arguments import Changes, UserError, as_words
 from dynsparse.launching.config import load_config, override
 from dynsparse.launching.shipped import load_module, spoken_name
 from dynsparse.launching.trial import PLACE, Trial
@@ -58,14 +58,14 @@ class Sweep:
         size: One of `SIZES`.
         config: "FILE.py", whose task takes the place of that of every trial, or
             "FILE.py:METHOD" for an experiment that takes a method; or empty.
-        changes: Each `--config.KEY=VALUE`, for every trial, sorted by key.
+        changes: Keys and values for the config of every trial, sorted by key.
     """
 
     module: types.ModuleType
     path: str
     size: str = "small"
     config: str = ""
-    changes: tuple[str, ...] = ()
+    changes: Changes = ()
 
     @property
     def name(self) -> str:
@@ -86,7 +86,8 @@ class Sweep:
     @property
     def words(self) -> list[str]:
         """What is changed, as words of a command."""
-        return [*([f"--config={self.config}"] if self.config else []), *self.changes]
+        task = [f"--config={self.config}"] if self.config else []
+        return [*task, *as_words(self.changes)]
 
     def has(self, name: str) -> bool:
         """Whether the file has a part of the form that may be missing."""
@@ -134,10 +135,7 @@ class Sweep:
         return calls
 
     def trial(self, asked: Mapping[str, Any]) -> Trial:
-        """The trial of one call of `add`.
-
-        Args:
-            asked: Keyword values of the call.
+        """The trial of one call of `add` with keyword values.
 
         Raises:
             UserError: If a key or a value is not accepted.
@@ -167,19 +165,18 @@ class Sweep:
             asked["overrides"] = kept
         config = load_config(asked["config"])
         override(config, [*asked["overrides"].items(), ("seed", asked["seed"])], "")
-        override(config, map(key_and_value, self.changes))
+        override(config, self.changes)
         plain = json.loads(config.to_json_best_effort())
         name = "/".join(_level(str(asked[key])) for key in PLACE)
         runs = _hash({key: value for key, value in plain.items() if key != "names"})
         return Trial(f"{name}-{runs}", self.path, asked, plain)
 
 
-def load_sweep(asked: str, config: str = "", changes: Sequence[str] = ()) -> Sweep:
-    """Load the experiment of "EXPERIMENT" or "EXPERIMENT:SIZE".
+def load_sweep(asked: str, config: str = "", changes: Changes = ()) -> Sweep:
+    """Load an experiment, and check what a command asks of it.
 
     Args:
-        asked: EXPERIMENT is a path, a name of a file of experiments/ without its
-            ending, or "package.module".
+        asked: "EXPERIMENT" or "EXPERIMENT:SIZE", the experiment as in `load_module`.
         config: As in `Sweep`.
         changes: As in `Sweep`, in any order.
 
@@ -195,8 +192,8 @@ def load_sweep(asked: str, config: str = "", changes: Sequence[str] = ()) -> Swe
     for name in ("sweep", "report"):
         if not hasattr(module, name):
             raise UserError(f"{path} is no experiment: it has no {name}()")
-    ordered = sorted(changes, key=lambda change: key_and_value(change)[0])
-    sweep = Sweep(module, spoken_name(module), size, config, tuple(ordered))
+    ordered = sorted(changes, key=lambda change: change[0])
+    sweep = Sweep(module, spoken_name(module), size, config, ordered)
     if not sweep.claim:
         raise UserError(f"the docstring of {sweep.path} states no claim.")
     _check_changes(sweep)

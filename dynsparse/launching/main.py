@@ -10,7 +10,13 @@ import dynsparse
 from dynsparse._internal.atomic_write import DamagedFileError, is_full
 from dynsparse._internal.extras import not_installed
 from dynsparse.launching import report, run, serve, sweep
-from dynsparse.launching.arguments import MISTAKE, Parser, UserError, split_changes
+from dynsparse.launching.arguments import (
+    MISTAKE,
+    Parser,
+    UserError,
+    as_words,
+    split_changes,
+)
 from dynsparse.launching.config import meant
 from dynsparse.launching.pool import FULL_DISK
 from dynsparse.launching.process import keep_freed_memory
@@ -99,7 +105,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if values.verb is None:
         raise UserError(f"unknown flag {argv[0]!r}: a verb comes first; see --help")
     known = vars(values).keys() - {"verb", "do"}
-    left += [] if "config" in known else changes
+    left += [] if "config" in known else as_words(changes)
     for word in left:
         if not word.startswith("-"):
             raise UserError(f"unexpected argument {word!r}; see {values.verb} --help.")

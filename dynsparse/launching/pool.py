@@ -12,11 +12,11 @@ Invariants:
 """
 
 import contextlib
+import dataclasses
 import errno
 import math
 import os
 import pathlib
-import queue
 import shlex
 import signal
 import subprocess
@@ -39,13 +39,14 @@ FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write t
 GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
 _PAUSE = 0.1  # seconds between two looks at a process
 WORKER = (sys.executable, "-m", "dynsparse", "trial")
-_LONGEST, _LAST = 300, 4096  # characters of a complaint, bytes of a log that hold it
+_LONGEST = 300  # characters of a complaint
 
 
+@dataclasses.dataclass
 class Pool:
     """Runs bundles of trials, each in a thread that watches the bundle's process.
 
-    Args:
+    Attributes:
         workdir: Folder of the sweep.
         command: Goes on with the sweep.
         places: Where trials run, one at a time in each.
@@ -54,22 +55,15 @@ class Pool:
         stop: Whether to stop. Trials then save their states; a second time kills them.
     """
 
-    def __init__(
-        self,
-        workdir: pathlib.Path,
-        command: str,
-        *,
-        places: Sequence[Place],
-        limit: float | None,
-        table: LiveTable,
-        stop: StopSignal,
-    ):
-        self._workdir, self._command = workdir, command
-        self._limit, self._table, self._stop = limit, table, stop
-        self._free: queue.SimpleQueue[Place] = queue.SimpleQueue()
-        for place in places:
-            self._free.put(place)
-        self._threads = futures.ThreadPoolExecutor(len(places))
+    workdir: pathlib.Path
+    command: str
+    places: list[Place]
+    limit: float | None
+    table: LiveTable
+    stop: StopSignal
+
+    def __post_init__(self):
+        self._threads = futures.ThreadPoolExecutor(len(self.places))
         self._waiting: list[futures.Future] = []
 
     def run(self, bundles: Sequence[Bundle]):
@@ -78,9 +72,9 @@ class Pool:
         Raises:
             OSError: If a trial, or this process, finds the disk full.
         """
-        for bundle in bundles:
-            self._submit(bundle, 1)
         with self._threads:
+            for bundle in bundles:
+                self._submit(bundle, 1)
             while self._waiting:
                 self._waiting.pop(0).result()
 
@@ -88,44 +82,41 @@ class Pool:
         self._waiting.append(self._threads.submit(self._attempt, bundle, attempt))
 
     def _attempt(self, bundle: Bundle, attempt: int):
-        place = self._free.get()
+        place = self.places.pop()  # there are as many as threads
         try:
-            if self._stop.times:
+            if self.stop.times:
                 return
-            folders = [trial.write(self._workdir, self._command) for trial in bundle]
+            folders = [trial.write(self.workdir, self.command) for trial in bundle]
             for trial in bundle:
-                self._table.started(trial.name)
-            limit = None if self._limit is None else self._limit * len(bundle)
-            status, why = run_process(folders, place, limit, self._stop)
+                self.table.started(trial.name)
+            limit = self.limit and self.limit * len(bundle)
+            status, why = run_process(folders, place, limit, self.stop)
+            refused = status == MISTAKE and len(bundle) == 1
             for trial in bundle:
-                self._settle(trial, len(bundle), attempt, status, why)
+                self._settle(trial, ATTEMPTS if refused else attempt, status, why)
         except BaseException:
-            self._stop.times += 1
+            self.stop.times += 1
             raise
         finally:
-            self._free.put(place)
+            self.places.append(place)
 
-    def _settle(self, trial: Trial, together: int, attempt: int, status: int, why: str):
+    def _settle(self, trial: Trial, attempt: int, status: int, why: str):
         """Note how a process left a trial, and try it again where that may help."""
         try:
-            finished = read_result(self._workdir / trial.name) is not None
+            finished = read_result(self.workdir / trial.name) is not None
         except DamagedFileError as error:
             finished, why = False, str(error)
-        refused = status == MISTAKE and together == 1
         if finished:
-            self._table.ended(trial.name, "finished")
-        elif self._stop.times:
-            self._table.ended(trial.name, "stopped")
+            self.table.ended(trial.name, "finished")
+        elif self.stop.times:
+            self.table.ended(trial.name, "stopped")
         elif status == FULL_DISK:
-            raise OSError(errno.ENOSPC, why, str(self._workdir))
-        elif status == STOPPED:  # by another than us, such as a cluster
-            self._table.ended(trial.name, "died", why)
-            self._submit((trial,), attempt)
-        elif refused or attempt == ATTEMPTS:
-            self._table.ended(trial.name, "failed", why)
-        else:
-            self._table.ended(trial.name, "died", why)
-            self._submit((trial,), attempt + 1)
+            raise OSError(errno.ENOSPC, why, str(self.workdir))
+        elif status != STOPPED and attempt == ATTEMPTS:
+            self.table.ended(trial.name, "failed", why)
+        else:  # one that another has stopped, such as a cluster, is not dead
+            self.table.ended(trial.name, "died", why)
+            self._submit((trial,), attempt + (status != STOPPED))
 
 
 def run_process(
@@ -187,8 +178,5 @@ def _kill_group(process: subprocess.Popen):
 
 
 def _last_line(log: pathlib.Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))
-        lines = file.read().decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = log.read_text(errors="replace").rstrip().rpartition("\n")[2].strip()
     return last if len(last) <= _LONGEST else f"{last[:_LONGEST]} ..."

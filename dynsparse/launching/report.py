@@ -110,13 +110,13 @@ def write_report(
 
     Args:
         workdir: Folder of the sweep.
-        sweep: The sweep.
+        sweep: What was asked for.
         trials: All of the sweep.
         complaints: Why trials failed, by name.
         console: Is told where the report is.
 
     Returns:
-        The exit status: 0, or 1 if the report of the experiment raises; error.txt then
+        The exit status: 0, or 1 if `report` of the experiment raises; error.txt then
         has the traceback.
 
     Raises:

@@ -16,8 +16,8 @@ from rich.console import Console
 from dynsparse import reports
 from dynsparse.launching.arguments import (
     UserError,
+    as_words,
     go_on,
-    key_and_value,
     listed,
     spoken,
 )
@@ -117,7 +117,7 @@ def read_request(values: argparse.Namespace) -> RunRequest:
     config = load_config(values.config)
     if values.workdir == "":
         raise UserError("--workdir needs a value: --workdir=DIR")
-    override(config, map(key_and_value, values.changes))
+    override(config, values.changes)
     for key in _NAMES:
         section, name = find_key(config, key)
         if not (section[name] and isinstance(section[name], str)):
@@ -164,18 +164,18 @@ def another_point(config: Mapping[str, Any], values: argparse.Namespace) -> str 
     budget = config["budget"]
     if config["evaluation"]["densities"] or config["evaluation"]["budgets"]:
         return None
-    keys = [(key_and_value(change)[0], change) for change in values.changes]
     if any("target" in aim for aim in (budget, *budget.get("penalties", {}).values())):
         file, _, argument = values.config.partition(":")
         method, model, *_ = [*argument.split(","), ""]
         task = f"--config={file}:{method},{model},{_HELD}"
-        kept = [c for key, c in keys if key.partition(".")[0] not in _SET_BY_TARGETS]
-        command = spoken(["sweep", "experiments/targets.py:full", task, *kept])
+        kept = [c for c in values.changes if c[0].split(".")[0] not in _SET_BY_TARGETS]
+        words = ["sweep", "experiments/targets.py:full", task, *as_words(kept)]
+        command = spoken(words)
         return f"one point of a curve; a sweep over targets draws it:  {command}"
     if "density" in budget:
-        kept = [change for key, change in keys if key != "budget.density"]
-        other = f"--config.budget.density={budget['density'] / 2:g}"
-        command = spoken(["run", f"--config={values.config}", *kept, other])
+        kept = [change for change in values.changes if change[0] != "budget.density"]
+        other = as_words([*kept, ("budget.density", f"{budget['density'] / 2:g}")])
+        command = spoken(["run", f"--config={values.config}", *other])
         return f"one point of a curve; another:  {command}"
     return None
 

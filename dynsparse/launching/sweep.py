@@ -133,24 +133,18 @@ def run_sweep(values: argparse.Namespace, console: Console) -> int:
         names, at_once = [trial.name for trial in trials], len(places) * values.together
         with LiveTable(console, names, done, at_once=at_once) as table:
             left = [trial for trial in trials if trial.name not in done]
-            pool = Pool(
-                workdir,
-                command,
-                places=places,
-                limit=values.limit,
-                table=table,
-                stop=stop,
-            )
+            pool = Pool(workdir, command, places, values.limit, table, stop)
             pool.run(bundles(left, values.together))
-        failed = table.complaints
-        for name, complaint in failed.items():
+        for name, complaint in table.complaints.items():
             console.print(f"failed  {name}: {complaint}; see {workdir / name}/log.txt")
         if stop.times:
             console.print(f"stopped; go on with  {command}")
             return STOPPED
-        if len(failed) == len(trials):
+        failed = len(table.complaints)
+        if failed == len(trials):
             return 1
-        return write_report(workdir, sweep, trials, failed, console) or bool(failed)
+        wrote = write_report(workdir, sweep, trials, table.complaints, console)
+        return wrote or int(failed > 0)
 
 
 def _check_values(values: argparse.Namespace, sweep: Sweep):

@@ -46,7 +46,7 @@ class Trial:
     config: Mapping[str, Any] | None
 
     def write(self, sweep: pathlib.Path, command: str) -> pathlib.Path:
-        """Write trial.json for the process that runs the trial; return its folder.
+        """Write trial.json for the process of the trial; return its folder.
 
         Args:
             sweep: Folder of the sweep.
@@ -58,11 +58,7 @@ class Trial:
         return folder
 
     def rows(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Rows that were measured; or what was examined of a run; or else its curve.
-
-        Args:
-            result: Content of result.json of the finished trial.
-        """
+        """Rows of result.json: what was measured or examined, or else the curve."""
         if self.config is None:
             return result["rows"]
         if "examined" in result:
@@ -70,11 +66,7 @@ class Trial:
         return self.curve(result)
 
     def curve(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Points of the curve of a run, without what is nested or missing there.
-
-        Args:
-            result: Content of result.json of the finished run.
-        """
+        """Points of the curve in result.json, without what is nested or missing."""
         plain = bool | int | float | str
         return self._named(
             {key: value for key, value in point.items() if isinstance(value, plain)}
@@ -100,37 +92,32 @@ def bundles(trials: Sequence[Trial], most: int) -> list[Bundle]:
 
 
 def run_trials(folders: Sequence[str], console: Console) -> int:
-    """Run a bundle in the process that its launcher started; return the exit status.
-
-    Args:
-        folders: Of the trials.
-        console: Shows what happens.
+    """Run the trials of folders in this process; return the exit status.
 
     Raises:
         DamagedFileError: If a file of a trial is damaged.
         UserError: If a folder is not that of a trial or in use, or no launcher has
-            started this process: the folder of a trial names a file to run, which its
-            launcher alone has written there.
+            started this process: a trial names a file to run, which its launcher alone
+            has written there.
     """
     trials = [(path, *_read(path)) for path in map(pathlib.Path, folders)]
     if LAUNCHER not in os.environ:
         raise UserError("trial is for the processes of a sweep, which sweep starts")
     stop_with_launcher(os.environ[LAUNCHER])
-    left = [trial for trial in trials if read_result(trial[0]) is None]
-    requests = []
-    for folder, trial, command in left:
-        if trial.config is None:
-            measure(trial, folder)
-        else:
-            request = RunRequest(trial.config, folder, command, PATIENCE)
-            requests.append(request)
-    if not requests:
+    left = [each for each in trials if read_result(each[0]) is None]
+    if not left:
         return 0
     folder, trial, _ = left[0]
+    if trial.config is None:  # one that is measured has the process for itself
+        measure(trial, folder)
+        return 0
     share_compiled(folder.resolve().parents[trial.name.count("/")])
-    module = load_module(trial.experiment, "experiments")
-    done = run_together(requests, console, getattr(module, "examine", None))
-    return STOPPED if done is None else 0
+    examine = getattr(load_module(trial.experiment, "experiments"), "examine", None)
+    requests = [
+        RunRequest(trial.config or {}, folder, command, PATIENCE)
+        for folder, trial, command in left
+    ]
+    return STOPPED if run_together(requests, console, examine) is None else 0
 
 
 def _read(folder: pathlib.Path) -> tuple[Trial, str]:

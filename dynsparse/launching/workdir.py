@@ -24,17 +24,16 @@ _UNFINISHED = re.compile(r"\.lock|\.\d+\.(config|sweep|trial)\.json")
 def claim(
     workdir: pathlib.Path, config: Mapping[str, Any], patience: float = 0.0
 ) -> Iterator[None]:
-    """Hold `workdir` for this process and record `config` in it.
+    """Hold the folder of a run for this process, and record its config there.
 
     Args:
-        workdir: Folder of a run.
+        workdir: The folder.
         config: Of the run.
         patience: Seconds to wait for another process that holds the folder.
 
     Raises:
         DamagedFileError: If its config.json is damaged.
-        UserError: If another process holds it, it holds something else than this run,
-            or it cannot be written.
+        UserError: If it is in use, holds another run, or cannot be written.
     """
     with hold(workdir, patience):
         check_config(workdir, config)
@@ -44,15 +43,10 @@ def claim(
 
 @contextlib.contextmanager
 def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
-    """Make `workdir` and lock it for this process, however that ends.
-
-    Args:
-        workdir: The folder.
-        patience: Seconds to wait for another process that holds the folder.
+    """Make a folder and lock it for this process, however that ends.
 
     Raises:
-        UserError: If another process holds it, it holds what is not ours, or it cannot
-            be written.
+        UserError: If it is in use, holds what is not ours, or cannot be written.
     """
     refuse_foreign(workdir)
     lock = filelock.FileLock(workdir / ".lock", timeout=patience, thread_local=False)

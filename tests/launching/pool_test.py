@@ -71,16 +71,9 @@ def runs(tmp_path, monkeypatch):
                 return outcome
 
             monkeypatch.setattr(pool, "run_process", run_process)
-            self.pool = pool.Pool(
-                tmp_path,
-                "command",
-                places=places,
-                limit=limit,
-                table=self.table,
-                stop=self.stop,
-            )
             bundle = lambda names: tuple(Trial(n, "x.py", {}, None) for n in names)
-            self.pool.run([bundle(names) for names in bundles])
+            run = (tmp_path, "command", [*places], limit, self.table, self.stop)
+            pool.Pool(*run).run([bundle(names) for names in bundles])
 
         def ends(self):
             return [event for event in self.table.seen if event[0] != "started"]
