@@ -1,5 +1,6 @@
 """How a model is called: its arguments, told apart into arrays and all else."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -14,12 +15,12 @@ class _Form(NamedTuple):
     Attributes:
         keywords: Names of the keyword arguments, in the order in which they are given.
         tree: Tree structure of the arguments.
-        static: Type and value of each leaf that is no array; None in place of an array.
+        static: Leaves that are no arrays; None in place of an array.
     """
 
     keywords: tuple[str, ...]
     tree: Any
-    static: tuple[tuple[type, Any] | None, ...]
+    static: tuple["_Static | None", ...]
 
 
 @jax.tree_util.register_dataclass
@@ -30,7 +31,7 @@ class Call:
     A pytree: its leaves are the arrays among the arguments (of jax or numpy, or
     `jax.ShapeDtypeStruct`s), so that it passes through `jax.jit` and `jax.tree.map`.
     All else (flags, numbers, strings, functions) is static, as it was given: a program
-    is compiled for each of its values, which need a hash. Modules, such as caches and
+    is compiled for each of its values. Modules, such as caches and
     `nnx.Rngs`, are pytrees, too: the model gets copies that hold the same arrays, and
     what it changes in them is not seen outside.
 
@@ -135,7 +136,7 @@ class Call:
     def _filled(self, arrays: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Positional arguments and values of the keywords, with `arrays` for arrays."""
         arrays = iter(arrays)
-        leaves = [next(arrays) if x is None else x[1] for x in self.form.static]
+        leaves = [next(arrays) if x is None else x.value for x in self.form.static]
         return jax.tree.unflatten(self.form.tree, leaves)
 
 
@@ -161,9 +162,35 @@ def call(*args: Any, **kwargs: Any) -> Call:
     if len(args) == 1 and not kwargs and isinstance(args[0], Call):
         return args[0]
     leaves, tree = jax.tree.flatten((args, tuple(kwargs.values())))
-    static = tuple(None if _is_array(x) else (type(x), x) for x in leaves)
+    static = tuple(None if _is_array(x) else _Static(x) for x in leaves)
     arrays = tuple(filter(_is_array, leaves))
     return Call(arrays, _Form(tuple(kwargs), tree, static))
+
+
+class _Static:
+    """A value that programs are compiled for, compared by its type and value.
+
+    Where it has no hash, such as a dataclass, it is compared as it was when it was
+    given: what it holds may change later.
+
+    Attributes:
+        value: The value itself.
+    """
+
+    def __init__(self, value: Any):
+        self.value = value
+        try:
+            self._compared, self._hash = value, hash((type(value), value))
+        except TypeError:
+            self._compared, self._hash = copy.deepcopy(value), hash(type(value))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Static) or type(self.value) is not type(other.value):
+            return False
+        return bool(self._compared == other._compared)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 class _Text(str):

@@ -72,6 +72,7 @@ def checked(x: PyTree, requests: Requests | None) -> Call:
     asked = dataclasses.replace(asked, arrays=tuple(map(_native, asked.arrays)))
     if requests is None:
         return asked
+    asked = _in_order(asked, requests.example.form.keywords)
     shapes = lambda call: [(x.shape, x.dtype) for x in call.arrays]
     alike = asked.form == requests.example.form
     if not alike or shapes(asked) != shapes(requests.shapes(asked.num_examples)):
@@ -99,6 +100,14 @@ def joined(outputs: Sequence[PyTree], counts: Sequence[int], carries: PyTree) ->
         return np.concatenate([np.asarray(x)[:count] for x, count in own])
 
     return jax.tree.map(join, jax.tree.broadcast(carries, outputs[0]), *outputs)
+
+
+def _in_order(asked: Call, keywords: Sequence[str]) -> Call:
+    """A call with its keyword arguments in the order of another one."""
+    given = asked.form.keywords
+    if given == keywords or set(given) != set(keywords):
+        return asked
+    return call(*asked.args, **{name: asked.kwargs[name] for name in keywords})
 
 
 def _native(x: Any) -> Any:

@@ -1,5 +1,7 @@
 """A call of a model: what is data, what is static, and which axis is the batch."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +47,28 @@ def test_a_program_is_traced_once_for_equal_forms_and_shapes():
     run(dynsparse.call(X, train=True))
     run(dynsparse.call(X, train=1))  # equal to True, but of another type
     assert len(traced) == 3
+
+
+@dataclasses.dataclass
+class Settings:
+    """Without a hash, as data classes are that may change."""
+
+    depth: int
+
+
+def test_a_value_without_a_hash_is_compared_by_what_it_holds():
+    settings, traced = Settings(1), []
+
+    @jax.jit
+    def run(call):
+        traced.append(call)
+        return call(lambda x, settings: x * settings.depth)
+
+    run(dynsparse.call(X, settings))
+    run(dynsparse.call(X, Settings(1)))
+    assert len(traced) == 1
+    settings.depth = 2
+    np.testing.assert_array_equal(run(dynsparse.call(X, settings)), 2 * X)
 
 
 def test_modules_are_data_and_stay_as_they_were():

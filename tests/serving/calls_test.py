@@ -142,6 +142,17 @@ def test_an_axis_of_another_argument_is_none_of_the_batch():
     assert bias.shape == (WIDTH,)
 
 
+def test_keywords_may_come_in_any_order():
+    kind, ask = ASKED["keywords"]
+    x, t = inputs(1)
+    ladder = Ladder.compile(
+        kind(), examples=ask(x, t), budgets=(1.0,), batch_sizes=(1,), repeats=1
+    )
+    turned = dynsparse.call(x, train=False, mask=MASK, t=t)
+    expected = ladder(0, ask(x, t))
+    jax.tree.map(np.testing.assert_array_equal, ladder(0, turned), expected)
+
+
 def test_outputs_whose_examples_do_not_lead_are_refused_in_words():
     class Turned(Two):
         def __call__(self, x, t):
