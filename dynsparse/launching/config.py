@@ -68,7 +68,7 @@ def override(
         with config.unlocked(), section.ignore_type():
             section[name] = fitted
     for part, name in names().items():
-        if name != before[part]:
+        if name not in (None, before[part]):
             with config.names.unlocked():
                 config.names[_TOLD[part]] += f" with {name}"
 
@@ -95,10 +95,10 @@ def find_key(config: ConfigDict, key: str, front: str = "") -> tuple[ConfigDict,
 
 
 def meant(name: str, flags: Collection[str], config: str | None) -> str:
-    """The end of an error: "; did you mean --config.seed?", or nothing.
+    """The end of an error about a flag: "; did you mean --config.seed?", or nothing.
 
     Args:
-        name: Of a flag that nobody reads, without dashes and value.
+        name: Of the flag that nobody reads, without dashes and value.
         flags: Names of those that are read.
         config: "FILE.py:ARGUMENT", as after --config.
     """
@@ -125,8 +125,8 @@ def _fit(value: Any, old: Any, key: str, called: str) -> Any:
         return kind(found)
 
     def wrong(accepted: str) -> UserError:
-        got = repr(value)[:_LONGEST]
-        return UserError(f"{called}: must be {accepted}, got {got}")
+        got = str(value)[:_LONGEST]
+        return UserError(f"{called}: must be {accepted}, got {got!r}")
 
     read = value
     if isinstance(value, str) and not isinstance(old, str):

@@ -106,9 +106,6 @@ def _choices() -> Iterator[str]:
 def read_request(values: argparse.Namespace) -> RunRequest:
     """Reads what a command asks to run.
 
-    Args:
-        values: Of the flags above; the `changes` of the config, and the whole `argv`.
-
     Raises:
         UserError: If a file, a key or a value is not accepted.
     """
@@ -155,12 +152,7 @@ def run(values: argparse.Namespace, console: Console) -> int:
 
 
 def another_point(config: Mapping[str, Any], values: argparse.Namespace) -> str | None:
-    """What draws a curve, where a run is one point: a line with the command.
-
-    Args:
-        config: Of the run; its values have been checked.
-        values: Of the command that asked for it.
-    """
+    """A line with the command that draws a curve, where a run is one point of it."""
     budget = config["budget"]
     if config["evaluation"]["densities"] or config["evaluation"]["budgets"]:
         return None
@@ -194,8 +186,8 @@ def run_together(
         The results, or None where this process was asked to stop.
 
     Raises:
-        UserError: If a folder or a checkpoint is of another run or in use, or a config
-            is not accepted.
+        DamagedFileError: If no checkpoint of a run can be used.
+        UserError: If a config is not accepted, or a folder is in use or of another run.
     """
     command = requests[0].command
     try:

@@ -67,10 +67,6 @@ def add_verbs(verbs):
 def serve(values: argparse.Namespace, console: Console) -> int:
     """Replays a load against the ladder of a run; returns the exit status.
 
-    Args:
-        values: Of the arguments above.
-        console: Shows the table.
-
     Raises:
         DamagedFileError: If the folder holds no run that is finished.
         UserError: If a value does not fit the run.

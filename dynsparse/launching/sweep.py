@@ -96,14 +96,7 @@ def _experiments() -> Iterator[tuple[str, str]]:
 
 
 def run_sweep(values: argparse.Namespace, console: Console) -> int:
-    """Run what is not finished of a sweep, and write its report.
-
-    Args:
-        values: Of the flags above; the `changes` of the configs, and the whole `argv`.
-        console: Shows what happens.
-
-    Returns:
-        The exit status: 0 done, 1 where a trial or the report failed, 130 interrupted.
+    """Run what is not finished of a sweep, and write its report; return the status.
 
     Raises:
         DamagedFileError: If a file of the sweep is damaged.

@@ -46,12 +46,7 @@ class Trial:
     config: Mapping[str, Any] | None
 
     def write(self, sweep: pathlib.Path, command: str) -> pathlib.Path:
-        """Write trial.json for the process of the trial; return its folder.
-
-        Args:
-            sweep: Folder of the sweep.
-            command: Goes on with the sweep.
-        """
+        """Write trial.json for the process of the trial; return its folder."""
         folder = sweep / self.name
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / TRIAL, dataclasses.asdict(self) | dict(command=command))
@@ -131,11 +126,7 @@ def _read(folder: pathlib.Path) -> tuple[Trial, str]:
 
 
 def measure(trial: Trial, folder: pathlib.Path):
-    """Call `measure` of the experiment and write result.json.
-
-    Raises:
-        UserError: If another process holds the folder.
-    """
+    """Call `measure` of the experiment of a trial, and write result.json."""
     with claim(folder, trial.asked, PATIENCE):
         module = load_module(trial.experiment, "experiments")
         measured = module.measure(**trial.asked)

@@ -48,7 +48,7 @@ def hold(workdir: pathlib.Path, patience: float = 0.0) -> Iterator[None]:
     Raises:
         UserError: If it is in use, holds what is not ours, or cannot be written.
     """
-    refuse_foreign(workdir)
+    _refuse_foreign(workdir)
     lock = filelock.FileLock(workdir / ".lock", timeout=patience, thread_local=False)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
         DamagedFileError: If its config.json is damaged.
         UserError: With the first differences, or what the folder holds.
     """
-    refuse_foreign(workdir)
+    _refuse_foreign(workdir)
     if (workdir / SWEEP).exists():
         raise UserError(f"--workdir: {workdir} holds a sweep, not a run.")
     recorded = read_json(workdir / CONFIG, PUT_BACK)
@@ -89,12 +89,8 @@ def check_config(workdir: pathlib.Path, config: Mapping[str, Any]):
     raise UserError(f"{workdir} holds a run of another config ({_few(told, '; ')}).")
 
 
-def refuse_foreign(workdir: pathlib.Path):
-    """Refuse a folder that is not empty and holds no run, trial or sweep.
-
-    Raises:
-        UserError: With some of what it holds.
-    """
+def _refuse_foreign(workdir: pathlib.Path):
+    """Refuse a folder that is not empty and holds no run, trial or sweep."""
     try:
         names = sorted(os.listdir(workdir))
     except FileNotFoundError:

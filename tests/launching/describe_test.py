@@ -41,12 +41,12 @@ def test_the_command_to_go_on_with_is_no_dry_run(tmp_path):
     ],
 )
 def test_every_kind_of_budget_has_its_words(argument, budget, tmp_path):
-    experiment = training.prepare(tiny.config(argument))
+    experiment = tiny.prepared(argument)
     assert f"budget   {budget}" in training.describe(experiment, tmp_path, "a run")
 
 
 def test_the_macs_of_a_density_are_those_of_the_bill(tmp_path):
-    experiment = training.prepare(tiny.config("soft_topk,,fixed"))
+    experiment = tiny.prepared("soft_topk,,fixed")
     told = training.describe(experiment, tmp_path, "a run")
     (part,) = experiment.prices.parts.values()
     half = experiment.prices.used({part.name: np.array([part.num_units // 2])})[0]
