@@ -16,17 +16,8 @@ that of any budget; the accuracy is that of compact execution over the test imag
 from collections.abc import Sequence
 from operator import itemgetter
 
-from dynsparse.reports import (
-    Interval,
-    Report,
-    answer,
-    by_seed,
-    errorbars,
-    grouped,
-    paired_differences,
-    report_means,
-    strokes,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import ENOUGH_SEEDS, FEW_SEEDS, Row
 from .digits import digits, number_of_seeds
 
@@ -92,43 +83,34 @@ def report(rows: Sequence[Row]) -> Report:
             lines.append(f"- density {density:g}: {100 * gap:+.2f}, {word}")
             verdicts += [] if few else [word]
         notes.append("\n".join(lines))
-    said = answer(verdicts, "densities", seeds=max(seeds))
+    said = reports.answer(verdicts, "densities", seeds=max(seeds))
     by = ("network", "model", "density")
-    return report_means(measured, by, OF, notes=[*notes, RULE], draw=_draw, answer=said)
+    draw = lambda figure, means: reports.draw_panels(
+        figure,
+        means,
+        x="budget",
+        y="accuracy",
+        hue="model",
+        panel="network",
+        baselines=MODELS[1:],
+    )
+    notes = [*notes, RULE]
+    return reports.report_means(measured, by, OF, notes=notes, draw=draw, answer=said)
 
 
-def differences(measured: Sequence[Row]) -> dict[float, Interval]:
+def differences(measured: Sequence[Row]) -> dict[float, reports.Interval]:
     """The paired differences of accuracy over the seeds, by density.
 
     Args:
         measured: `model`, `density`, `seed` and `accuracy`, of one network.
     """
     any_budget, one_density = MODELS
-    values = lambda model, density: by_seed(
+    values = lambda model, density: reports.by_seed(
         measured, "accuracy", density=density, model=model
     )
-    return paired_differences(
+    return reports.paired_differences(
         {
             density: (values(any_budget, density), values(one_density, density))
             for density in sorted({row["density"] for row in measured})
         }
     )
-
-
-def _draw(figure, means: Sequence[Row]):
-    networks = grouped(means, itemgetter("network"))
-    panels = figure.subplots(1, len(networks), squeeze=False)[0]
-    looks = strokes(MODELS, MODELS[1:])
-    for axes, (network, some) in zip(panels, networks.items(), strict=True):
-        errorbars(
-            axes,
-            some,
-            "budget",
-            "accuracy",
-            "model",
-            looks=looks,
-            scale=100.0,
-            title=network,
-            xlabel="MACs / dense MACs",
-            ylabel="test accuracy (%)",
-        )

@@ -19,15 +19,8 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    by_seed,
-    errorbars,
-    grouped,
-    paired_differences,
-    report_means,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
@@ -35,12 +28,8 @@ OWN_TASK = True  # the difficulty of an image
 TARGET = 0.5
 GATES = dict(
     small=("gumbel_sigmoid", "hard_concrete"),
-    full=(
-        "gumbel_sigmoid",
-        "hard_concrete",
-        "sigmoid_straight_through",
-        "semantic_hash",
-    ),
+    full=("gumbel_sigmoid", "hard_concrete")
+    + ("sigmoid_straight_through", "semantic_hash"),
 )
 RANDOM = "random_bernoulli"
 MORE = 2  # times the most fragments of training
@@ -100,10 +89,10 @@ def report(rows: Sequence[Row]) -> Report:
     for method in grouped(rows, itemgetter("method")):
         if method == RANDOM:
             continue
-        found = paired_differences(
+        found = reports.paired_differences(
             {
                 (images, factor): tuple(
-                    by_seed(rows, factor, method=name, images=images)
+                    reports.by_seed(rows, factor, method=name, images=images)
                     for name in (method, RANDOM)
                 )
                 for images, factor in itertools.product(PICTURES, FACTORS)
@@ -115,16 +104,14 @@ def report(rows: Sequence[Row]) -> Report:
         ]
         lines.append(f"- {method}: {'; '.join(words)}")
         verdicts += [gap.verdict() for gap in found.values()]
-    said = answer(verdicts, "correlations", seeds=number_of_seeds(rows))
+    said = reports.answer(verdicts, "correlations", seeds=number_of_seeds(rows))
     notes, by = ["\n".join(lines), RULE], ("method", "images")
-    return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
-
-
-def _draw(figure, means: Sequence[Row]):
-    figure.set_size_inches(11, 4.8)
-    panels = figure.subplots(1, len(FACTORS), sharex=True, sharey=True)
-    for axes, factor in zip(panels, FACTORS, strict=True):
-        errorbars(axes, means, factor, "method", "images")
-        axes.axvline(0, color="0.3", linewidth=1, zorder=0)
-        axes.set_xlabel(f"rank correlation of MACs and {factor}")
-    panels[0].invert_yaxis()
+    draw = lambda figure, means: reports.draw_panels(
+        figure,
+        means,
+        x=FACTORS,
+        y="method",
+        hue="images",
+        labels={name: f"rank correlation of MACs and {name}" for name in FACTORS},
+    )
+    return reports.report_means(rows, by, OF, notes=notes, draw=draw, answer=said)

@@ -5,7 +5,11 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from dynsparse import ops
 
 SCORES = np.array([0.8, -0.4, 0.3, -1.1], np.float32)
 K = 2  # units that a subset opens
@@ -14,8 +18,6 @@ LOSSES = ("linear", "quadratic", "network")
 
 def losses() -> dict[str, Callable[[Any], Any]]:
     """Losses of masks, over their last axis, with fixed coefficients."""
-    import jax.numpy as jnp
-
     normal, n = np.random.default_rng(0).normal, len(SCORES)
     slope, matrix = normal(size=n), normal(size=(n, 3))
     hidden, readout = normal(size=(n, 8)), normal(size=8)
@@ -28,11 +30,6 @@ def losses() -> dict[str, Callable[[Any], Any]]:
 
 def outcomes(distribution: str, scores: Any) -> tuple[Any, Any]:
     """All masks of a distribution, in rows that may repeat, and their probabilities."""
-    import jax
-    import jax.numpy as jnp
-
-    from dynsparse import ops
-
     n = len(scores)
     masks = np.array(list(itertools.product((0.0, 1.0), repeat=n)))
     if distribution in ("bernoulli", "probit"):
@@ -61,7 +58,6 @@ def outcomes(distribution: str, scores: Any) -> tuple[Any, Any]:
 @functools.cache
 def true_gradients(distribution: str) -> np.ndarray:
     """Gradients of the expected losses at `SCORES`, a row per loss, in float64."""
-    import jax
 
     def expected(scores):
         masks, probabilities = outcomes(distribution, scores)

@@ -22,52 +22,22 @@ Relaxed masks (concrete, soft Gumbel-softmax) are biased here by what evaluating
 hard ones leaves; so is perturbed top-k, a mean of masks, unless the loss is linear.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from dynsparse import ops
 from dynsparse.reports import Report, answer
+from dynsparse.reports.figures import COLOURS
 from dynsparse.reports.stats import Row
 from .enumerated import LOSSES, SCORES, K, losses, true_gradients
 
 NONE, LINEAR, QUADRATIC, EVERY = range(4)  # how many of them an estimator is exact on
 ROUNDING = 1e-6  # of float32: no standard error is below this share of the truth
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^vD<>pPXh"
-NAMES = dict(  # of `estimators`, for those who do not import jax
-    bernoulli=(
-        "straight-through",
-        "Gumbel-sigmoid, T=1",
-        "Gumbel-sigmoid, T=0.3",
-        "binary concrete, T=1",
-        "hard concrete",
-        "deterministic sigmoid",
-        "semantic hashing",
-        "ReinMax per unit",
-        "REINFORCE, 2 samples",
-        "REINFORCE, 4 samples",
-        "DisARM",
-    ),
-    subset=(
-        "SIMPLE",
-        "REINFORCE, 2 samples",
-        "I-MLE, step 1",
-        "I-MLE, step 10",
-        "Gumbel top-k, soft top-k",
-        "Gumbel top-k, relaxed subset",
-        "perturbed top-k",
-        "systematic rounding",
-    ),
-    categorical=(
-        "hard Gumbel-softmax, T=1",
-        "hard Gumbel-softmax, T=0.3",
-        "soft Gumbel-softmax, T=1",
-        "soft Gumbel-softmax, T=0.3",
-        "ReinMax",
-        "REINFORCE, 2 samples",
-    ),
-)
 FEW = {  # in the small sweep: one per kind
     "bernoulli": ("straight-through", "hard concrete", "ReinMax per unit", "DisARM"),
     "subset": ("SIMPLE", "I-MLE, step 1", "systematic rounding"),
@@ -89,13 +59,13 @@ class Estimator(NamedTuple):
     unbiased: int
 
 
+@functools.cache
 def estimators() -> dict[str, dict[str, Estimator]]:
     """Every estimator, by group and name.
 
     Straight-through is unbiased where every mask has the same slope, if the surrogate
     has that of the mean mask (noise inside it breaks this); ReinMax averages two.
     """
-    from dynsparse import ops
 
     def drawn(draw, distribution, unbiased=NONE, **options):
         surrogate = lambda key, scores, loss: loss(draw(key, scores, **options))
@@ -174,7 +144,7 @@ def estimators() -> dict[str, dict[str, Estimator]]:
 def sweep(add, size):
     """One call of `add` per estimator."""
     draws = dict(small=20_000, full=200_000)[size]
-    for group, names in dict(small=FEW, full=NAMES)[size].items():
+    for group, names in dict(small=FEW, full=estimators())[size].items():
         for name in names:
             add(group=group, estimator=name, draws=draws, seed=0)
 
@@ -187,8 +157,6 @@ def measure(*, group: str, estimator: str, draws: int, seed: int) -> list[Row]:
     standard errors; `variance`, of one estimate, summed over the coordinates; cosines
     with the truth, where that of an estimate of 0 counts as 0.
     """
-    import jax
-
     surrogate, distribution, exact = estimators()[group][estimator]
 
     def gradient(key, index):  # traced: one compilation for all losses
@@ -228,7 +196,7 @@ def _compare(estimates, truth):
 
 def report(results: Sequence[Row]) -> Report:
     """The table by group and loss, least biased first; whether the claim holds."""
-    groups = list(NAMES)
+    groups = list(estimators())
     place = lambda row: (groups.index(row["group"]), LOSSES.index(row["loss"]))
     rows = sorted(results, key=lambda row: (*place(row), row["relative_bias"]))
     named = lambda row: f"{row['estimator']} ({row['group']}, {row['loss']})"
@@ -254,11 +222,12 @@ def report(results: Sequence[Row]) -> Report:
 def _draw(figure, rows, place):
     """Bias against deviation; what is below the axes lies on their edges."""
     figure.set_size_inches(12, 9)
-    panels = figure.subplots(len(NAMES), len(LOSSES), sharex=True, sharey=True)
+    shape = len(estimators()), len(LOSSES)
+    panels = figure.subplots(*shape, sharex=True, sharey=True)
     ends = np.array([1e-2, 10])
     for row in rows:
         name, panel = row["estimator"], panels[place(row)]
-        index = NAMES[row["group"]].index(name)
+        index = list(estimators()[row["group"]]).index(name)
         style = dict(marker=MARKERS[index], color=COLOURS[index % len(COLOURS)], ls="")
         style |= dict(fillstyle="full" if row["unbiased"] else "none", clip_on=False)
         x, y = max(row["relative_deviation"], ends[0]), max(row["relative_bias"], 1e-4)

@@ -20,21 +20,9 @@ from collections.abc import Mapping, Sequence
 
 from dynsparse.configs import METHODS
 
-from dynsparse.reports import (
-    Report,
-    area_differences,
-    compare_methods,
-    read_points,
-)
+from dynsparse.reports import Report, area_differences, compare_methods, read_points
 from dynsparse.reports.stats import Row
-from .digits import (
-    BASELINES,
-    SEEDS,
-    add_dense,
-    digits,
-    finely,
-    pi_controller,
-)
+from .digits import BASELINES, SEEDS, add_dense, digits, finely, pi_controller
 
 BUDGETS = dict(small=(0.35, 0.55), full=(0.25, 0.35, 0.55, 0.75))
 # Where gates train for one budget: that, and the density of random and static ones,

@@ -20,13 +20,8 @@ turns: another trial on the machine slows down both, but not every program alike
 import dataclasses
 from collections.abc import Sequence
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    area_differences,
-    compare_methods,
-    read_points,
-)
+from dynsparse import reports
+from dynsparse.reports import Report
 from dynsparse.reports.stats import Row
 from .digits import SEEDS, add_dense, digits, number_of_seeds, pi_controller
 
@@ -56,11 +51,11 @@ def sweep(add, size):
 
 def report(rows: Sequence[Row]) -> Report:
     """The units side by side, by MACs and by time."""
-    points, others = read_points(rows), (*UNITS["full"][1:], "blocks")
+    points, others = reports.read_points(rows), (*UNITS["full"][1:], "blocks")
     notes, verdicts = [], []
     for cost in ("macs", "time"):
-        paragraphs, found = area_differences(points, "tokens", others, cost)
+        paragraphs, found = reports.area_differences(points, "tokens", others, cost)
         notes += paragraphs
         verdicts += found
-    said = answer(verdicts, "curves", seeds=number_of_seeds(rows))
-    return dataclasses.replace(compare_methods(rows, notes=notes), answer=said)
+    said = reports.answer(verdicts, "curves", seeds=number_of_seeds(rows))
+    return dataclasses.replace(reports.compare_methods(rows, notes=notes), answer=said)

@@ -19,15 +19,8 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    by_seed,
-    errorbars,
-    grouped,
-    paired_differences,
-    report_means,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import INCONCLUSIVE, SUPPORTED, Row
 from .digits import SEEDS, digits, number_of_seeds
 
@@ -47,13 +40,8 @@ RULE = (
 CHANCE = dict(
     random_recall="random tokens", fixed_recall="the best same ones for all images"
 )
-OF = dict(
-    recall=".3f",
-    precision=".3f",
-    random_recall=".3f",
-    fixed_recall=".3f",
-    accuracy=".4f",
-)
+RECALLS = ("recall", "precision", *CHANCE)
+OF = dict.fromkeys(RECALLS, ".3f") | dict(accuracy=".4f")
 
 
 def sweep(add, size):
@@ -103,18 +91,18 @@ def report(rows: Sequence[Row]) -> Report:
         lines.append(f"- {method}: recall above that of {', of '.join(above)}")
         if method in LEARNED:
             verdicts += [word for places in found.values() for word in places.values()]
-    said = answer(
+    said = reports.answer(
         verdicts, "densities and kinds of chance", seeds=number_of_seeds(rows)
     )
     notes, by = ["\n".join(lines), RULE], ("method", "density")
-    return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
+    return reports.report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
 
 
 def _verdicts(rows: Sequence[Row], chance: str) -> dict[float, str]:
     """Whether the recall of one method is above a chance, by density."""
-    found = paired_differences(
+    found = reports.paired_differences(
         {
-            density: (by_seed(some, "recall"), by_seed(some, chance))
+            density: (reports.by_seed(some, "recall"), reports.by_seed(some, chance))
             for density, some in grouped(rows, itemgetter("density")).items()
         }
     )
@@ -130,19 +118,19 @@ def _places(verdicts: Mapping[float, str]) -> str:
 
 
 def _draw(figure, means: Sequence[Row]):
-    axes = figure.subplots()
-    for name, dashes in zip(CHANCE, ((4, 2), (1, 1.5)), strict=True):
-        line = sorted({(row["density"], row[name].mean) for row in means})
-        axes.plot(
-            *zip(*line, strict=True), color="0.5", dashes=dashes, label=CHANCE[name]
-        )
-    errorbars(
-        axes,
-        means,
-        "density",
-        "recall",
-        "method",
-        xlabel="density",
-        ylabel="recall of the true tokens",
-        ylim=(0, 1.02),
+    chance = [
+        dict(row, method=words, recall=row[name].mean)
+        for name, words in CHANCE.items()
+        for row in means
+        if row["method"] == means[0]["method"]
+    ]
+    (axes,) = reports.draw_panels(
+        figure,
+        [*means, *chance],
+        x="density",
+        y="recall",
+        hue="method",
+        baselines=list(CHANCE.values()),
+        labels=dict(recall="recall of the true tokens"),
     )
+    axes.set_ylim(0, 1.02)

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from dynsparse import costs, ops
-from dynsparse.reports import Report, answer, errorbars, figures, grouped, runs
+from dynsparse import costs, ops, reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import Row
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
@@ -97,9 +97,9 @@ def report(results: Sequence[Row]) -> Report:
         f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}.",
     ]
     shape = lambda row: f"n {row['n']}, batch {row['batch']}"
-    busy = runs.busy_among({shape(row): row["top_k_again"] for row in rows})
-    draw = functools.partial(_draw, rows=rows, busy=f"; {runs.BUSY}" if busy else "")
-    said = answer([m for _, met in found for m in met], "operators and shapes")
+    busy = reports.runs.busy_among({shape(row): row["top_k_again"] for row in rows})
+    draw = functools.partial(_draw, rows=rows, busy=f"; {reports.BUSY}" if busy else "")
+    said = reports.answer([m for _, met in found for m in met], "operators and shapes")
     return Report(rows, COLUMNS, [*busy, *notes], draw, answer=said)
 
 
@@ -273,11 +273,10 @@ def _draw(figure, rows, busy: str):
     """Time per score, with its quartiles: a panel per shape, a row per operator."""
     times = []
     for row in sorted(rows, key=itemgetter("n", "batch")):
-        if milliseconds := row[f"{PARTS[row['operator'] not in SORTED]}_ms"]:
-            each = 1e6 * milliseconds / row["n"] / row["batch"] / row["both_ratio"]
-            time = tuple(
-                each * row[end] for end in (SPREAD[0], "both_ratio", SPREAD[1])
-            )
+        if row["both_ms"]:
+            each = 1e6 * row["both_ms"] / row["both_ratio"] / row["n"] / row["batch"]
+            low, high = (row[f"both_ratio_{end}"] for end in ("q1", "q3"))
+            time = (each * low, each * row["both_ratio"], each * high)
             of = "dynsparse" if "dynsparse" in row["package"] else "others"
             shape = f"n = {row['n']:,}\nbatch {row['batch']:,}"
             times.append(dict(operator=row["operator"], of=of, shape=shape, time=time))
@@ -285,15 +284,16 @@ def _draw(figure, rows, busy: str):
         name: statistics.geometric_mean(row["time"][1] for row in some)
         for name, some in grouped(times, itemgetter("operator")).items()
     }
-    names = sorted(pace, key=pace.__getitem__, reverse=True)
-    panels = grouped(times, itemgetter("shape"))
-    colours = dict(dynsparse=figures.BLUE, others=figures.ORANGE)
-    looks = {of: figures.Stroke(color, "o", "none") for of, color in colours.items()}
-    figure.set_size_inches(2 + 2.1 * len(panels), 1.5 + 0.21 * len(names))
-    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (shape, some) in zip(drawn, panels.items(), strict=True):
-        placed = [row | dict(place=names.index(row["operator"])) for row in some]
-        errorbars(axes, placed, "time", "place", "of", looks=looks)
-        axes.set(title=shape, xscale="log")
-    drawn[0].set_yticks(range(len(names)), names, fontsize="small")
-    figure.supxlabel(f"ns per score, forward and backward{busy}", fontsize="medium")
+    panels = reports.draw_panels(
+        figure,
+        sorted(times, key=lambda row: -pace[row["operator"]]),
+        x="time",
+        y="operator",
+        hue="of",
+        panel="shape",
+        baselines=["others"],
+        labels=dict(time="ns per score", operator=""),
+        share=True,
+    )
+    panels[0].set_xscale("log")
+    figure.suptitle(f"Forward and backward{busy}")

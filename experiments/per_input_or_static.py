@@ -16,22 +16,9 @@ blocks it leaves a shallower dense network, and is that one, trained as such.
 
 from collections.abc import Sequence
 
-from dynsparse.reports import (
-    Report,
-    area_differences,
-    compare_methods,
-    read_points,
-)
+from dynsparse.reports import Report, area_differences, compare_methods, read_points
 from dynsparse.reports.stats import Row
-from .digits import (
-    BASELINES,
-    SEEDS,
-    Add,
-    add_dense,
-    digits,
-    finely,
-    pi_controller,
-)
+from .digits import BASELINES, SEEDS, Add, add_dense, digits, finely, pi_controller
 
 UNITS = dict(small=("tokens", "blocks"), full=("tokens", "neurons", "blocks"))
 BUDGETS = dict(small=(0.35, 0.55), full=(0.35, 0.55, 0.75))

@@ -22,14 +22,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    errorbars,
-    grouped,
-    report_means,
-    strokes,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
@@ -104,31 +98,30 @@ def report(rows: Sequence[Row]) -> Report:
     """What was spent by arm and target, and how often it is close."""
     measured = _with_targets(rows)
     lines, verdicts = _counts(measured)
-    said = answer(verdicts, "arms", seeds=number_of_seeds(rows))
+    said = reports.answer(verdicts, "arms", seeds=number_of_seeds(rows))
     by, notes = ("arm", "scores", "target"), ["\n".join(lines), RULE]
-    return report_means(measured, by, OF, notes=notes, draw=_draw, answer=said)
+    return reports.report_means(measured, by, OF, notes=notes, draw=_draw, answer=said)
 
 
 def _with_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows with their targets; those of the exact budget have them in order."""
     exact = [row for row in rows if row["method"] == EXACT]
-    held = [row for row in rows if row["method"] != EXACT]
-    targets = [float(row["setting"].split()[1]) for row in held]
-    for seed in dict.fromkeys(row["seed"] for row in exact):
-        spent = [row for row in exact if row["seed"] == seed]
-        held += sorted(spent, key=lambda row: row["spent"])
-        targets += sorted(set(targets))
+    measured = [
+        dict(row, target=float(row["setting"].split()[1]))
+        for row in rows
+        if row["method"] != EXACT
+    ]
+    targets = sorted({row["target"] for row in measured})
+    for some in grouped(exact, itemgetter("seed")).values():
+        spent = sorted(some, key=itemgetter("spent"))
+        measured += [
+            dict(row, target=target) for row, target in zip(spent, targets, strict=True)
+        ]
+    kept = ("scores", "target", "seed", "spent", "accuracy")
     return [
-        dict(
-            arm=row["method"],
-            scores=row["scores"],
-            target=target,
-            seed=row["seed"],
-            spent=row["spent"],
-            error=row["spent"] / target - 1,
-            accuracy=row["accuracy"],
-        )
-        for row, target in zip(held, targets, strict=True)
+        dict(arm=row["method"], error=row["spent"] / row["target"] - 1)
+        | {key: row[key] for key in kept}
+        for row in measured
     ]
 
 
@@ -153,27 +146,19 @@ def _counts(measured: Sequence[Row]) -> tuple[list[str], list[bool]]:
 
 
 def _draw(figure, means: Sequence[Row]):
-    named = [dict(row) | dict(target=f"{row['target']:g}") for row in means]
-    named.sort(key=lambda row: float(row["target"]))
-    arms = list(dict.fromkeys(row["arm"] for row in means))
-    looks = strokes(arms, [EXACT])
-    figure.set_size_inches(12, 5)
-    left, right = figure.subplots(1, 2)
-    for axes, name, scores, words in (
-        (left, "error", TRAINED, "spent minus target (% of target)"),
-        (right, "accuracy", MOVED, "test accuracy (%)"),
-    ):
-        some = [r for r in named if r["scores"] == scores or r["arm"] == EXACT]
-        errorbars(
-            axes,
-            sorted(some, key=lambda row: arms.index(row["arm"])),
-            "target",
-            name,
-            "arm",
-            looks=looks,
-            scale=100.0,
-            title=f"Scores {scores}",
-            xlabel="target / dense MACs",
-            ylabel=words,
-        )
-    left.axhspan(-100 * CLOSE, 100 * CLOSE, color="0.9", label=f"within {CLOSE:.0%}")
+    named = [
+        dict(row, target=f"{row['target']:g}", scores=f"Scores {row['scores']}")
+        for row in sorted(means, key=itemgetter("target"))
+    ]
+    panels = reports.draw_panels(
+        figure,
+        named,
+        x="target",
+        y=("error", "accuracy"),
+        hue="arm",
+        panel="scores",
+        baselines=[EXACT],
+        labels=dict(target="target / dense MACs", error="spent / target - 1"),
+    )
+    for axes in panels[:2]:
+        axes.axhspan(-CLOSE, CLOSE, color="0.9", label=f"within {CLOSE:.0%}", zorder=0)

@@ -17,6 +17,7 @@ import shutil
 from typing import Any
 
 from dynsparse import configs
+from dynsparse.reports.tables import markdown_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs/cluttered_digits"
@@ -38,13 +39,7 @@ def block(docs: pathlib.Path) -> str:
         json.loads((docs / f"{name}.json").read_text())
         for name in ("result", "random", "config")
     )
-    lines = [
-        "| density | M MACs | of dense MACs | of dense time | test accuracy | random "
-        "tokens | precision (random) | recall (random) |",
-        "| --- " * 8 + "|",
-    ]
-    for point, other in zip(result["curve"], control["curve"], strict=True):
-        lines.append(_row(point, other))
+    rows = [_row(*pair) for pair in zip(result["curve"], control["curve"], strict=True)]
     packages = result["packages"]
     where = (
         f"Commit {result['commit'][:12]}, seed {result['seed']}, {result['device']} "
@@ -56,22 +51,23 @@ def block(docs: pathlib.Path) -> str:
         f"{control['commit'][:12]}, trained apart with "
         f"`random_topk`, seed {control['seed']}."
     )
-    return "\n".join([START, *lines, "", where, END])
+    table = markdown_table(rows, list(rows[0]))
+    return "\n".join([START, table, "", where, END])
 
 
-def _row(point: dict[str, Any], other: dict[str, Any]) -> str:
+def _row(point: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
     found = point["recovery"]
-    cells = [
-        f"{point['density']:.3f}",
-        f"{point['macs_mean'] / 1e6:.2f}",
-        f"{point['budget']:.3f}",
-        f"{point['latency_ms'] / point['latency_dense_ms']:.2f}",
-        f"{100 * point['accuracy']:.1f} %",
-        f"{100 * other['accuracy']:.1f} %",
-        f"{found['precision']:.2f} ({found['random_precision']:.2f})",
-        f"{found['recall']:.2f} ({found['random_recall']:.2f})",
-    ]
-    return "| " + " | ".join(cells) + " |"
+    beside = lambda name: f"{found[name]:.2f} ({found[f'random_{name}']:.2f})"
+    return {
+        "density": f"{point['density']:.3f}",
+        "M MACs": f"{point['macs_mean'] / 1e6:.2f}",
+        "of dense MACs": f"{point['budget']:.3f}",
+        "of dense time": f"{point['latency_ms'] / point['latency_dense_ms']:.2f}",
+        "test accuracy": f"{100 * point['accuracy']:.1f} %",
+        "random tokens": f"{100 * other['accuracy']:.1f} %",
+        "precision (random)": beside("precision"),
+        "recall (random)": beside("recall"),
+    }
 
 
 def reported(name: str) -> str:
@@ -93,18 +89,17 @@ def table(kind: str) -> str:
     """
     if kind == "experiment":
         return _experiments()
-    columns = COLUMNS[kind]
-    head = " | ".join([kind, *columns[1:]])
-    lines = [f"| {head} |", "| --- " * len(columns) + "|"]
-    for row in configs.TABLES[kind].values():
-        cells = [_cell(name, getattr(row, name)) for name in columns]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    names = dict(zip((kind, *COLUMNS[kind][1:]), COLUMNS[kind], strict=True))
+    rows = [
+        {head: _cell(name, getattr(row, name)) for head, name in names.items()}
+        for row in configs.TABLES[kind].values()
+    ]
+    return markdown_table(rows, list(names)) + "\n"
 
 
 def _experiments() -> str:
     """The question of each experiment, and its committed answer, as docs/ links it."""
-    lines = ["| experiment | asks | answer |", "| --- " * 3 + "|"]
+    rows = []
     for path in sorted((ROOT / "experiments").glob("[!_]*.py")):
         told = ast.get_docstring(ast.parse(path.read_text())) or ""
         if "\nClaim: " in told:
@@ -112,8 +107,8 @@ def _experiments() -> str:
             committed = (ROOT / folder / "report.md").exists()
             answer = f"[report](../{folder}/report.md)" if committed else "small only"
             asks = told.partition("\n")[0]
-            lines.append(f"| `{path.stem}` | {asks} | {answer} |")
-    return "\n".join([*lines, ""])
+            rows.append(dict(experiment=f"`{path.stem}`", asks=asks, answer=answer))
+    return markdown_table(rows, list(rows[0])) + "\n"
 
 
 def _cell(column: str, value: Any) -> str:

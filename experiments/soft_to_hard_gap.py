@@ -20,16 +20,11 @@ remedy, is beside the constant ones.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    by_seed,
-    errorbars,
-    paired_differences,
-    report_means,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import Row
 from .digits import SEEDS, digits, number_of_seeds, pi_controller
 
@@ -47,13 +42,8 @@ RULE = (
     "p of the paired t test, corrected by Holm over these. The answer is that of the "
     "gaps and of the hard samples' accuracy."
 )
-OF = dict(
-    gap="+.4f",
-    training=".4f",
-    evaluation=".4f",
-    spent=".3f",
-    accuracy=".4f",
-    budget=".3f",
+OF = dict(gap="+.4f", training=".4f", evaluation=".4f", spent=".3f") | dict(
+    accuracy=".4f", budget=".3f"
 )
 
 
@@ -101,7 +91,7 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
 def report(rows: Sequence[Row]) -> Report:
     """Gap and accuracy by estimator and temperature."""
-    found = paired_differences(_pairs(rows))
+    found = reports.paired_differences(_pairs(rows))
     lines = [
         f"- {name}: {100 * gap.mean:+.2f} points (± {100 * gap.half:.2f}, "
         f"p {gap.p_in_words}): {gap.verdict()}"
@@ -112,28 +102,32 @@ def report(rows: Sequence[Row]) -> Report:
         for name, gap in found.items()
         if name.startswith(("gap", f"accuracy of {HARD}"))
     ]
-    said = answer(claimed, "comparisons", seeds=number_of_seeds(rows))
+    said = reports.answer(claimed, "comparisons", seeds=number_of_seeds(rows))
     notes, by = ["\n".join(lines), RULE], ("method", "setting")
-    return report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
+    return reports.report_means(rows, by, OF, notes=notes, draw=_draw, answer=said)
 
 
 def _pairs(rows: Sequence[Row]) -> dict[str, tuple[Any, Any]]:
     """Both halves of the claim, and the other estimators beside them, by seed."""
-    values = lambda name, method, setting: by_seed(
-        rows, name, method=method, setting=setting
+    at = grouped(rows, itemgetter("method", "setting"))
+    gap, accuracy = (
+        lambda *place, name=name: reports.by_seed(at[place], name)
+        for name in ("gap", "accuracy")
     )
-    shared = dict.fromkeys(row["setting"] for row in rows if row["method"] == HARD)
-    pairs = {
+    return {
         f"gap of soft samples over that of hard ones at {setting}": (
-            values("gap", SOFT, setting),
-            values("gap", HARD, setting),
+            gap(SOFT, setting),
+            gap(HARD, setting),
         )
-        for setting in shared
+        for method, setting in at
+        if method == HARD
+    } | {
+        f"accuracy of {method} ({words}) at {USUAL} over that at {LOW}": (
+            accuracy(method, USUAL),
+            accuracy(method, LOW),
+        )
+        for method, words in ESTIMATORS.items()
     }
-    for method, words in ESTIMATORS.items():
-        name = f"accuracy of {method} ({words}) at {USUAL} over that at {LOW}"
-        pairs[name] = tuple(values("accuracy", method, at) for at in (USUAL, LOW))
-    return pairs
 
 
 def _draw(figure, means: Sequence[Row]):
@@ -145,19 +139,11 @@ def _draw(figure, means: Sequence[Row]):
         )
         for row in means
     ]
-    left, right = figure.subplots(1, 2)
-    for axes, name, words in (
-        (left, "gap", "accuracy in training minus in evaluation (points)"),
-        (right, "accuracy", "test accuracy (%)"),
-    ):
-        errorbars(
-            axes,
-            named,
-            "temperature",
-            name,
-            "estimator",
-            scale=100.0,
-            xlabel="temperature",
-            ylabel=words,
-        )
-    left.axhline(0, color="0.6", linewidth=1, zorder=0)
+    reports.draw_panels(
+        figure,
+        named,
+        x="temperature",
+        y=("gap", "accuracy"),
+        hue="estimator",
+        labels=dict(gap="accuracy in training minus in evaluation"),
+    )

@@ -16,14 +16,8 @@ import dataclasses
 from collections.abc import Sequence
 from operator import itemgetter
 
-from dynsparse.reports import (
-    Report,
-    answer,
-    by_seed,
-    compare_methods,
-    grouped,
-    paired_differences,
-)
+from dynsparse import reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.stats import Row
 from .digits import digits, number_of_seeds, pi_controller
 
@@ -49,21 +43,22 @@ def report(rows: Sequence[Row]) -> Report:
     """The curve, and how far it is below the dense network."""
     notes, verdicts = [], []
     methods = grouped(rows, itemgetter("method"))
-    dense = by_seed(methods.pop(DENSE, []), "accuracy")
+    dense = reports.by_seed(methods.pop(DENSE, []), "accuracy")
     for name, some in methods.items():
         lines = [f"{name} minus dense, in points of accuracy, paired by seed:\n"]
         settings = {
-            setting: by_seed(found, "accuracy")
+            setting: reports.by_seed(found, "accuracy")
             for setting, found in grouped(some, itemgetter("setting")).items()
         }
         pairs = {at: (own, dense) for at, own in settings.items() if {*own} & {*dense}}
-        for setting, gap in paired_differences(pairs).items():
+        for setting, gap in reports.paired_differences(pairs).items():
             word = ""
             if float(setting.split()[1]) >= FROM:
                 verdicts.append(gap.beside(-ALLOWED))
                 word = f", {verdicts[-1]}"
             lines.append(f"- {setting}: {100 * gap:+.2f}{word}")
         notes.append("\n".join(lines))
-    report = compare_methods(rows, baselines={DENSE: "dense network"}, notes=notes)
-    said = answer(verdicts, "targets", seeds=number_of_seeds(rows))
+    baselines = {DENSE: "dense network"}
+    report = reports.compare_methods(rows, baselines=baselines, notes=notes)
+    said = reports.answer(verdicts, "targets", seeds=number_of_seeds(rows))
     return dataclasses.replace(report, answer=said)

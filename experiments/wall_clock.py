@@ -15,46 +15,24 @@ count are biased so that each opens the given share of the inputs: of the batch,
 stream of eight, one at a time.
 """
 
-import functools
 import statistics
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import BUSY, Report, answer, errorbars, grouped
-from dynsparse.reports.figures import PAGE
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dynsparse import costs, gates, reports
+from dynsparse.reports import Report, grouped
 from dynsparse.reports.runs import busy_among
 from dynsparse.reports.stats import CONTRADICTED, SUPPORTED, Row
+from .networks import gated
 
-FIELDS = (
-    "granularity",
-    "gate",
-    "density",
-    "batch",
-    "macs_ratio",
-    "time_ratio",
-    "time_ratio_q1",
-    "time_ratio_q3",
-    "dense_again",
-    "efficiency",
-    "saved",
-    "break_even",
-    "dense_ms",
-    "memory_ratio",
-)
 GRANULARITIES = (
-    "tokens",
-    "bypass",
-    "blocks",
-    "exits",
-    "width",
-    "neurons",
-    "experts",
-    "expert_choice",
-    "features",
-    "heads",
-    "positions",
-    "channels",
+    *("tokens", "bypass", "blocks", "exits", "width", "neurons", "experts"),
+    *("expert_choice", "features", "heads", "positions", "channels"),
 )
 DENSITIES = (0.125, 0.25, 0.5, 0.75, 1.0)
 ALONE = True
@@ -65,7 +43,6 @@ RULE = (
     "is slower than the dense network."
 )
 _QUARTILES = ("time_ratio_q1", "time_ratio_q3")
-_ACROSS = 4  # panels of the figure
 STREAM = 8  # minimum number of inputs, so that an eighth of them can be open
 SOFT_TOPK = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -95,15 +72,8 @@ def measure(
         repeats: Timed passes of each; None: for about three seconds, but at least 15.
 
     Returns:
-        A row by `FIELDS` for each density.
+        A row for each density.
     """
-    import jax
-    import jax.numpy as jnp
-    from flax import nnx
-
-    from dynsparse import costs, gates
-    from .networks import gated
-
     gate = GATES[granularity]
     fixed = issubclass(gates.find(gate["name"]), gates.TopkGate)
     rngs = nnx.Rngs(params=0, gate=1)
@@ -120,16 +90,18 @@ def measure(
             gated.open_share(view, inputs, density)
         views[str(density)] = view
 
-    compiled, calls = {}, {}
+    programs, calls, memory = {}, {}, {}
     passes = jnp.split(inputs, number // batch)
-    program = lambda name: name if fixed or name == "dense" else "varying"
     for name, view in views.items():
         graphdef, state = nnx.split(view)
-        if program(name) not in compiled:
-            run = lambda state, x, graphdef=graphdef: nnx.merge(graphdef, state)(x)
-            lowered = jax.jit(run).lower(state, inputs[:batch])
-            compiled[program(name)] = lowered.compile()
-        calls[name] = functools.partial(_stream, compiled[program(name)], state, passes)
+        run = lambda state, x, graphdef=graphdef: nnx.merge(graphdef, state)(x)
+        if graphdef not in programs:  # gates of a varying count share one
+            programs[graphdef] = jax.jit(run).lower(state, inputs[:batch]).compile()
+        program = programs[graphdef]
+        memory[name] = costs.peak_bytes(program)
+        calls[name] = lambda program=program, state=state: [
+            program(state, some) for some in passes
+        ]
     if repeats is None:
         once = costs.median_seconds(dict(dense=calls["dense"]), repeats=3)["dense"]
         repeats = max(15, round(3 / once))
@@ -137,7 +109,6 @@ def measure(
     _, again, _ = costs.ratio_quartiles(turns["again"], turns["dense"])
 
     prices = costs.Prices(network, jax.ShapeDtypeStruct(inputs[:1].shape, inputs.dtype))
-    memory = {key: costs.peak_bytes(value) for key, value in compiled.items()}
     rows = []
     for name in map(str, DENSITIES):
         masks = costs.run_gates(nnx.view(views[name], execution="masked"), inputs)
@@ -157,19 +128,13 @@ def measure(
                 dense_again=again,
                 efficiency=budget / ratio,
                 saved=(1 - ratio) / (1 - budget) if budget < 1 else None,
+                break_even=None,
                 dense_ms=1e3 * statistics.median(turns["dense"]) / len(passes),
-                memory_ratio=memory[program(name)] / memory["dense"],
+                memory_ratio=memory[name] / memory["dense"],
             )
         )
     break_even = crossing([(row["density"], row["time_ratio"]) for row in rows])
-    return [
-        {key: (row | dict(break_even=break_even))[key] for key in FIELDS}
-        for row in rows
-    ]
-
-
-def _stream(program, state, passes):
-    return [program(state, inputs) for inputs in passes]
+    return [row | dict(break_even=break_even) for row in rows]
 
 
 def crossing(points: Sequence[tuple[float, float]]) -> float:
@@ -208,11 +173,11 @@ def report(results: Sequence[Row]) -> Report:
     )
     return Report(
         rows=results,
-        columns=[name for name in FIELDS if name not in _QUARTILES],
+        columns=[name for name in results[0] if name not in _QUARTILES],
         table=[dict(row) | dict(time_ratio=with_quartiles(row)) for row in results],
         notes=notes,
-        figure=lambda figure: _draw(figure, results, BUSY if busy else ""),
-        answer=answer(verdicts, "granularities and batch sizes"),
+        figure=lambda figure: _draw(figure, results, reports.BUSY if busy else ""),
+        answer=reports.answer(verdicts, "granularities and batch sizes"),
     )
 
 
@@ -247,24 +212,20 @@ def _draw(figure, results: Sequence[Row], title: str):
     """A panel per granularity, a line per batch size, with quartiles."""
     low, high = _QUARTILES
     lines = [
-        dict(row)
-        | dict(
-            batch=f"batch {row['batch']}",
-            time=(row[low], row["time_ratio"], row[high]),
-        )
+        dict(row, batch=f"batch {row['batch']}")
+        | dict(time_ratio=(row[low], row["time_ratio"], row[high]))
         for row in results
     ]
-    top = max(1.08, *(1.05 * row[high] for row in results))
-    names = grouped(lines, itemgetter("granularity"))
-    down = -(-len(names) // _ACROSS)
-    figure.set_size_inches(PAGE, 0.8 + 2.1 * down)
-    panels = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
-    for axes in panels.flat[len(names) :]:
-        axes.set_visible(False)
-    for axes, (name, some) in zip(panels.flat, names.items(), strict=False):
+    panels = reports.draw_panels(
+        figure,
+        lines,
+        x="macs_ratio",
+        y="time_ratio",
+        hue="batch",
+        panel="granularity",
+        share=True,
+    )
+    for axes in panels:
         axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-        errorbars(axes, some, "macs_ratio", "time", "batch")
-        axes.set(title=name, xlim=(0, 1.08), ylim=(0, top))
-    figure.supxlabel("MACs / dense MACs")
-    figure.supylabel("time / dense time: median, quartiles")
+    panels[0].set(xlim=(0, 1.08), ylim=(0, None))
     figure.suptitle(title)

@@ -1,7 +1,7 @@
 """Tables and figures from the files that runs wrote; trains and measures nothing."""
 
 from dynsparse.reports.comparison import BASELINES, compare_methods
-from dynsparse.reports.figures import errorbars, strokes
+from dynsparse.reports.figures import draw_panels
 from dynsparse.reports.report import (
     Report,
     common_origin,
@@ -25,8 +25,6 @@ from dynsparse.reports.stats import (
     answer,
     by_seed,
     grouped,
-    mean_interval,
-    over_seeds,
     paired_differences,
 )
 from dynsparse.reports.summarize import summarize
@@ -52,12 +50,10 @@ __all__ = [
     "draw_curve",
     "draw_kept",
     "draw_serving",
-    "errorbars",
+    "draw_panels",
     "grouped",
     "is_busy",
-    "mean_interval",
     "other_settings",
-    "over_seeds",
     "paired_differences",
     "read_curve",
     "read_points",
@@ -68,7 +64,6 @@ __all__ = [
     "run_in_words",
     "run_summary",
     "serving_table",
-    "strokes",
     "summarize",
     "telling",
     "write_board",

@@ -226,7 +226,7 @@ def areas(points: Sequence[Row]) -> list[str]:
         return ["No area against FLOPs: no range of it is common to the curves."]
     (low, high), intervals = found
     rows = [
-        {"method": method, "area (%)": f"{area:.2f}", "seeds": area.number}
+        {"method": method, "area (%)": f"{100 * area:.2f}", "seeds": area.number}
         for method, area in intervals.items()
     ]
     return [

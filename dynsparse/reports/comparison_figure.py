@@ -51,41 +51,32 @@ def _draw_strip(strip, points: Sequence[Row], baselines: Collection[str]) -> int
     looks |= {others: Stroke(figures.PALE, ".")}
     left, right, *more = strip.subplots(1, 3 if best else 2)
 
-    def draw_lines(axes, value: str, scale: float = 1.0):
-        lines = grouped(points, itemgetter("method"))
-        behind = lambda name: (name not in pale, name not in baselines)
+    lines = grouped(points, itemgetter("method"))
+    behind = lambda method: (method not in pale, method not in baselines)
+    for axes, value in ((left, "accuracy"), (right, "time")):
         for method in sorted(lines, key=behind):
-            some, look = lines[method], looks[method]
-            axes.plot(
-                [point["macs"] for point in some],
-                [scale * point[value] for point in some],
-                look.marker,
-                **dict(markersize=3, color=look.color, alpha=0.45, markeredgewidth=0),
-            )
+            seeds = [(point["macs"], point[value]) for point in lines[method]]
+            look = looks[method]
+            small = dict(markersize=3, alpha=0.45, markeredgewidth=0)
+            axes.plot(*zip(*seeds, strict=True), look.marker, color=look.color, **small)
             means = [
                 {"macs": row["macs"].mean, "of": told[method]}
                 | {value: row[value].mean if best else row[value]}
-                for row in tradeoff.means(some)
+                for row in tradeoff.means(lines[method])
             ]
-            figures.errorbars(
-                axes, means, "macs", value, "of", looks=looks, scale=scale
-            )
-        figures.fit(axes, [scale * point[value] for point in points])
-        axes.set(xlabel="MACs / dense MACs", xlim=(0, 1.05))
-
-    draw_lines(left, "accuracy", 100.0)
+            figures.errorbars(axes, means, "macs", value, "of", looks=looks)
+        figures.fit(axes, [point[value] for point in points])
+        axes.set_xlim(0, 1.05)
     left.set_title("Accuracy against cost", fontsize="medium")
-    left.set_ylabel("test accuracy (%)")
-    draw_lines(right, "time")
-    right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs", zorder=0)
     clock = runs.BUSY if any(point["busy"] for point in points) else "compact execution"
     right.set_title(f"Time against cost: {clock}", fontsize="medium")
-    right.set_ylabel("time / dense time")
+    right.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="time = MACs", zorder=0)
     right.set_ylim(bottom=0)
     if best:
         rows = [dict(method=m, area=areas[m], of=told[m]) for m in reversed(best)]
-        figures.errorbars(more[0], rows, "area", "method", "of", looks=looks)
+        figures.errorbars(
+            more[0], rows, "area", "method", "of", looks=looks, labels=dict(method="")
+        )
         title = "Mean from {:.2f} to {:.2f} of the MACs".format(*over)
         more[0].set_title(title, fontsize="medium")
-        more[0].set_xlabel("test accuracy (%)")
     return 2 + len(more)

@@ -4,15 +4,19 @@ Colours and markers survive colour blindness and a grey printer.
 """
 
 import itertools
+import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.ticker import PercentFormatter
 
 from dynsparse._internal.atomic_write import atomic_write
-from dynsparse.reports.stats import Interval, Row
+from dynsparse.reports.stats import Interval, Row, grouped
 
 BLUE, ORANGE, GREY, PALE_BLUE = "#0072B2", "#D55E00", "0.55", "#56B4E9"
 PALE = "0.8"  # one of many
@@ -22,6 +26,13 @@ COLOURS = (  # Okabe and Ito, 2008, without black and pale yellow; two of Tol, 2
     *(BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", PALE_BLUE),
     *("#882255", "#999933"),
 )
+_LABELS = dict(
+    **dict.fromkeys(("accuracy", "area"), "test accuracy"),
+    **dict.fromkeys(("budget", "macs", "macs_ratio"), "MACs / dense MACs"),
+    **dict.fromkeys(("time", "time_ratio"), "time / dense time"),
+)
+_ACROSS = 5  # panels at most
+_SHARES = ("accuracy", "area", "gap", "error", "in_time")  # are written in per cent
 _MARKERS = "os^vDPh"  # seven to eight colours: 56 strokes before one comes again
 _GREYS = ("0.0", "0.45", "0.3", "0.6")
 _GREY_MARKERS = "<>dXp"
@@ -51,10 +62,6 @@ def strokes(
         baselines: What the others are compared with, in an order that gives each its
             look in every figure, whether it is among `methods` or not.
         best: The methods that are no baselines, best first; `methods` by default.
-
-    Example:
-        >>> reports.strokes(["soft_topk", "static"], ["static"])["soft_topk"].color
-        '#0072B2'
     """
     greys = zip(*map(itertools.cycle, (_GREYS, _GREY_MARKERS, _DASHES)), strict=False)
     looks = zip(*map(itertools.cycle, (COLOURS, _MARKERS)), strict=False)
@@ -66,6 +73,72 @@ def strokes(
     return {m: grey.get(m) or coloured.get(m, Stroke(PALE, ".")) for m in methods}
 
 
+def draw_panels(
+    figure,
+    rows: Sequence[Row],
+    *,
+    x: str | Sequence[str],
+    y: str | Sequence[str],
+    hue: str,
+    panel: str | None = None,
+    baselines: Sequence[str] = (),
+    labels: Mapping[str, str] = MappingProxyType({}),
+    share: bool = False,
+) -> list[Any]:
+    """Draws rows in panels: one per value of a column, and per pair of axes.
+
+    A value is a number, an `Interval`, a triple of low end, middle and high end, or a
+    word; words stand at even distances, in the order of the rows.
+
+    Args:
+        figure: A new figure with a constrained layout.
+        rows: With a value for each of the columns.
+        x: Column of the horizontal axis, or several.
+        y: Column of the vertical axis, or several.
+        hue: Column that tells lines apart, the names of the legend.
+        panel: Column that tells panels apart, their titles.
+        baselines: Hues to draw in grey.
+        labels: What axes say in place of the name of a column.
+        share: Whether all panels have the same axes.
+
+    Returns:
+        The panels.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> row = dict(gate="a", budget=0.5, accuracy=(0.8, 0.9, 0.95))
+        >>> (axes,) = reports.draw_panels(
+        ...     Figure(), [row], x="budget", y="accuracy", hue="gate"
+        ... )
+        >>> axes.get_ylabel(), axes.lines[0].get_ydata()
+        ('test accuracy', array([0.9]))
+    """
+    several = lambda names: [names] if isinstance(names, str) else list(names)
+    columns = list(itertools.product(several(x), several(y)))
+    parts = grouped(rows, itemgetter(panel)) if panel else {"": list(rows)}
+    number = len(parts) * len(columns)
+    high = math.ceil(number / min(max(len(parts), len(columns)), _ACROSS))
+    wide = math.ceil(number / high)
+    looks = strokes(list(dict.fromkeys(row[hue] for row in rows)), baselines)
+    words = {name: _words(rows, name) for pair in columns for name in pair}
+    inches = 4.6 if wide < 3 else 2.6
+    tall = 1.2 + 0.22 * max(len(words[name]) for _, name in columns)
+    figure.set_size_inches(max(PAGE, inches * wide), 1 + high * max(0.8 * inches, tall))
+    grid = figure.subplots(high, wide, sharex=share, sharey=share, squeeze=False)
+    grid = grid.flatten()
+    for axes, (pair, title) in zip(
+        grid, itertools.product(columns, parts), strict=False
+    ):
+        some, drawn = parts[title], dict(looks=looks, words=words, labels=labels)
+        errorbars(axes, some, *pair, hue, **drawn)
+        axes.set_title(title, fontsize="medium")
+        if share:
+            axes.label_outer()
+    for axes in grid[number:]:
+        axes.set_visible(False)
+    return list(grid[:number])
+
+
 def errorbars(
     axes,
     rows: Sequence[Row],
@@ -73,72 +146,64 @@ def errorbars(
     y: str,
     hue: str,
     *,
-    looks: Mapping[str, Stroke] | None = None,
-    scale: float = 1.0,
-    **labels: Any,
+    looks: Mapping[str, Stroke],
+    words: Mapping[str, Sequence[str]] | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ):
     """Draws rows as markers with bars: joined over numbers, side by side over words.
 
-    A value is a number, an `Interval`, a triple of low end, middle and high end, or a
-    word; words stand at even distances.
-
     Args:
         axes: Panel to draw on.
-        rows: With a value for each of the three columns.
+        rows: As of `draw_panels`, and so are the columns.
         x: Column of the horizontal axis.
         y: Column of the vertical axis.
         hue: Column that tells lines apart, the names of the legend.
-        looks: Strokes by hue; in colour by default.
-        scale: Factor of `y`, 100 for per cent.
-        **labels: What `axes.set` takes, such as `xlabel`.
-
-    Example:
-        >>> from matplotlib.figure import Figure
-        >>> axes = Figure().subplots()
-        >>> row = dict(gate="a", budget=0.5, accuracy=(0.8, 0.9, 0.95))
-        >>> reports.errorbars(axes, [row], "budget", "accuracy", "gate", scale=100.0)
-        >>> axes.lines[0].get_ydata()
-        array([90.])
+        looks: Strokes by hue.
+        words: Words by column, in their order; those of the rows by default.
+        labels: As of `draw_panels`.
     """
-    hues = list(dict.fromkeys(row[hue] for row in rows))
-    looks = looks or strokes(hues)
-    words = {
-        axis: list(dict.fromkeys(row[axis] for row in rows))
-        for axis in (x, y)
-        if any(isinstance(row[axis], str) for row in rows)
-    }
-    crowded = any(len(rows) > len(found) for found in words.values())
-    beside = min(0.1, 0.6 / max(len(hues) - 1, 1))  # of the distance of two words
-    for index, name in enumerate(hues):
-        some = [row for row in rows if row[hue] == name]
-        shift = beside * (index - (len(hues) - 1) / 2) if crowded else 0.0
-        place = lambda row, axis, shift=shift: (
-            words[axis].index(row[axis]) + shift if axis in words else row[axis]
-        )
+    words = words or {name: _words(rows, name) for name in (x, y)}
+    spoken = words[x] or words[y]
+    crowded = spoken and len(rows) > len(spoken)
+    beside = min(0.1, 0.6 / max(len(looks) - 1, 1))  # of the distance of two words
+    for name, some in grouped(rows, itemgetter(hue)).items():
+        look, place = looks[name], list(looks).index(name)
+        shift = beside * (place - (len(looks) - 1) / 2) if crowded else 0.0
         (x_bars, x_at), (y_bars, y_at) = (
-            _bars([place(row, axis) for row in some]) for axis in (x, y)
+            _bars(
+                words[axis].index(row[axis]) + shift if words[axis] else row[axis]
+                for row in some
+            )
+            for axis in (x, y)
         )
-        order = slice(None) if words else np.argsort(x_at, kind="stable")
+        order = np.argsort(x_at, kind="stable")
         axes.errorbar(
             x_at[order],
-            scale * y_at[order],
+            y_at[order],
             xerr=None if np.isnan(x_bars).all() else x_bars[:, order],
-            yerr=None if np.isnan(y_bars).all() else scale * y_bars[:, order],
+            yerr=None if np.isnan(y_bars).all() else y_bars[:, order],
             label=name,
             capsize=2.5,
-            markersize=13 if looks[name].marker == "*" else 6,
+            markersize=13 if look.marker == "*" else 6,
             markeredgecolor="white",
             markeredgewidth=0.5,
-            **looks[name]._asdict() | (dict(linestyle="none") if words else {}),
+            **look._asdict() | (dict(linestyle="none") if spoken else {}),
         )
-    if x in words:
-        axes.set_xticks(range(len(words[x])), words[x])
-    if y in words:
-        axes.set_yticks(range(len(words[y])), words[y], fontsize="small")
-    axes.set(**labels)
+    for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_label_text((_LABELS | {**labels}).get(name, name))
+        if name in _SHARES:
+            axis.set_major_formatter(PercentFormatter(1.0))
+        if words[name]:
+            axis.set_ticks(range(len(words[name])), words[name], fontsize="small")
 
 
-def _bars(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+def _words(rows: Sequence[Row], name: str) -> list[str]:
+    """Different words of a column in their order; none for one of numbers."""
+    found = dict.fromkeys(row[name] for row in rows)
+    return list(found) if all(isinstance(value, str) for value in found) else []
+
+
+def _bars(values: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Lengths below and above, nan for none, and middles."""
     ends = []
     for value in values:
@@ -157,7 +222,7 @@ def fit(axes, values: Iterable[float], *, least: float = 0.0):
     """Sets the y axis to the values and a margin, but to a span of `least` or more."""
     found = list(values)
     low, high = min(found), max(found)
-    margin = max(0.1 * (high - low), (least - (high - low)) / 2) or 1.0
+    margin = max(0.1 * (high - low), (least - (high - low)) / 2) or 0.01
     axes.set_ylim(low - margin, high + margin)
 
 

@@ -116,25 +116,18 @@ def _draw_accuracy(
 
 
 def _draw_time(axes, rows: Sequence[Mapping[str, float]]):
-    time = np.array([runs.time_ratio(row) for row in rows])
-    low, high = (
-        np.array([row.get(end, ratio) for row, ratio in zip(rows, time, strict=True)])
-        for end in ("time_ratio_q1", "time_ratio_q3")
-    )
+    told = "measured: median, quartiles"
+    lines = [
+        dict(budget=row["budget"], time=runs.quartiles(row), of=told) for row in rows
+    ]
+    looks = {told: figures.Stroke(figures.ORANGE, "s")}
     axes.plot([0, 1], [0, 1], color=figures.GREY, linestyle=":", label="time = MACs")
-    axes.errorbar(
-        [row["budget"] for row in rows],
-        time,
-        yerr=(time - low, high - time),
-        fmt="s-",
-        capsize=2.5,
-        color=figures.ORANGE,
-        label="measured: median, quartiles",
-    )
+    figures.errorbars(axes, lines, "budget", "time", "of", looks=looks)
     clock = runs.BUSY if runs.is_busy(rows) else "compact execution"
     axes.set_title(f"Time against cost: {clock}", fontsize="medium")
-    axes.set(xlabel="MACs / dense MACs", ylabel="time / dense time")
-    axes.set(xlim=(0, 1.08), ylim=(0, max(1.08, 1.05 * high.max())))
+    axes.set_xlim(0, 1.08)
+    highest = max(high for _, _, high in map(runs.quartiles, rows))
+    axes.set_ylim(0, max(1.08, 1.05 * highest))
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

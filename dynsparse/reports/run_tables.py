@@ -4,15 +4,16 @@ import math
 import pathlib
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 
-from dynsparse.reports.runs import BUSY, is_busy, read_run, time_ratio
+from dynsparse.reports.runs import BUSY, is_busy, quartiles, read_run, time_ratio
 from dynsparse.reports.stats import grouped
+from dynsparse.reports.tables import screen_table
 from dynsparse.reports.telling import differences, telling
 
 _COLUMNS = ("density", "M MACs", "MACs", "acc %", "ms", "time")
@@ -58,11 +59,11 @@ def curve_table(result: Mapping[str, Any]) -> Table:
     points: Sequence[Mapping[str, Any]] = result["curve"]
     recovery = any(point["recovery"] for point in points)
     more = ("prec %", "rand", "rec %", "rand") if recovery else ()
-    table = _table(result["title"], (*_COLUMNS, *more))
+    table = screen_table(result["title"], (*_COLUMNS, *more))
     for point in points:
         *cells, time = _cells(point)
-        if "time_ratio_q1" in point:
-            time += " ({time_ratio_q1:.2f}-{time_ratio_q3:.2f})".format(**point)
+        low, _, high = quartiles(point)
+        time += f" ({low:.2f}-{high:.2f})" * (low < high)
         found = point["recovery"] if recovery else {}
         names = ("precision", "random_precision", "recall", "random_recall")
         shares = [_share(found[name]) for name in names if name in found]
@@ -110,13 +111,6 @@ def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
     )
 
 
-def _table(title: str, columns: Iterable[str], padding: int = 0) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, padding))
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
-
-
 def _cells(point: Mapping[str, Any]) -> list[str]:
     """What stands below `_COLUMNS`."""
     return [
@@ -152,7 +146,7 @@ def _difference_table(configs, results) -> Table | str:
     found |= {f"(made with) {key}": value for key, value in differences(made).items()}
     if not found:
         return "The configs are the same."
-    table = _table("What differs", (), padding=1)
+    table = Table(title="What differs", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("key", no_wrap=True)
     table.add_column("value (of the runs)", overflow="fold")
     for key in sorted(found, key=lambda key: not key.startswith("names.")):
@@ -170,10 +164,10 @@ def _difference_table(configs, results) -> Table | str:
 
 
 def _number_table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("What came out", ("run", *_COLUMNS), padding=1)
-    table.columns[0].justify = "left"
-    table.columns[0].overflow, table.columns[0].no_wrap = "fold", False
-    table.columns[0].max_width = 28
+    columns = ("run", *_COLUMNS)
+    table = screen_table("What came out", columns, left="run", padding=1)
+    name = table.columns[0]
+    name.no_wrap, name.overflow, name.max_width = False, "fold", 28
     for name, result in zip(names, results, strict=True):
         points = sorted(result["curve"], key=lambda point: -point["budget"])
         for number, point in enumerate(points):

@@ -139,6 +139,12 @@ def time_ratio(row: Mapping[str, Any]) -> float:
     return row["latency_ms"] / row["latency_dense_ms"]
 
 
+def quartiles(row: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Returns `time_ratio` between its quartiles, where a row has them."""
+    ratio = time_ratio(row)
+    return row.get("time_ratio_q1", ratio), ratio, row.get("time_ratio_q3", ratio)
+
+
 def is_busy(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the dense model took 10 % more or less time than beside itself.
 

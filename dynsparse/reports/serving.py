@@ -8,11 +8,11 @@ from operator import itemgetter
 from typing import Any
 
 from matplotlib.figure import Figure
-from rich import box
 from rich.table import Table
 
 from dynsparse.reports import figures
 from dynsparse.reports.stats import Row, grouped
+from dynsparse.reports.tables import screen_table
 
 _NUMBERS = ("arrival", "rung", "budget", "seconds", "right", "right_in_time")
 _COLUMNS = (
@@ -57,10 +57,7 @@ def serving_table(rows: Sequence[Row], title: str) -> Table:
         >>> reports.serving_table([row], "a run").row_count
         1
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0))
-    for column in _COLUMNS:
-        side = "left" if column == "policy" else "right"
-        table.add_column(column, justify=side, no_wrap=True)
+    table = screen_table(title, _COLUMNS, left="policy")
     for policy, chosen in grouped(rows, itemgetter("policy")).items():
         shares = _shares(chosen)
         low, middle, high = shares["right_in_time"]

@@ -1,9 +1,12 @@
-"""Rows as tables of Markdown and LaTeX, and as CSV."""
+"""Rows as tables of Markdown, of LaTeX and for the screen, and as CSV."""
 
 import csv
 import pathlib
 from collections.abc import Sequence
 from typing import Any
+
+from rich import box
+from rich.table import Table
 
 from dynsparse._internal.atomic_write import atomic_write
 from dynsparse.reports.stats import Interval, Row
@@ -51,6 +54,24 @@ def latex_table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 def escape(text: str) -> str:
     """Returns `text` as LaTeX prints it."""
     return "".join(_LATEX.get(character, character) for character in text)
+
+
+def screen_table(
+    title: str, columns: Sequence[str], *, left: str = "", padding: int = 0
+) -> Table:
+    """Returns an empty table for the screen, with all columns to the right but `left`.
+
+    Args:
+        title: Title of the table.
+        columns: Heads of the columns.
+        left: Column of words.
+        padding: Spaces on both sides of a cell, beside those of the box.
+    """
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, padding))
+    for column in columns:
+        side = "left" if column == left else "right"
+        table.add_column(column, justify=side, no_wrap=True)
+    return table
 
 
 def write_csv(path: pathlib.Path, rows: Sequence[Row]):

@@ -173,7 +173,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 def areas_by_method(
     points: Sequence[Row],
 ) -> tuple[tuple[float, float], dict[str, Interval]] | None:
-    """Returns the MACs that all methods reach and the area of each over them, in %.
+    """Returns the MACs that all methods reach, and the area of each over them.
 
     A method without a curve in each of its seeds, such as the dense network alone, is
     left out. None if no range of MACs is common to the others.
@@ -187,7 +187,7 @@ def areas_by_method(
     if over is None:
         return None
     return over, {
-        method: stats.mean_interval([100 * area(curve, *over) for curve in some])
+        method: stats.mean_interval([area(curve, *over) for curve in some])
         for method, some in found.items()
     }
 

@@ -126,25 +126,19 @@ class Activated(nnx.Module):
         return self.host(jax.nn.relu(x))
 
 
-class Answer(nnx.Module):
+def answer(width: int, rngs: nnx.Rngs) -> nnx.Sequential:
     """Average pooling and a linear head."""
-
-    def __init__(self, width, rngs):
-        self.head = nnx.Linear(width, 10, rngs=rngs)
-
-    def __call__(self, x):
-        """Returns the logits."""
-        return self.head(x.mean(1))
+    return nnx.Sequential(lambda x: x.mean(1), nnx.Linear(width, 10, rngs=rngs))
 
 
 class TwoAnswers(nnx.Module):
     """A first answer, and a stage for the examples that need more."""
 
     def __init__(self, width, host, gate, rngs):
-        self.first = Answer(width, rngs)
+        self.first = answer(width, rngs)
         self.rest = layers.GatedStage(
             host=host,
-            exit=Answer(width, rngs),
+            exit=answer(width, rngs),
             scorer=layers.make_scorer(
                 dict(name="confidence", threshold=0.9, sharpness=10.0),
                 layers.GatedStage,

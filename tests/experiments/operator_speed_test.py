@@ -120,7 +120,7 @@ def test_the_figure_has_a_row_per_operator_and_says_when_not_to_quote():
     (panel,) = figure.axes
     ticks = [label.get_text() for label in panel.get_yticklabels()]
     assert ticks == ["laplace", "logistic", "jax.lax.top_k"]  # the fastest on top
-    assert "do not quote" in figure.get_supxlabel()
+    assert "do not quote" in figure.get_suptitle()
     assert "batch 32 (0.85)" in operator_speed.report(rows).notes[0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dynsparse import reports
-from dynsparse.reports.stats import holm
+from dynsparse.reports.stats import holm, mean_interval, over_seeds
 
 
 def difference(left, right):
@@ -19,7 +19,7 @@ SAMPLES = [np.random.default_rng(n).normal(0.9, 0.01, n).tolist() for n in (2, 3
 
 @pytest.mark.parametrize("values", SAMPLES, ids=len)
 def test_interval_is_students(values):
-    found = reports.mean_interval(values)
+    found = mean_interval(values)
     low, high = stats.t.interval(
         0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values)
     )
@@ -30,14 +30,14 @@ def test_interval_is_students(values):
 
 
 def test_a_single_seed_has_a_mean_and_no_interval():
-    found = reports.mean_interval([0.5])
+    found = mean_interval([0.5])
     assert (found.mean, found.number) == (0.5, 1)
     assert math.isnan(found.half)
 
 
 def test_no_value_has_no_mean():
     with pytest.raises(ValueError, match="at least one value"):
-        reports.mean_interval([])
+        mean_interval([])
 
 
 @pytest.mark.parametrize("values", SAMPLES, ids=len)
@@ -105,7 +105,7 @@ ROWS += [dict(gate="b", at=0.5, seed=0, error=-0.25, name="y")]
 
 
 def test_rows_are_means_with_students_interval():
-    several, one = reports.over_seeds(ROWS, ("gate", "at"), ("error",))
+    several, one = over_seeds(ROWS, ("gate", "at"), ("error",))
     assert (several["gate"], several["at"], several["seeds"]) == ("a", 0.5, 3)
     np.testing.assert_allclose(several["error"].mean, 0.3)
     half = 4.302653 * np.std((0.1, 0.2, 0.6), ddof=1) / math.sqrt(3)
@@ -177,7 +177,7 @@ def test_few_seeds_answer_nothing():
     ],
 )
 def test_a_bound_is_judged_by_the_whole_interval(gaps, said):
-    assert reports.mean_interval(gaps).beside(-0.005) == said
+    assert mean_interval(gaps).beside(-0.005) == said
 
 
 @pytest.mark.parametrize(

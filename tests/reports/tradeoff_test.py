@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from dynsparse import reports
 from dynsparse.reports import tradeoff
 from dynsparse.reports.comparison import areas
+from dynsparse.reports.stats import mean_interval
 from dynsparse.reports.tradeoff import REACH, curves, value_at
 
 
@@ -153,7 +154,7 @@ def test_area_differences_are_corrected_over_the_pairs():
         for method, lost in dict(mine=0.0, a=gap, b=gap, c=gap).items():
             found += [row(method, seed, m, m, 0.8 - lost) for m in (20, 100)]
     points = reports.read_points(found)
-    p = reports.mean_interval(noise).p
+    p = mean_interval(noise).p
     for others in (["a"], ["a", "b", "c"]):
         (_, lines), _ = reports.area_differences(points, "mine", others)
         assert f"(p by Holm: {len(others) * p:.3f})" in lines
