@@ -8,75 +8,88 @@ points of accuracy during the spike; within two seconds of its end the top rung 
 and when another process takes a core, deadlines hold again within a second. What would
 refute it: any of these figures missed, or a single rung that does as well.
 
-Cluttered digits, `conv_vit` of twelve blocks, tokens gated at any budget, trained once
-(in runs/serving) by the sandwich rule, down to the lowest rungs: those that a spike
-needs are those that drawn densities seldom train. A request is 64 test images, to be
+Cluttered digits, `conv_vit` of twelve blocks, tokens gated at any budget, trained by
+the sandwich rule, down to the lowest rungs: those that a spike needs are those that
+drawn densities seldom train. A request is 64 test images, to be
 answered within three times the median of the top rung on the idle machine. Requests
 come from another process, Poisson. Processor seconds are those of this process, over
 passes at one rung after the other.
 """
 
-import json
-import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from dynsparse.reports import Report, answer, errorbars
+import numpy as np
+
+from dynsparse import training
+from dynsparse.bench.load_test import ServedModel
+from dynsparse.bench.policies import PATIENCE, replay_policies
+from dynsparse.bench.replay import LabelledRequests, summary
+from dynsparse.bench.sources import another_process, beside_busy_core
+from dynsparse.reports import Report, answer, draw_panels, grouped
 from dynsparse.reports.stats import Row
+from .digits import digits
 
 ALONE = True
-RUN = pathlib.Path("runs/serving")
-WAIT = 3_600.0  # seconds for another process that trains the model
 SECONDS = 24.0  # of each replay; its middle third is the spike, or the competition
 SIZE = 64
 AS_WELL = 0.005  # of accuracy that a single rung may be behind the controller
+HELD = dict(during=0.95, after_2_s=0.99)  # in time, that a policy is to hold
+PHASES = ("before", "during", "after_2_s")  # that accuracy is compared in
 FIELDS = (
-    "load",
-    "policy",
-    "phase",
-    "requests",
-    "in_time",
-    "refused",
-    "accuracy",
-    "budget",
-    "p95_ms",
-    "top_after_s",
-    "idle_ms",
-    "cpu_s_per_1000",
-    "peak_mb",
+    *("load", "policy", "phase", "requests", "in_time", "refused", "accuracy"),
+    *("budget", "p95_ms", "top_after_s", "idle_ms", "cpu_s_per_1000", "peak_mb"),
 )
 
 
 def sweep(add, size):
-    """One call of `add` per load."""
-    for load in ("none", "spike", "competition"):
-        add(load=load, small=size == "small")
+    """One model, which is then served under each load."""
+    small = size == "small"
+    digits(add, size, {})(
+        "conv_vit",
+        "soft_topk,conv_vit,sandwich",
+        "any budget",
+        0,
+        model__depth=1 if small else 12,
+        budget__sampling__low=0.06,  # three of the tokens
+        evaluation__densities=(1.0, 0.25),
+        evaluation__budgets=(1.0,) if small else (0.15,),
+        data__num_validation=500,
+    )
 
 
-def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
-    """Serves the model under one load.
+def examine(experiment, state, points) -> list[dict[str, Any]]:
+    """A row per rung, idle, and per load, policy and phase.
 
-    Args:
-        load: "none" for the ladder itself, "spike", or "competition": a constant load
-            of which the middle third shares the machine with a process that burns a
-            core.
-        small: Whether a few seconds and an untrained model will do, to test with.
-
-    Returns:
-        A row per rung, or per policy and phase.
+    The loads are a spike, and a constant one of which the middle third shares the
+    machine with a process that burns a core. A model of one block is one to test with,
+    for three seconds.
     """
-    from dynsparse.bench.policies import replay_policies
-    from dynsparse.bench.replay import summary
-    from dynsparse.bench.sources import another_process, beside_busy_core
+    del points
+    small = experiment.config["model"]["depth"] == 1
+    served = ServedModel(
+        name="serving",
+        model=experiment.trainer.model(state),
+        dataset=experiment.dataset,
+        least_density=training.least_density(experiment),
+    )
+    images = served.seen(experiment.dataset.test)
+    rungs, lowest = (3, 0.15) if small else (6, 0.095)
+    ladder = served.ladder(images[:SIZE], rungs=rungs, lowest=lowest, size=SIZE)
+    deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
+    labels = experiment.dataset.test.labels
+    requests = LabelledRequests.cut(images, labels, size=SIZE, deadline=deadline)
+    rows = list(_rungs(ladder, requests, 2 if small else 150))
+    for load in ("spike", "competition"):
+        rows += _replayed(ladder, requests, load, 3.0 if small else SECONDS)
+    return [dict.fromkeys(FIELDS) | row for row in rows]
 
-    seconds = 3.0 if small else SECONDS
-    ladder, requests = _ladder(small)
-    if load == "none":
-        return [_row(load=load, **row) for row in _rungs(ladder, requests, small)]
-    rows: list[Row] = []
-    third = seconds / 3
-    top = len(ladder.rungs) - 1
+
+def _replayed(ladder, requests, load: str, seconds: float) -> Iterator[dict[str, Any]]:
+    """What became of the requests of one load, by policy and phase."""
+    third, top = seconds / 3, len(ladder.rungs) - 1
     phases = dict(
         before=(0.0, third),
         during=(third, 2 * third),
@@ -84,6 +97,7 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         after_1_s=(third + 1, 2 * third),
         after_2_s=(2 * third + 2, seconds),
     )
+    rows: list[Row] = []
     competing = beside_busy_core(third, 2 * third)
     replay_policies(
         ladder,
@@ -94,84 +108,18 @@ def measure(*, load: str, small: bool = False) -> list[dict[str, Any]]:
         source=competing if load == "competition" else another_process,
         watch=rows.append,
     )
-    found = []
-    for policy in dict.fromkeys(row["policy"] for row in rows):
-        chosen = [row for row in rows if row["policy"] == policy]
+    for policy, chosen in grouped(rows, itemgetter("policy")).items():
+        answered = [row["arrival"] for row in chosen if row["rung"] == top]
+        back = next((at - 2 * third for at in answered if at >= 2 * third), None)
         for phase, (start, end) in phases.items():
-            back = _first(chosen, top, 2 * third) if phase == "after_2_s" else None
-            found.append(
-                _row(
-                    load=load,
-                    policy=policy,
-                    phase=phase,
-                    top_after_s=back,
-                    **summary(chosen, start, end),
-                )
-            )
-    return found
+            row = dict(load=load, policy=policy, phase=phase)
+            row["top_after_s"] = back if phase == "after_2_s" else None
+            yield row | summary(chosen, start, end)
 
 
-def _first(rows: Sequence[Row], rung: int, since: float) -> float | None:
-    """Seconds after `since` until a request comes that `rung` answers."""
-    late = [r["arrival"] for r in rows if r["arrival"] >= since and r["rung"] == rung]
-    return late[0] - since if late else None
-
-
-def _row(**values: Any) -> dict[str, Any]:
-    return dict.fromkeys(FIELDS) | values
-
-
-def _ladder(small: bool):
-    """The trained model's ladder and its labelled requests."""
-    from dynsparse.configs import cluttered_digits
-
-    from dynsparse import training
-    from dynsparse._internal.provenance import provenance
-    from dynsparse.bench.load_test import ServedModel
-    from dynsparse.bench.policies import PATIENCE
-    from dynsparse.bench.replay import LabelledRequests
-    from dynsparse.launching.workdir import claim
-
-    config = cluttered_digits.get_config("soft_topk,conv_vit,sandwich")
-    config.model.depth = 1 if small else 12
-    config.budget.sampling.low = 0.06  # three of the tokens
-    config.evaluation.densities = (1.0, 0.25)
-    config.evaluation.budgets = (0.15,) if not small else (1.0,)
-    config.data.num_validation = 500
-    if small:
-        few = {"data.num_train": 64, "data.num_validation": 20, "data.num_test": 128}
-        config.update_from_flattened_dict(few)
-    experiment = training.prepare(config.to_dict())
-    state = experiment.initial_state
-    if not small:
-        # Of this config and commit: another folder's model is not this one's.
-        made = json.loads(config.to_json_best_effort())
-        with claim(RUN, made | dict(commit=provenance()["commit"]), WAIT):
-            state = training.train(experiment, RUN)
-    served = ServedModel(
-        name="serving",
-        model=experiment.trainer.model(state),
-        dataset=experiment.dataset,
-        least_density=training.least_density(experiment),
-    )
-    test = experiment.dataset.test
-    images = served.seen(test)
-    ladder = served.ladder(
-        images[:SIZE],
-        rungs=3 if small else 6,
-        lowest=0.15 if small else 0.095,
-        size=SIZE,
-    )
-    deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
-    requests = LabelledRequests.cut(images, test.labels, size=SIZE, deadline=deadline)
-    return ladder, requests
-
-
-def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
+def _rungs(ladder, requests, most: int) -> Iterator[dict[str, Any]]:
     """Accuracy, processor time and memory of each rung, with nothing else to do."""
-    import numpy as np
-
-    number = min(len(requests.inputs), 2 if small else 150)
+    number = min(len(requests.inputs), most)
     for index, rung in enumerate(ladder.rungs):
         used, right = time.process_time(), []
         for x, labels in zip(
@@ -180,6 +128,7 @@ def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
             right.append((ladder(index, x).argmax(-1) == labels).mean())
         used = time.process_time() - used
         yield dict(
+            load="none",
             policy=f"rung {index}",
             phase="idle",
             requests=number,
@@ -193,34 +142,30 @@ def _rungs(ladder, requests, small: bool) -> Iterator[dict[str, Any]]:
 
 def report(results: Sequence[Row]) -> Report:
     """The table, the claim's figures, and time to answer by policy."""
-    rungs = [row for row in results if row["load"] == "none"]
-    own = {(r["load"], r["phase"]): r for r in results if r["policy"] == "controller"}
-    phases = ("before", "during", "after_2_s")
-    before, during, after = (own["spike", phase] for phase in phases)
-    burdened = own["competition", "after_1_s"]
-    slowest, fastest = rungs[-1]["idle_ms"], rungs[0]["idle_ms"]
-    percent = lambda share: "-" if share is None else f"{share:.1%}"  # no requests: -
+    rungs = [row["idle_ms"] for row in results if row["load"] == "none"]
+    at = {(row["load"], row["policy"], row["phase"]): row for row in results}
+    before, during, after = (at["spike", "controller", phase] for phase in PHASES)
+    burdened, back = at["competition", "controller", "after_1_s"], after["top_after_s"]
+    single, as_well = _single_rung(at)
+    met = [_holds(at, "controller", phase) for phase in HELD]
+    met += [(burdened["in_time"] or 0) >= HELD["during"]]
+    met += [(before["accuracy"] or 0) - (during["accuracy"] or 0) <= 0.02]
+    met += [back is not None and back <= 2, not as_well]
     by_policy = ", ".join(
-        f"{row['policy']} {percent(row['in_time'])}"
-        for row in results
-        if (row["load"], row["phase"]) == ("spike", "during")
+        f"{policy} {_percent(row['in_time'])}"
+        for (load, policy, phase), row in at.items()
+        if (load, phase) == ("spike", "during")
     )
-    back = after["top_after_s"]
-    single, alone = _single_rung(results, percent)
-    share = lambda row, key="in_time": row[key] or 0
-    met = [share(during) >= 0.95, share(after) >= 0.99, share(burdened) >= 0.95]
-    met += [share(before, "accuracy") - share(during, "accuracy") <= 0.02]
-    met += [back is not None and back <= 2, not alone]
     notes = [
-        f"The top rung takes {slowest:.1f} ms for a request of {SIZE}, "
-        f"{slowest / fastest:.1f} times as long as the lowest.",
-        f"Spike, controller: {percent(during['in_time'])} in time during it, "
-        f"{percent(after['in_time'])} from 2 s after it; accuracy "
-        f"{percent(during['accuracy'])} during it, {percent(before['accuracy'])} "
+        f"The top rung takes {rungs[-1]:.1f} ms for a request of {SIZE}, "
+        f"{rungs[-1] / rungs[0]:.1f} times as long as the lowest.",
+        f"Spike, controller: {_percent(during['in_time'])} in time during it, "
+        f"{_percent(after['in_time'])} from 2 s after it; accuracy "
+        f"{_percent(during['accuracy'])} during it, {_percent(before['accuracy'])} "
         f"before; top rung back after {'-' if back is None else f'{back:.2f}'} s. "
         f"During it by policy: {by_policy}.",
         single,
-        f"Competition, controller: {percent(burdened['in_time'])} in time from 1 s "
+        f"Competition, controller: {_percent(burdened['in_time'])} in time from 1 s "
         "after it began.",
         "Shares of the requests that arrived in a phase; a refused request is not in "
         "time. after_1_s: from one second into the middle third to its end; after_2_s: "
@@ -230,51 +175,65 @@ def report(results: Sequence[Row]) -> Report:
     return Report(results, FIELDS, notes, draw, answer=answer(met, "figures"))
 
 
-def _single_rung(results: Sequence[Row], percent: Callable) -> tuple[str, bool]:
+At = Mapping[tuple[str, str, str], Row]  # by load, policy and phase
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"  # no requests: -
+
+
+def _holds(at: At, policy: str, phase: str) -> bool:
+    return (at["spike", policy, phase]["in_time"] or 0) >= HELD[phase]
+
+
+def _single_rung(at: At) -> tuple[str, bool]:
     """Whether a rung that holds the deadlines of the spike by itself does as well."""
-    phases = ("before", "during", "after_2_s")
-    policies: dict[str, dict[str, Row]] = {}
-    for row in results:
-        if row["load"] == "spike" and row["phase"] in phases:
-            policies.setdefault(row["policy"], {})[row["phase"]] = row
-    accuracy = lambda policy, phase: policies[policy][phase]["accuracy"] or 0
-    behind = lambda policy: max(
-        accuracy("controller", phase) - accuracy(policy, phase) for phase in phases
-    )
     holding = [
         policy
-        for policy, rows in policies.items()
-        if policy != "controller"
-        and (rows["during"]["in_time"] or 0) >= 0.95
-        and (rows["after_2_s"]["in_time"] or 0) >= 0.99
+        for load, policy, phase in at
+        if (load, phase) == ("spike", "during")
+        and policy != "controller"
+        and all(_holds(at, policy, phase) for phase in HELD)
     ]
     if not holding:
         return "No single rung holds the deadlines of the spike.", False
-    best = min(holding, key=behind)
-    answers = lambda policy: ", ".join(percent(accuracy(policy, p)) for p in phases)
-    as_well = behind(best) <= AS_WELL
-    said = "does as well" if as_well else "does not do as well"
+    accuracies = lambda policy: [
+        at["spike", policy, p]["accuracy"] or 0 for p in PHASES
+    ]
+    own = accuracies("controller")
+    behind = {
+        policy: max(a - b for a, b in zip(own, accuracies(policy), strict=True))
+        for policy in holding
+    }
+    best = min(holding, key=behind.__getitem__)
+    as_well = behind[best] <= AS_WELL
+    listed = lambda shares: ", ".join(map(_percent, shares))
     return (
-        f"A single rung {said}: {best}, pinned, holds those deadlines, at an "
-        f"accuracy before, during and from 2 s after the spike of {answers(best)}, "
-        f"where the controller has {answers('controller')}: {100 * behind(best):+.2f} "
-        f"points behind at most, of {100 * AS_WELL:g} that still count as well."
+        f"A single rung {'does' if as_well else 'does not do'} as well: {best}, "
+        "pinned, holds those deadlines, at an "
+        "accuracy before, during and from 2 s after the spike of "
+        f"{listed(accuracies(best))}, where the controller has {listed(own)}: "
+        f"{100 * behind[best]:+.2f} points behind at most, of {100 * AS_WELL:g} that "
+        "still count as well."
     ), as_well
 
 
 def _draw(figure, results: Sequence[Row]):
     words = dict(before="before", during="during", after_2_s="from 2 s after")
-    shown = [
-        dict(row, phase=words[row["phase"]]) for row in results if row["phase"] in words
+    shares = [
+        dict(row, phase=words[row["phase"]])
+        | {name: row[name] or 0.0 for name in ("in_time", "accuracy")}
+        for row in results
+        if row["phase"] in words
     ]
-    loads = ("spike", "competition")
-    axes = figure.subplots(2, len(loads), sharex="col", sharey="row")
-    for column, load in zip(axes.T, loads, strict=True):
-        some = [row for row in shown if row["load"] == load]
-        for panel, name in zip(column, ("in_time", "accuracy"), strict=True):
-            share = [dict(row, share=100 * (row[name] or 0)) for row in some]
-            errorbars(panel, share, "policy", "share", "phase")
-        column[0].set_title(load)
-        column[1].tick_params(axis="x", rotation=40)
-    axes[0, 0].set_ylabel("in time, % of the requests")
-    axes[1, 0].set_ylabel("accuracy, %")
+    panels = draw_panels(
+        figure,
+        shares,
+        x="policy",
+        y=("in_time", "accuracy"),
+        hue="phase",
+        panel="load",
+        labels=dict(in_time="in time, of the requests", policy=""),
+    )
+    for axes in panels:
+        axes.tick_params(axis="x", rotation=40)

@@ -1,27 +1,23 @@
 """The serving experiment, for three seconds and on an untrained model."""
 
-import functools
-
 import pytest
 
+from dynsparse import training
+from dynsparse.launching.experiment import load_sweep
 from experiments import serving
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_ladder():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "_ladder", functools.cache(serving._ladder))
-        yield
-
-
-@functools.cache
-def rows(load):
-    return serving.measure(load=load, small=True)
+@pytest.fixture(scope="module")
+def rows():
+    (trial,) = load_sweep("experiments/serving.py:small").trials()
+    data = trial.config["data"] | dict(num_train=64, num_validation=20, num_test=128)
+    prepared = training.prepare(trial.config | dict(data=data))
+    return serving.examine(prepared, prepared.initial_state, [])
 
 
 @pytest.mark.system
-def test_every_rung_is_described():
-    found = rows("none")
+def test_every_rung_is_described(rows):
+    found = [row for row in rows if row["load"] == "none"]
     budgets = [row["budget"] for row in found]
     assert budgets == sorted(budgets)
     assert all(row["cpu_s_per_1000"] > 0 and row["peak_mb"] > 0 for row in found)
@@ -29,12 +25,12 @@ def test_every_rung_is_described():
 
 @pytest.mark.system
 @pytest.mark.parametrize("load", ["spike", "competition"])
-def test_every_policy_has_every_phase(load):
-    found = rows(load)
-    assert all(tuple(row) == serving.FIELDS for row in found)
+def test_every_policy_has_every_phase(load, rows):
+    assert all(tuple(row) == serving.FIELDS for row in rows)
+    found = [row for row in rows if row["load"] == load]
     policies = {row["policy"] for row in found}
-    assert "controller" in policies
-    assert len(policies) == len(rows("none")) + 1
+    rungs = {row["policy"] for row in rows if row["load"] == "none"}
+    assert policies == {"controller", *rungs}
     assert len(found) == 5 * len(policies)
     during = [row for row in found if row["phase"] == "during"]
     assert all(row["requests"] > 0 for row in during)
