@@ -31,6 +31,7 @@ import numpy as np
 
 from dynsparse import costs, ops, reports
 from dynsparse.reports import Report, grouped
+from dynsparse.reports.runs import busy_among
 from dynsparse.reports.stats import Row
 
 TIMES = ("forward_ratio", "both_ratio", "forward_ms", "both_ms", "memory_mb")
@@ -97,7 +98,7 @@ def report(results: Sequence[Row]) -> Report:
         f"Packages: {', '.join(packages)}. Missing: {', '.join(missing) or '-'}.",
     ]
     shape = lambda row: f"n {row['n']}, batch {row['batch']}"
-    busy = reports.runs.busy_among({shape(row): row["top_k_again"] for row in rows})
+    busy = busy_among({shape(row): row["top_k_again"] for row in rows})
     draw = functools.partial(_draw, rows=rows, busy=f"; {reports.BUSY}" if busy else "")
     said = reports.answer([m for _, met in found for m in met], "operators and shapes")
     return Report(rows, COLUMNS, [*busy, *notes], draw, answer=said)

@@ -110,21 +110,18 @@ def report(rows: Sequence[Row]) -> Report:
 def _pairs(rows: Sequence[Row]) -> dict[str, tuple[Any, Any]]:
     """Both halves of the claim, and the other estimators beside them, by seed."""
     at = grouped(rows, itemgetter("method", "setting"))
-    gap, accuracy = (
-        lambda *place, name=name: reports.by_seed(at[place], name)
-        for name in ("gap", "accuracy")
-    )
+    values = lambda name, *place: reports.by_seed(at[place], name)
     return {
         f"gap of soft samples over that of hard ones at {setting}": (
-            gap(SOFT, setting),
-            gap(HARD, setting),
+            values("gap", SOFT, setting),
+            values("gap", HARD, setting),
         )
         for method, setting in at
         if method == HARD
     } | {
         f"accuracy of {method} ({words}) at {USUAL} over that at {LOW}": (
-            accuracy(method, USUAL),
-            accuracy(method, LOW),
+            values("accuracy", method, USUAL),
+            values("accuracy", method, LOW),
         )
         for method, words in ESTIMATORS.items()
     }

@@ -96,14 +96,9 @@ def judge(points: Sequence[Row], baselines: Mapping[str, str]) -> list[dict[str,
     mean accuracy there: chosen with hindsight, against the method. Each method is a
     question of its own: p is corrected over its points, not over those of others.
 
-    Args:
-        points: Points of all methods.
-        baselines: Their methods.
-
-    Returns:
-        Rows of `tradeoff.means` with `pareto` and `busy`; those of a method that is no
-        baseline also have `baseline`, `difference`, its p values, and `absent`, the
-        baselines that lack these MACs in a seed, where any baseline has them.
+    The rows are those of `tradeoff.means` with `pareto` and `busy`. Where any baseline
+    has its MACs, a row also has `baseline`, `difference`, its p values, and `absent`,
+    the baselines that lack these MACs in a seed.
     """
     curves = tradeoff.curves(points)
     rivals = {name: found for name, found in curves.items() if name in baselines}
@@ -170,11 +165,6 @@ def findings(
 
     They say where each method beats the best baseline, which baseline is missing, the
     areas under the curves, and how the table is to be read.
-
-    Args:
-        points: Points of all methods.
-        judged: As of `judge`.
-        baselines: Method to its name in words.
     """
     methods = grouped(judged, itemgetter("method"))
     verdicts = {m: _verdict(rows) for m, rows in methods.items() if m not in baselines}

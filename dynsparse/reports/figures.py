@@ -129,8 +129,9 @@ def draw_panels(
     for axes, (pair, title) in zip(
         grid, itertools.product(columns, parts), strict=False
     ):
-        some, drawn = parts[title], dict(looks=looks, words=words, labels=labels)
-        errorbars(axes, some, *pair, hue, **drawn)
+        errorbars(
+            axes, parts[title], *pair, hue, looks=looks, words=words, labels=labels
+        )
         axes.set_title(title, fontsize="medium")
         if share:
             axes.label_outer()
@@ -154,10 +155,10 @@ def errorbars(
 
     Args:
         axes: Panel to draw on.
-        rows: As of `draw_panels`, and so are the columns.
-        x: Column of the horizontal axis.
-        y: Column of the vertical axis.
-        hue: Column that tells lines apart, the names of the legend.
+        rows: As of `draw_panels`.
+        x: As of `draw_panels`.
+        y: As of `draw_panels`.
+        hue: As of `draw_panels`.
         looks: Strokes by hue.
         words: Words by column, in their order; those of the rows by default.
         labels: As of `draw_panels`.

@@ -51,11 +51,7 @@ def run_summary(
 
 
 def curve_table(result: Mapping[str, Any]) -> Table:
-    """Returns density, cost, accuracy and time at each point of a run, as a table.
-
-    Args:
-        result: Content of result.json.
-    """
+    """Returns density, cost, accuracy and time at each point of a run, as a table."""
     points: Sequence[Mapping[str, Any]] = result["curve"]
     recovery = any(point["recovery"] for point in points)
     more = ("prec %", "rand", "rec %", "rand") if recovery else ()

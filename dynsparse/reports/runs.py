@@ -131,8 +131,7 @@ def read_curve(run: pathlib.Path) -> list[dict[str, float]]:
 def time_ratio(row: Mapping[str, Any]) -> float:
     """Returns the time of a point as a fraction of the dense model's.
 
-    Args:
-        row: Row of a curve: the median over turns of both, or else two medians.
+    It is the median over turns of both, or else the fraction of two medians.
     """
     if "time_ratio" in row:
         return row["time_ratio"]
@@ -159,8 +158,7 @@ def busy_among(again: Mapping[str, float | None]) -> list[str]:
     """Returns a paragraph on what was timed on a busy machine, or none.
 
     Args:
-        again: By what was timed, the median of its reference's time as a fraction of
-            the same once more, in the same turns.
+        again: By what was timed, its reference's time as a fraction of the same again.
     """
     found = {k: v for k, v in again.items() if v is not None and abs(v - 1) > OFF}
     listed = "; ".join(f"{name} ({value:.2f})" for name, value in found.items())

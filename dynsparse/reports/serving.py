@@ -131,22 +131,16 @@ def _draw_controller(panels: Sequence[Any], rows: Sequence[Row], deadline: float
 
 
 def _draw_policies(axes, policies: Mapping[str, Sequence[Row]]):
-    """In time, and right in time, by policy: a rung by the budget that it spends.
-
-    Bars are medians over the rounds; a line reaches from the least to the most.
-    """
-    names = list(policies)[::-1]
-    shares = [_shares(policies[name]) for name in names]
-    looks = dict(in_time=(0.8, figures.PALE_BLUE), right_in_time=(0.35, figures.BLUE))
-    for key, (height, color) in looks.items():
-        middle = [found[key][1] for found in shares]
-        label = key.replace("right_in", "right, in").replace("_", " ")
-        axes.barh(range(len(names)), middle, height, color=color, label=label)
-    for place, found in enumerate(shares):
-        low, _, high = found["right_in_time"]
-        axes.plot((low, high), (place, place), color="k", linewidth=1)
-    axes.set_yticks(range(len(names)), [_label(name, policies[name]) for name in names])
-    axes.set(xlabel="% of the requests", xlim=(0, 100))
+    """In time, and right in time, by policy: a rung by the budget that it spends."""
+    rows = [
+        dict(policy=_label(name, some), of=of, share=_shares(some)[key])
+        for name, some in reversed(list(policies.items()))
+        for key, of in dict(in_time="in time", right_in_time="right, in time").items()
+    ]
+    looks = figures.strokes(["in time", "right, in time"])
+    words = dict(share="% of the requests: median, range", policy="")
+    figures.errorbars(axes, rows, "share", "policy", "of", looks=looks, labels=words)
+    axes.set_xlim(0, 103)
 
 
 def _label(policy: str, rows: Sequence[Row]) -> str:

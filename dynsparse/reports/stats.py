@@ -86,11 +86,8 @@ def mean_interval(values: Sequence[float]) -> Interval:
     Where all values are the same the test has nothing to divide by: its p is 1 if they
     are zero, else 0.
 
-    Args:
-        values: One per seed.
-
     Raises:
-        ValueError: If there is none.
+        ValueError: If there are no values.
     """
     if not values:
         raise ValueError("a mean needs at least one value, got none.")
@@ -143,11 +140,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Returns `p_values` corrected for their number (Holm, 1979).
 
     The i-th smallest of m becomes the largest of (m - j + 1) p_j over j <= i, at most
-    1: compared with 5 %, they keep the chance of even one false difference at 5 %.
-
-    Args:
-        p_values: One family of comparisons. A nan was not tested: it stays, and does
-            not count.
+    1: compared with 5 %, they keep the chance of even one false difference at 5 %. A
+    nan was not tested: it stays, and does not count.
     """
     tested = [i for i, p in enumerate(p_values) if not math.isnan(p)]
     corrected, largest = list(p_values), 0.0
@@ -204,15 +198,9 @@ def grouped(
 def over_seeds(
     rows: Sequence[Row], by: Sequence[str], of: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Returns a row of means for each combination of the values of `by`, in order.
+    """Returns a row for each combination of the columns `by`, in order.
 
-    Args:
-        rows: One per seed and combination.
-        by: Columns that say what was measured.
-        of: Columns of numbers.
-
-    Returns:
-        Rows with `by`, `seeds`, and an `Interval` for each of `of`.
+    It has these columns, the number of `seeds`, and the mean of each column of `of`.
     """
     places = grouped(rows, lambda row: tuple(row[key] for key in by))
     return [

@@ -59,14 +59,7 @@ def escape(text: str) -> str:
 def screen_table(
     title: str, columns: Sequence[str], *, left: str = "", padding: int = 0
 ) -> Table:
-    """Returns an empty table for the screen, with all columns to the right but `left`.
-
-    Args:
-        title: Title of the table.
-        columns: Heads of the columns.
-        left: Column of words.
-        padding: Spaces on both sides of a cell, beside those of the box.
-    """
+    """Returns an empty table for the screen; columns but `left` are to the right."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, padding))
     for column in columns:
         side = "left" if column == left else "right"
@@ -75,12 +68,7 @@ def screen_table(
 
 
 def write_csv(path: pathlib.Path, rows: Sequence[Row]):
-    """Writes rows, whole or not at all; an interval is two columns, mean and half.
-
-    Args:
-        path: File; its folder exists.
-        rows: What one of them lacks is empty.
-    """
+    """Writes rows, whole or not at all; an interval is two columns, mean and half."""
     flat = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(key for row in flat for key in row))
     with atomic_write(path) as file, file.open("w", newline="") as stream:

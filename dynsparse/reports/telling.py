@@ -98,9 +98,7 @@ def other_settings(config: Mapping[str, Any]) -> dict[str, Word]:
 def differences(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Returns the dotted keys whose values differ, with the value of each record.
 
-    Args:
-        records: Nested plain values; a key that one lacks, None and what is empty are
-            all "none".
+    A key that one record lacks, None and what is empty are all "none".
     """
     flat = [dict(flattened(record)) for record in records]
     keys = dict.fromkeys(key for record in flat for key in record)

@@ -100,10 +100,6 @@ def curves(points: Sequence[Row], cost: Cost = "macs") -> dict[str, dict[int, Cu
     smaller dense network is one of a family that ends with the dense network itself:
     where the sweep holds that in the same seed, it is the last point of the curve.
     Points of one cost are one, with the mean of their values.
-
-    Args:
-        points: Points of all methods.
-        cost: Horizontal axis.
     """
     methods = grouped(points, itemgetter("method"))
     found: dict[str, dict[int, Curve]] = {}

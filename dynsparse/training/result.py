@@ -1,6 +1,5 @@
 """Results of a trained run: curve, images, TensorBoard summary and result.json."""
 
-import csv
 import os
 import pathlib
 import time
@@ -15,6 +14,7 @@ from dynsparse import reports
 from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.provenance import provenance
 from dynsparse.data import Split
+from dynsparse.reports.tables import write_csv
 from dynsparse.training.evaluation.curve import Point, trace_curve
 from dynsparse.training.evaluation.diagnostics import (
     GateHealth,
@@ -70,7 +70,7 @@ def finish(
     workdir.mkdir(parents=True, exist_ok=True)
     points = trace_curve(prepared, state, prepared.dataset.test)
     everything = _everything_open(prepared, state)
-    _write_curve(workdir, points)
+    write_csv(workdir / "curve.csv", [point.row() for point in points])
     with Phase("drawing"):
         curve = reports.draw_curve(workdir, title, dense_accuracy=everything)
         figures = dict(curve=curve)
@@ -127,13 +127,6 @@ def _decided(prepared: PreparedRun, points: list[Point]) -> dict[str, GateHealth
         for name, health in point.health.items()
         if has_choice(gates[name], point.density)
     }
-
-
-def _write_curve(workdir: pathlib.Path, points: list[Point]):
-    with (workdir / "curve.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, reports.FIELDS)
-        table.writeheader()
-        table.writerows(point.row() for point in points)
 
 
 def _write_kept(
