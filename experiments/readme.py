@@ -4,8 +4,7 @@
 
 Copies what two finished runs wrote to docs/cluttered_digits, where they are named, and
 writes what stands between the markers of README.md and docs/: the table of these runs,
-the tables and figures of reports in experiments/results, and the tables of methods,
-models, budgets and experiments.
+and those of methods, models, budgets and experiments.
 """
 
 import argparse
@@ -22,8 +21,6 @@ from dynsparse.reports.tables import markdown_table
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs/cluttered_digits"
 RESULTS = "experiments/results"
-START, END = "<!-- results: python -m experiments.readme -->", "<!-- end -->"
-REPORT = re.compile(r"(<!-- report (\w+) -->\n).*?(<!-- end of report -->)", re.S)
 TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end of table -->)", re.S)
 COLUMNS = dict(
     method=("name", "advice", "budget", "paper"),
@@ -51,8 +48,7 @@ def block(docs: pathlib.Path) -> str:
         f"{control['commit'][:12]}, trained apart with "
         f"`random_topk`, seed {control['seed']}."
     )
-    table = markdown_table(rows, list(rows[0]))
-    return "\n".join([START, table, "", where, END])
+    return f"{markdown_table(rows, list(rows[0]))}\n\n{where}\n"
 
 
 def _row(point: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
@@ -70,25 +66,16 @@ def _row(point: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def reported(name: str) -> str:
-    """Returns what a committed report says below its heading, for README.md.
-
-    Args:
-        name: Of the experiment.
-    """
-    folder = f"{RESULTS}/{name}"
-    _, _, text = (ROOT / folder / "report.md").read_text().partition("\n\n")
-    return text.replace("](figure.png)", f"]({folder}/figure.png)")
-
-
 def table(kind: str) -> str:
     """Returns the table of all methods, models, budgets or experiments in Markdown.
 
     Args:
-        kind: "method", "model", "budget" or "experiment".
+        kind: "method", "model", "budget" or "experiment"; "run" for the runs in docs/.
     """
     if kind == "experiment":
         return _experiments()
+    if kind == "run":
+        return block(DOCS)
     names = dict(zip((kind, *COLUMNS[kind][1:]), COLUMNS[kind], strict=True))
     rows = [
         {head: _cell(name, getattr(row, name)) for head, name in names.items()}
@@ -120,11 +107,7 @@ def _cell(column: str, value: Any) -> str:
 
 def written_anew(page: str) -> str:
     """Returns the text of the README or another page with its results written anew."""
-    before, start, rest = page.partition(START)
-    if start:
-        page = before + block(DOCS) + rest.partition(END)[2]
-    page = TABLE.sub(lambda found: found[1] + table(found[2]) + found[3], page)
-    return REPORT.sub(lambda found: found[1] + reported(found[2]) + found[3], page)
+    return TABLE.sub(lambda found: found[1] + table(found[2]) + found[3], page)
 
 
 def pages() -> list[pathlib.Path]:

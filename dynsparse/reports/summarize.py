@@ -1,5 +1,6 @@
 """The report of runs that no sweep made, compared as a sweep compares its own."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -61,16 +62,18 @@ def _rows(
     """The points of the runs, with names that tell them apart."""
     apart = {key for key in told[0] if len({str(words[key]) for words in told}) > 1}
     named = [key for key in told[0] if key in apart - {*_NO_METHOD, "method"}]
-    rows, taken = [], set()
+    rows, taken = [], collections.Counter()
     for run, words in zip(runs, told, strict=True):
         names = [words["method"], *(words[key] for key in named)]
-        method = base = ", ".join(str(name) for name in names if name is not None)
+        method = ", ".join(str(name) for name in names if name is not None)
         setting = " ".join(str(words[k]) for k in ("budget", "density") if words[k])
-        number = 1
-        while (method, setting, words["seed"]) in taken:
-            number += 1
-            method = f"{base} #{number}"
-        taken.add((method, setting, words["seed"]))
-        place = dict(method=method, setting=setting or "any", seed=words["seed"])
-        rows += [place | dict(trial=str(run)) | row for row in read_curve(run)]
+        taken[method, setting, words["seed"]] += 1
+        number = taken[method, setting, words["seed"]]
+        place = dict(
+            method=method if number == 1 else f"{method} #{number}",
+            setting=setting or "any",
+            seed=words["seed"],
+            trial=str(run),
+        )
+        rows += [place | row for row in read_curve(run)]
     return rows
