@@ -37,6 +37,7 @@ from dynsparse.reports import read_result
 ATTEMPTS = 2  # of a trial that dies
 FULL_DISK = os.EX_IOERR  # exit status of a trial that found no space to write to
 GRACE = 60.0  # seconds that a trial has to save its state when it is asked to stop
+_TIMED_OUT = 124  # exit status of `timeout`
 _PAUSE = 0.1  # seconds between two looks at a process
 WORKER = (sys.executable, "-m", "dynsparse", "trial")
 _LONGEST = 300  # characters of a complaint
@@ -131,9 +132,10 @@ def run_process(
     """
     log = folders[0] / "log.txt"
     words = [*WORKER, *map(str, folders)]
-    if place.submit:  # Slurm has been told of the limit
-        job = f"exec {shlex.join(words)}"
-        words, limit = [*place.submit, f"--output={log}", f"--wrap={job}"], None
+    if place.submit:  # the limit starts with the job, which may wait
+        limited = ("timeout", f"--kill-after={GRACE:g}", f"{limit:g}")
+        job = shlex.join(["exec", *limited, *words])
+        words = [*place.submit, f"--output={log}", f"--wrap={job}"]
     environment = {
         "JAX_TRACEBACK_FILTERING": "off",  # else a note on it comes last
         **os.environ,
@@ -150,7 +152,7 @@ def run_process(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    end = time.monotonic() + (limit or math.inf)
+    end = math.inf if place.submit or limit is None else time.monotonic() + limit
     stopping = late = False
     while (status := process.poll()) is None:
         if stop.times and not stopping:
@@ -163,7 +165,7 @@ def run_process(
             _kill_group(process)
         time.sleep(_PAUSE)
     _kill_group(process)  # what the process leaves running
-    if late:
+    if late or status == _TIMED_OUT:
         return status, f"killed past its limit of {limit:g} s"
     if status < 0:
         return status, f"killed by {signal.Signals(-status).name}"

@@ -19,7 +19,7 @@ from dynsparse.launching.trial import STOPPED, bundles
 from dynsparse.launching.workdir import CONFIG, SWEEP, hold
 from dynsparse.reports import read_result
 
-_JOBS = 256  # that run at once on a cluster, where none are asked for
+_JOBS = 64  # that are queued or run at once on a cluster, where none are asked for
 
 
 def add_verbs(verbs):
@@ -80,8 +80,8 @@ def add_verbs(verbs):
         "--slurm",
         metavar="PARTITION",
         help="run the trials as jobs there; --jobs bounds how many are queued or run "
-        "at once, and sbatch's own variables, such as SBATCH_GRES=gpu:1, say what else "
-        "a job gets",
+        f"at once, {_JOBS} by default, and sbatch's own variables, such as "
+        "SBATCH_GRES=gpu:1, say what else a job gets",
     )
     parser.set_defaults(do=run_sweep)
 

@@ -227,7 +227,8 @@ def test_on_slurm_a_job_stands_for_the_process(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "WORKER", ("work",))
     place = Place(submit=("echo", "--wait"))
     _, said = pool.run_process([tmp_path], place, 3.0, StopSignal(only_first=False))
-    assert said == f"--wait --output={tmp_path}/log.txt --wrap=exec work {tmp_path}"
+    job = f"exec timeout --kill-after=60 3 work {tmp_path}"
+    assert said == f"--wait --output={tmp_path}/log.txt --wrap={job}"
 
 
 def test_a_partition_that_slurm_does_not_take_is_refused(tmp_path, monkeypatch):

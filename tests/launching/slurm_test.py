@@ -36,7 +36,7 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 MpiDefault=none
-KillWait=5
+KillWait=30
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
@@ -94,9 +94,9 @@ def cluster(tmp_path_factory):
         yield environment
 
 
-def start(cluster, experiment, folder, **variables):
+def start(cluster, experiment, folder, limit=300, **variables):
     command = [sys.executable, "launch.py", "sweep", f"tests/launching/{experiment}.py"]
-    command += [f"--workdir={folder}", "--slurm=test", "--limit=300"]
+    command += [f"--workdir={folder}", "--slurm=test", f"--limit={limit}"]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -113,17 +113,20 @@ def squeue(cluster, fields):
 
 
 def test_trials_run_as_jobs_and_none_stops_the_others(cluster, tmp_path):
-    trials = [dict(does="returns"), dict(does="raises", number=4), dict(does="new")]
+    trials = [dict(does="returns"), dict(does="raises", number=4)]
+    trials += [dict(does="hangs once")]
     variables = dict(TOYS=json.dumps(trials), TOYS_NOTES=str(tmp_path))
-    process = start(cluster, "toys", tmp_path / "sweep", **variables)
-    printed, _ = process.communicate(timeout=180)
+    process = start(cluster, "toys", tmp_path / "sweep", limit=30, **variables)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "failed    does=raises,number=4" in printed
     assert "is not to its liking" in printed
     with (tmp_path / "sweep/report.csv").open() as file:
-        assert [row["does"] for row in csv.DictReader(file)] == ["returns", "new"]
+        did = [row["does"] for row in csv.DictReader(file)]
+    assert did == ["returns", "hangs once"]
+    assert "killed past its limit of 30 s" in printed
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert sorted(calls) == ["new 0", "raises 4", "raises 4", "returns 0"]
+    assert sorted(calls) == [*["hangs once 0"] * 2, *["raises 4"] * 2, "returns 0"]
 
 
 def test_a_stopped_launcher_cancels_its_jobs(cluster, tmp_path):
