@@ -65,6 +65,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=row)
 
 
+def pytest_collection_finish():
+    """Leaves what was imported out of every collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_teardown(item, nextitem):
     """Forgets the compiled programs of a file where they have become too many."""
     leaves = nextitem is None or nextitem.path != item.path

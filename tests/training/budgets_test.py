@@ -11,28 +11,25 @@ from dynsparse import gates, training
 from dynsparse.budgets import set_density
 from tests.training import tiny
 
-
-def step(argument, number=1, **changes):
-    """Steps of a tiny run: its trainer, the last state, the metrics of each step."""
-    experiment = training.prepare(tiny.config(argument, **changes))
-    state, step = experiment.initial_state, jax.jit(experiment.trainer.step)
-    history = []
-    for index in range(number):
-        state, metrics = step(state, *experiment.batches[index])
-        history.append(metrics)
-    return experiment, state, history
+WEIGHT = "budget/controller/weight"
 
 
 def measure(argument, *names, number=1, **changes):
-    """Metrics of steps of a tiny run; what they do not need is not compiled."""
+    """Metrics of steps of a tiny run; what they do not need is not compiled.
+
+    A name with a slash is that of a part of the state after the step.
+    """
     experiment = training.prepare(tiny.config(argument, **changes))
+    part = lambda state, name: functools.reduce(dict.get, name.split("/"), state)
 
     @jax.jit
     def steps(state, batches):
         history = []
         for batch in batches:
             state, metrics = experiment.trainer.step(state, *batch)
-            history.append({name: metrics[name] for name in names})
+            history.append(
+                {n: part(state, n) if "/" in n else metrics[n] for n in names}
+            )
         return history
 
     batches = [experiment.batches[index] for index in range(number)]
@@ -43,14 +40,17 @@ def test_the_price_moves_with_the_excess_and_enters_the_loss():
     changes = dict(budget__target=0.4)
     changes["budget__controller__initial"] = 3.0
     changes["budget__controller__proportional"] = 0.0
-    _, state, (first, second) = step("gumbel_sigmoid,,pi_controller", 2, **changes)
+    names = "budget", "budget_price", "cross_entropy", "loss", WEIGHT
+    _, (first, second) = measure(
+        "gumbel_sigmoid,,pi_controller", *names, number=2, **changes
+    )
     assert first["budget_price"] == 3.0
     excess = first["budget"] - 0.4
     np.testing.assert_allclose(
         first["loss"], first["cross_entropy"] + 3 * excess, rtol=1e-5
     )
     np.testing.assert_allclose(second["budget_price"], 3 + 0.15 * excess, rtol=1e-5)
-    price = state["budget"]["controller"]["weight"]
+    price = second[WEIGHT]
     np.testing.assert_allclose(
         price[0], second["budget_price"] + 0.15 * (second["budget"] - 0.4), rtol=1e-5
     )

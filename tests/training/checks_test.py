@@ -9,7 +9,7 @@ import pytest
 from dynsparse import training
 from dynsparse.training import program
 from dynsparse.training.checks import CHECKED, WrongGradientError
-from dynsparse.training.step import Trainer
+from dynsparse.training.program import Program
 from tests.training.tiny import config
 
 if jax.version.__version_info__ < (0, 12):  # what tests/conftest.py turns off
@@ -31,11 +31,16 @@ def experiment():
     return training.prepare(config("dense", train__check_first_step=True))
 
 
-def losing(wrong):
-    """A compiled step that loses a column of one parameter's gradient where `wrong`."""
+def changed(name, change):
+    """A compiled step of `program` whose result is changed, without another one."""
+    right = getattr(program, name)
+    return lambda *arguments: change(*right(*arguments))
 
-    def step(trainer, several, state, images, labels):
-        state, metrics = right(trainer, several, state, images, labels)
+
+def losing(wrong):
+    """Loses a column of one parameter's gradient where `wrong`."""
+
+    def change(state, metrics):
         bad = wrong(int(state["step"]))
 
         def lose(path, leaf):
@@ -46,8 +51,7 @@ def losing(wrong):
         tree = jax.tree_util.tree_map_with_path(lose, state["optimizer"])
         return state | dict(optimizer=tree), metrics
 
-    right = program._step
-    return step
+    return changed("_step", change)
 
 
 def test_a_step_that_loses_a_gradient_stops_the_run(experiment, tmp_path, monkeypatch):
@@ -68,11 +72,13 @@ def test_one_step_apart_is_a_decision_on_the_edge(experiment, tmp_path, monkeypa
 
 
 def test_the_check_runs_a_kernel_for_each_operation(experiment):
-    arguments = (experiment.trainer, False, experiment.initial_state)
+    run = Program([experiment])  # whose programs the other tests have compiled
+    state = run.begin([experiment.initial_state])
+    arguments = (experiment.trainer, False, state, *run._read(0))
     names = [
         re.findall(
             r"%(\w+?)[.\d]* = \S+ fusion\(",
-            step.lower(*arguments, *experiment.batches[0]).compile().as_text(),
+            step.lower(*arguments).compile().as_text(),
         )
         for step in (program._step, program._unfused)
     ]
@@ -82,15 +88,14 @@ def test_the_check_runs_a_kernel_for_each_operation(experiment):
 
 
 def test_what_is_not_finite_is_left_to_the_loop(experiment, tmp_path, monkeypatch):
-    def step(self, state, images, labels, right=Trainer.step):
-        state, metrics = right(self, state, images, labels)
-        poisoned = jax.tree.map(lambda leaf: leaf * jnp.nan, state["params"])
-        loss = metrics["loss"] * jnp.nan
-        return state | dict(params=poisoned), metrics | dict(loss=loss)
+    def poison(state, metrics):
+        spoilt = {name: spoil(state[name]) for name in ("params", "optimizer")}
+        return state | spoilt, metrics | dict(loss=jnp.nan)
 
-    other = training.prepare(
-        config("dense", train__check_first_step=True, optimizer__clip_norm=3.5)
+    spoil = lambda tree: jax.tree.map(
+        lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, tree
     )
-    monkeypatch.setattr(Trainer, "step", step)
+    for name in ("_step", "_unfused"):
+        monkeypatch.setattr(program, name, changed(name, poison))
     with pytest.raises(FloatingPointError, match="the loss is nan at step 1"):
-        training.train(other, tmp_path)
+        training.train(experiment, tmp_path)

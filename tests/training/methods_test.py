@@ -134,7 +134,8 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
 
 
 def test_antithetic_passes_of_a_step_share_their_noise():
-    trainer, before, *_ = step("disarm")
+    experiment = training.prepare(tiny.config("disarm"))
+    trainer, before = experiment.trainer, experiment.initial_state
     assert trainer.samples == 2
     images, key = jnp.zeros((4, 28, 28, 1), jnp.uint8), jax.random.key(3)
     run = lambda state, s: trainer._run(trainer.model(state), key, s, images)[1]

@@ -85,7 +85,8 @@ def test_gates_and_scorers_are_a_group_of_their_own(model):
         model,
     )
     zero = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = transform.update(zero, transform.init(params), params)
+    update = lambda zero, params: transform.update(zero, transform.init(params), params)
+    updates, _ = jax.jit(update)(zero, params)
     block = updates["blocks"][0]
     np.testing.assert_array_equal(updates["gate"]["gate"]["kernel"], 0)
     np.testing.assert_array_equal(block["host"]["up"]["kernel"], 0)
