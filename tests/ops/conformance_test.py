@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ops.cases import cases, fit, rows, thorough
+from tests.ops.cases import FEW, cases, fit, rows, thorough
 from tests.ops.rows import (
     EPS,
     ROWS,
@@ -55,7 +55,7 @@ def test_masks_that_may_leave_the_unit_interval_do(name):
     assert np.min(largest) >= 0
 
 
-@rows()
+@rows(FEW)
 @thorough
 @given(case=cases())
 def test_mask_is_equivariant_to_permutations(name, case):
@@ -68,7 +68,7 @@ def test_mask_is_equivariant_to_permutations(name, case):
     )
 
 
-@rows()
+@rows(FEW)
 @thorough
 @given(case=cases(), shift=st.sampled_from([-64.0, 1024.0]))
 def test_mask_does_not_change_with_a_shift(name, case, shift):
@@ -83,7 +83,7 @@ def test_mask_does_not_change_with_a_shift(name, case, shift):
     np.testing.assert_allclose(moved, still, atol=near)
 
 
-@rows(scaled=True)
+@rows(FEW, scaled=True)
 @thorough
 @given(case=cases(), scale=st.sampled_from([0.25, 2.0, 1024.0]))
 def test_scaling_scores_and_temperature_together_changes_nothing(name, case, scale):
@@ -93,7 +93,7 @@ def test_scaling_scores_and_temperature_together_changes_nothing(name, case, sca
     np.testing.assert_allclose(scaled, mask(name, *case), atol=near)
 
 
-@rows(symmetric=True)
+@rows(FEW, symmetric=True)
 @thorough
 @given(case=cases())
 def test_mask_of_negated_scores_is_the_complement(name, case):
@@ -112,7 +112,7 @@ def test_asymmetric_masks_have_no_such_complement(name):
     assert np.abs(flipped - (1 - mask(name, scores, 5.0, 0.7))).max() > 0.01
 
 
-@rows()
+@rows(FEW)
 @thorough
 @given(case=cases(), fraction=st.floats(0, 1, width=32))
 def test_masks_are_nested_in_k(name, case, fraction):

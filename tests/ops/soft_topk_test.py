@@ -19,7 +19,7 @@ from tests.ops.rows import (
 )
 from tests.sampled import sampled
 
-thorough = settings(deadline=None, max_examples=120, derandomize=True)
+thorough = settings(deadline=None, max_examples=60, derandomize=True)
 
 
 @jax.jit
