@@ -44,10 +44,11 @@ def check_gate(gate: Gate, *, num_units: int = 16, learns: bool = True):
     count = getattr(gate, "count", None)
     require(count in _COUNTS, f"{name}: count must be one of {_COUNTS}, got {count!r}")
     scores = 3 * jax.random.normal(jax.random.key(0), (_ROWS, num_units))
+    decide = jax.jit(lambda scores: nnx.clone(gate)(scores))
     for dtype in (jnp.float32, jnp.bfloat16):
-        _check_output(name, nnx.clone(gate)(scores.astype(dtype)), scores.astype(dtype))
+        _check_output(name, decide(scores.astype(dtype)), scores.astype(dtype))
     infinite = scores.at[:, 0].set(jnp.inf)
-    _check_output(f"{name}: an infinite score", nnx.clone(gate)(infinite), infinite)
+    _check_output(f"{name}: an infinite score", decide(infinite), infinite)
     _check_evaluation(name, gate, scores)
     if learns:
         _check_gradient(name, gate, scores)
@@ -74,7 +75,13 @@ def _check_evaluation(name: str, gate: Gate, scores: jax.Array):
     view = evaluating(nnx.clone(gate))
     if isinstance(gate, TopkGate):
         view = evaluating(view, density=0.5)
-    first, again = view(scores), view(scores)
+
+    @jax.jit
+    def twice(scores: jax.Array) -> list[GateOutput]:
+        one = nnx.clone(view)
+        return [one(scores), one(scores)]
+
+    first, again = twice(scores)
     require(
         gate.random or all(map(np.array_equal, first, again)),
         f"{name}: evaluation must give the same decision for the same scores",
@@ -99,11 +106,12 @@ def _check_evaluation(name: str, gate: Gate, scores: jax.Array):
 def _check_gradient(name: str, gate: Gate, scores: jax.Array):
     weights = jnp.linspace(0.0, 1.0, scores.shape[-1])
 
-    def slope(part: str) -> jax.Array:
+    def slope(part: str, scores: jax.Array) -> jax.Array:
         loss = lambda x: (getattr(nnx.clone(gate)(x), part) @ weights).sum()
         return jax.grad(loss)(scores)
 
-    slopes = [slope(part) for part in GateOutput._fields]
+    both = jax.jit(lambda scores: [slope(p, scores) for p in GateOutput._fields])
+    slopes = both(scores)
     require(
         all(bool(jnp.isfinite(each).all()) for each in slopes),
         f"{name}: the gradient of a decision by its scores must be finite",
