@@ -1,6 +1,7 @@
 """The rows of the layer tests: small layers of every granularity."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -239,6 +240,14 @@ def inputs(layer, batch, dtype=jnp.float32):
 
 def build(layer, gate, dtype=jnp.float32, spread=4.0, bias=0.0):
     """A layer whose scores are spread, so that varying counts vary."""
+    wide = jax.config.jax_enable_x64
+    return nnx.clone(_built(layer, gate, dtype, spread, bias, wide))
+
+
+@functools.cache
+def _built(layer, gate, dtype, spread, bias, wide):
+    """What `build` gives copies of: its parameters are drawn once."""
+    del wide  # a setting that what is drawn may depend on
     rngs = nnx.Rngs(0, gate=1)
     module = LAYERS[layer].build(gates.from_config(SPECS[gate], rngs=rngs), rngs)
     for _, part in nnx.iter_modules(module):
