@@ -80,11 +80,8 @@ def _do(argv: list[str]) -> int:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if argv[:1] == ["trial"]:  # no verb for a person: a sweep starts its trials by it
         return run_trials(argv[1:], console)
-    if not argv:
-        make_parser().print_help()
-        return 0
     try:
-        values = parse(argv)
+        values = parse(argv or ["--help"])
     except SystemExit:  # after --help or --version
         return 0
     return values.do(values, console)
