@@ -17,9 +17,10 @@ from rich.text import Text
 
 from dynsparse import reports
 from dynsparse.bench.options import LoadTestOptions
-from dynsparse.bench.policies import PATIENCE, replay_policies, write_rows
-from dynsparse.bench.replay import LabelledRequests, Row
+from dynsparse.bench.policies import PATIENCE, replay_policies
+from dynsparse.bench.replay import FIELDS, LabelledRequests, Row
 from dynsparse.data import Dataset, Split
+from dynsparse.reports.tables import write_csv
 from dynsparse.serving import Ladder, geometric_budgets
 
 _BAR = 20  # characters
@@ -151,7 +152,8 @@ def run_load_test(
     if live.rows:
         title = f"{served.name} under {options.load} load"
         rows = sorted(live.rows, key=lambda row: row["policy"] != "controller")
-        write_rows(folder / "serving.csv", rows)
+        measured = [{key: row[key] for key in ("round", *FIELDS)} for row in rows]
+        write_csv(folder / "serving.csv", measured)
         console.print(reports.serving_table(rows, title))
         console.print(f"figure  {reports.draw_serving(folder, title, deadline)}")
     return not stopped()

@@ -1,12 +1,9 @@
 """One load, answered by the controller and by each single rung."""
 
-import csv
-import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from dynsparse.bench.arrivals import PROFILES, arrivals
-from dynsparse.bench.replay import FIELDS, LabelledRequests, Row, replay
+from dynsparse.bench.replay import LabelledRequests, Row, replay
 from dynsparse.bench.sources import Source, this_thread
 from dynsparse.serving import Ladder
 
@@ -64,11 +61,3 @@ def replay_policies(
                 watch=lambda row, number=number: watch(row | dict(round=number)),
                 stopped=stopped,
             )
-
-
-def write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]):
-    """Writes the rows of `replay_policies` as CSV, with a header."""
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, ("round", *FIELDS))
-        table.writeheader()
-        table.writerows(rows)

@@ -14,12 +14,8 @@ BUSY = "busy machine, do not quote the times"
 OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
 _COUNTED = ("density", "budget", "flops_mean", "macs_mean", "macs_p95", "macs_dense")
 _MEASURED = ("accuracy", "latency_ms", "latency_dense_ms")
-_TIMES = ("time_ratio", "time_ratio_q1", "time_ratio_q3", "dense_again")
-FIELDS: tuple[str, ...] = (
-    *_COUNTED,
-    *_MEASURED,
-    *_TIMES,
-)  # of a row; _TIMES may be empty
+_TIMES = ("time_ratio", "time_ratio_q1", "time_ratio_q3", "dense_again")  # or empty
+FIELDS: tuple[str, ...] = (*_COUNTED, *_MEASURED, *_TIMES)
 _AGAIN = "remove it, and the command that made it writes it again"
 _CURVE_AGAIN = "remove result.json, and the command of the run writes both again"
 

@@ -124,8 +124,7 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
         with Events(folder / f"{method}@kflops") as board:
             for row in reversed(tradeoff.means(some)):
                 kflops = round(2 * row["macs"].mean * dense / 1000)  # 1 MAC = 2 FLOPs
-                for tag, of in dict(
-                    accuracy="accuracy", time_over_dense="time"
-                ).items():
-                    board.add(summary.scalar(f"methods/{tag}", row[of].mean), kflops)
+                tags = dict(accuracy=row["accuracy"], time_over_dense=row["time"])
+                for tag, value in tags.items():
+                    board.add(summary.scalar(f"methods/{tag}", value.mean), kflops)
     return folder

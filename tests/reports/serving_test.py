@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from dynsparse import reports
-from dynsparse.bench.policies import write_rows
 from dynsparse.reports import figures
+from dynsparse.reports.tables import write_csv
 
 DEADLINE = 0.03
 
@@ -37,7 +37,7 @@ def served(tmp_path_factory):
         for number in (0, 1, 2)
         for _ in range(60)
     ]
-    write_rows(folder / "serving.csv", rows)
+    write_csv(folder / "serving.csv", rows)
     return folder
 
 
