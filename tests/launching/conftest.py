@@ -1,4 +1,4 @@
-"""A sweep of toys, which do what their trials say."""
+"""A finished run, and a sweep of toys, which do what their trials say."""
 
 import csv
 import json
@@ -9,11 +9,19 @@ import sys
 import pytest
 
 from dynsparse.launching import main
-from tests.launching.commands import sweep_of
+from tests.launching.commands import command, sweep_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOYS = "sweep", "tests/launching/toys.py"
 NAMED = f"{TOYS[1]}:small"  # as a sweep records it
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The folder of a tiny run, which no test may change."""
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    assert main(command(workdir)) == 0
+    return workdir
 
 
 @pytest.fixture

@@ -28,13 +28,6 @@ DRAWN = ("curve", "kept")
 _CLOCK = ("latency", "time", "dense_again")  # starts of columns that are no bits
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("runs") / "digits"
-    assert main(command(workdir)) == 0
-    return workdir
-
-
 def test_a_run_leaves_its_files_and_nothing_else(finished):
     paths = [path for path in finished.iterdir() if not path.name.startswith(".")]
     files = {path.name for path in paths if path.is_file()}

@@ -14,18 +14,15 @@ import pytest
 from dynsparse import reports, training
 from dynsparse.bench.replay import FIELDS
 from dynsparse.launching import UserError, main, serve
-from tests.launching.commands import ROOT, command
+from tests.launching.commands import ROOT
 
 SERVE = ["--seconds=3", "--rounds=1", "--request_size=8", "--rungs=3"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(finished, tmp_path_factory):
     """Any budget, and half the features: the floor leaves room for three rungs."""
-    workdir = tmp_path_factory.mktemp("runs") / "served"
-    flags = "--config.train.num_steps=2", "--config.optimizer.warmup_steps=1"
-    assert main(command(workdir, *flags)) == 0
-    return workdir
+    return shutil.copytree(finished, tmp_path_factory.mktemp("runs") / "served")
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +131,9 @@ def test_an_accuracy_that_no_rung_has_is_refused(trained, capsys):
 
 def test_a_run_comes_back_from_its_folder(trained):
     run = training.restore(trained)
-    assert int(run.state["step"]) == 2
-    assert run.config["train"]["num_steps"] == 2
-    assert run.prepared.settings.train.num_steps == 2
+    assert int(run.state["step"]) == 6
+    assert run.config["train"]["num_steps"] == 6
+    assert run.prepared.settings.train.num_steps == 6
 
 
 @pytest.mark.parametrize(
