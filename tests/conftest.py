@@ -40,7 +40,7 @@ jaxtyping.install_import_hook("dynsparse", "beartype.beartype")
 # Tracing makes many objects, and few of them cycles.
 gc.set_threshold(50_000, 50, 1_000)
 
-ENOUGH_MEMORY = 1.5e9  # bytes that a worker keeps of the files it has tested
+ENOUGH_MEMORY = 2e9  # bytes that a worker keeps of the files it has tested
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -121,7 +121,8 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
         )
         return objective(logits, labels, usage, dict(x=gate))
 
-    (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
+    both = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (value, metrics), gradient = both(scores)
     rows = jnp.broadcast_to(labels, (3, 4))
     losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, rows)
     np.testing.assert_allclose(value, losses.mean(), rtol=1e-6)
