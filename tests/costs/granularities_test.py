@@ -1,5 +1,7 @@
 """The bill of every granularity: what a unit costs, and what compact execution runs."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -167,6 +169,12 @@ class Skipped(nnx.Module):
         return self.block(x)
 
 
+@functools.cache
+def priced(make):
+    """What several tests read: the prices of a model of gates behind gates."""
+    return costs.Prices(make(), example("blocks"))
+
+
 @pytest.mark.parametrize("make", sampled([Nested, Skipped], [Skipped]))
 def test_gates_behind_gates_are_on_record_in_compact_execution(make):
     """Closed where what is around them did not run, else as in masked execution."""
@@ -191,14 +199,13 @@ def test_gates_behind_gates_are_on_record_in_compact_execution(make):
                 axes = (..., *[None] * (mask.ndim - about.ndim))
                 computed = computed * (about > 0)[axes]
         np.testing.assert_array_equal(mask, everywhere[name] * computed)
-    prices = costs.Prices(model, jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype))
-    itemize = lambda masks: costs.itemize(prices, masks, num_examples=16).used
+    itemize = lambda masks: costs.itemize(priced(make), masks, num_examples=16).used
     np.testing.assert_array_equal(itemize(masks), itemize(everywhere))
 
 
 @pytest.mark.parametrize("make", [Nested, Skipped])
 def test_shares_and_floor_add_up_to_everything_open(make):
-    prices = costs.Prices(make(), jax.ShapeDtypeStruct((1, 12, 8), jnp.float32))
+    prices = priced(make)
     shares = prices.layer_cost_curves()
     for curve in shares.values():
         assert (np.diff(curve.costs) >= 0).all()
@@ -212,7 +219,7 @@ def test_shares_and_floor_add_up_to_everything_open(make):
 
 def test_shares_price_gates_behind_gates_by_their_open_units():
     model, x = evaluating(Nested()), inputs("exits", 16)
-    prices = costs.Prices(model, jax.ShapeDtypeStruct(x[:1].shape, x.dtype))
+    prices = priced(Nested)
     masks = costs.run_gates(model, x)
     usage = Usage(
         decisions={
