@@ -48,7 +48,7 @@ def gated(seed):
     gate = dict(name="gumbel_sigmoid", temperature=1.0)
     rule = dict(granularity="blocks", width=8, gate=gate, scorer=dict(name="linear"))
     return dynsparse.sparsify(
-        Net(seed), {"block": rule}, rngs=nnx.Rngs(seed, gate=seed)
+        Net(seed), {"block": rule}, batch(0), rngs=nnx.Rngs(seed, gate=seed)
     )
 
 

@@ -26,8 +26,8 @@ class Structure:
             self._hash = hash(Structure)
 
     @classmethod
-    def split(cls, model: nnx.Module, *filters: Any) -> tuple[Any, ...]:
-        """Returns the structure of `model` and its states, as `nnx.split` does."""
+    def split(cls, model: Any, *filters: Any) -> tuple[Any, ...]:
+        """Returns the structure of a model or of a pytree of them, and its states."""
         graphdef, *states = nnx.split(model, *filters)
         return cls(graphdef), *states
 

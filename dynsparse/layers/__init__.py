@@ -12,13 +12,21 @@ from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import FieldEmbedding, GatedFeatures
 from dynsparse.layers.first_open import FirstOpen
+from dynsparse.layers.gated import gated
 from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_units import (
+    HostChannels,
+    HostHeads,
+    HostNeurons,
+    HostUnits,
+    HostWidth,
+)
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
 from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
-from dynsparse.layers.sparsify import gated, sparsify
+from dynsparse.layers.sparsify import sparsify
 from dynsparse.layers.stack import GatedBlocks, TokenBlocks, gated_stack
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.transformer import TransformerBlock
@@ -49,6 +57,11 @@ __all__ = [
     "GatedStage",
     "GatedTokens",
     "GatedWidth",
+    "HostChannels",
+    "HostHeads",
+    "HostNeurons",
+    "HostUnits",
+    "HostWidth",
     "Mlp",
     "NestedScorer",
     "ScoreShape",

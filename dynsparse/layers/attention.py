@@ -138,48 +138,6 @@ class Attention(nnx.Module):
         """Features per token."""
         return self.qkv.in_features
 
-    @classmethod
-    def from_flax(cls, module: nnx.MultiHeadAttention) -> "Attention":
-        """Builds the attention of Flax's own module; the weights stay.
-
-        Args:
-            module: An attention whose widths are equal inside and outside.
-
-        Raises:
-            ValueError: If `module` has widths that differ, dropout, normalised queries,
-                shared keys and values, or an attention function, type or precision of
-                its own, which this class does not support.
-        """
-        width = module.in_features
-        plain = (
-            module.qkv_features == module.out_features == module.in_kv_features == width
-            and module.dropout_rate == 0
-            and not module.normalize_qk
-            and module.num_kv_heads in (None, module.num_heads)
-            and module.attention_fn is nnx.dot_product_attention
-            and module.dtype is module.precision is None
-        )
-        if not plain:
-            raise ValueError(
-                "an nnx.MultiHeadAttention can be gated by heads if its widths are "
-                "equal and it has no dropout, normalize_qk, num_kv_heads, "
-                "attention_fn, dtype or precision of its own."
-            )
-        heads = module.num_heads  # its own weights are not worth drawing
-        new = nnx.eval_shape(
-            lambda: cls(width=width, num_heads=heads, rngs=nnx.Rngs(0))
-        )
-        inner, outer = (module.query, module.key, module.value), module.out
-        kernels = [m.kernel[...].reshape(width, width) for m in inner]
-        # New Params, which have the type of the weights; assignment would cast them.
-        new.qkv.kernel = nnx.Param(jnp.concatenate(kernels, -1))
-        new.out.kernel = nnx.Param(outer.kernel[...].reshape(width, width))
-        for own, others in ((new.qkv, inner), (new.out, (outer,))):
-            biases = [m.bias[...].reshape(width) for m in others if m.bias is not None]
-            own.bias = nnx.Param(jnp.concatenate(biases)) if biases else None
-            own.use_bias = bool(biases)
-        return new
-
     def __call__(
         self,
         tokens: Float[Array, "batch n width"],

@@ -15,9 +15,10 @@ from dynsparse.gates import Density, Gate, GateOutput, GateRecord, ScoreShift
 from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
 from dynsparse.layers.execution import Axis, Executed
+from dynsparse.layers.hosted import Hosted
 
 
-class GatedLayer(KnownAnswers, Executed):
+class GatedLayer(KnownAnswers, Executed, Hosted):
     """A host module whose units run only where a gate opens them.
 
     Masked execution computes every unit and multiplies by the mask: differentiable, for
@@ -271,17 +272,6 @@ class GatedLayer(KnownAnswers, Executed):
             return features.shape[:2]
         rows = features.shape[: -1 if self.score_axis == "rows" else 1]
         return (*rows, self.num_units)
-
-    def nothing(self, x: Shaped[Array, "batch *axes"]) -> Shaped[Array, "..."]:
-        """Zeros shaped like the host's output; a scalar 0 in masked execution.
-
-        Args:
-            x: The host's input.
-        """
-        if self.execution == "masked":
-            return jnp.asarray(0.0)  # weakly typed: takes the type of the output
-        output = branches.output_shape(self.host, x)
-        return jnp.zeros(output.shape, output.dtype)
 
     def record(self, decision: GateOutput):
         """Leaves a decision for `nnx.capture`, or for the host around this layer."""

@@ -89,7 +89,7 @@ class GatedStage(OpenExamples):
             return *self.compute(features), jnp.ones_like(alive)
         alive = self.decide(logits, alive).mask[:, 0]
         closed = self.nothing(features), logits
-        return *self.run(features, closed, alive), alive
+        return *self.run(self.compute, features, closed, alive), alive
 
 
 class EarlyExits(nnx.Module):

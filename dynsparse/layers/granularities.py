@@ -14,6 +14,12 @@ from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_units import (
+    HostChannels,
+    HostHeads,
+    HostNeurons,
+    HostWidth,
+)
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
 from dynsparse.layers.positions import GatedPositions
@@ -29,49 +35,68 @@ class Granularity(NamedTuple):
     Attributes:
         layer: The gated layer.
         host: Class that the layer takes apart; None where it calls its host as it is.
+        anywhere: Gated layer for hosts of any other class; None where there is none.
         place: What `gated_stack` gates: the whole stack, each block, or its attention
             or MLP; None where it gates nothing.
     """
 
     layer: type[GatedLayer]
     host: type[nnx.Module] | None = None
+    anywhere: type[GatedLayer] | None = None
     place: Literal["stack", "block", "attention", "mlp"] | None = None
 
-    @property
-    def width(self) -> str | None:
-        """Option that tells the features of the input; None where the host does."""
-        if self.host is not None:
+    def layer_of(self, host: nnx.Module) -> type[GatedLayer]:
+        """Returns the gated layer for a host.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if self.host is None or isinstance(host, self.host):
+            return self.layer
+        if self.anywhere is None:
+            raise ValueError(
+                f"{self.layer.__name__} needs layers.{self.host.__name__}, got "
+                f"{type(host).__name__}."
+            )
+        return self.anywhere
+
+    def width_of(self, host: nnx.Module) -> str | None:
+        """Returns the option that tells the features; None where the host does."""
+        if self.host is not None and isinstance(host, self.host):
             return None
         return "num_codes" if self.layer.score_axis == "fields" else "width"
 
-    @property
-    def scored(self) -> bool:
-        """Whether the layer takes a scorer."""
-        return "scorer" in inspect.signature(self.layer.__init__).parameters
 
-    @property
-    def options(self) -> dict[str, bool]:
-        """Options of a rule, beside names of parts, and whether each is needed."""
-        constructor = inspect.signature(self.layer.__init__).parameters
-        own = {} if self.width is None else {self.width: True}
-        return own | {
-            name: option.default is inspect.Parameter.empty
-            for name, option in constructor.items()
-            if name not in ("self", "host", "gate", "scorer")
-        }
+def options_of(layer: type[GatedLayer]) -> dict[str, bool]:
+    """Returns the options of a gated layer, and whether each is needed.
+
+    Args:
+        layer: Its constructor takes them beside host, scorer and gate.
+    """
+    constructor = inspect.signature(layer.__init__).parameters
+    return {
+        name: option.default is inspect.Parameter.empty
+        for name, option in constructor.items()
+        if name not in ("self", "host", "gate", "scorer")
+    }
+
+
+def takes_scorer(layer: type[GatedLayer]) -> bool:
+    """Whether a gated layer takes a scorer."""
+    return "scorer" in inspect.signature(layer.__init__).parameters
 
 
 GRANULARITIES: dict[str, Granularity] = dict(
     tokens=Granularity(GatedTokens, place="stack"),
     bypass=Granularity(BypassedTokens, place="block"),
     blocks=Granularity(GatedBlock, place="block"),
-    heads=Granularity(GatedHeads, Attention, place="attention"),
-    neurons=Granularity(GatedNeurons, Mlp, place="mlp"),
+    heads=Granularity(GatedHeads, Attention, HostHeads, place="attention"),
+    neurons=Granularity(GatedNeurons, Mlp, HostNeurons, place="mlp"),
     experts=Granularity(GatedExperts, Experts, place="mlp"),
-    width=Granularity(GatedWidth, Mlp, place="mlp"),
+    width=Granularity(GatedWidth, Mlp, HostWidth, place="mlp"),
     expert_choice=Granularity(ExpertChoice, Experts),
     features=Granularity(GatedFeatures),
-    channels=Granularity(GatedChannels, ConvPair),
+    channels=Granularity(GatedChannels, ConvPair, HostChannels),
     positions=Granularity(GatedPositions),
 )
 STACKED = tuple(name for name, row in GRANULARITIES.items() if row.place is not None)

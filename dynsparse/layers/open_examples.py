@@ -1,18 +1,20 @@
 """What blocks and exits share: the host runs on the open examples of a batch alone."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from dynsparse import ops
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.branches import Spread, switch
 
-Tree = PyTree[Float[Array, "..."]]  # arrays [batch, ...]
+Tree = PyTree[Shaped[Array, "..."]]  # arrays [batch, ...]
 
 
 class OpenExamples(GatedLayer):
-    """Runs `compute` for the examples whose gate is open.
+    """Runs its host for the examples whose gate is open.
 
     One unit per example. Compact execution gathers the open examples of the batch into
     the smallest capacity that holds them; at batch 1 that is a `cond`.
@@ -23,48 +25,57 @@ class OpenExamples(GatedLayer):
 
     kinds = ("varying", "full")
 
-    def compute(self, inputs: Tree) -> Tree:
-        """Runs the host, on open examples alone in compact execution."""
-        return self.host(inputs)
-
-    def run(self, inputs: Tree, closed: Tree, mask: Float[Array, "batch"]) -> Tree:
+    def run(
+        self,
+        compute: Callable[[Tree], Tree],
+        inputs: Tree,
+        closed: Tree,
+        mask: Float[Array, "batch"],
+    ) -> Tree:
         """Returns `compute(inputs)` where the mask is open, `closed` elsewhere.
 
         Args:
-            inputs: What the host reads, one entry for each example.
-            closed: What closed examples give instead, shaped like `compute(inputs)`.
+            compute: Runs the host, on open examples alone in compact execution.
+            inputs: What it reads, one entry for each example.
+            closed: What closed examples give instead, shaped like `compute(inputs)`. In
+                masked execution None stands for zeros.
             mask: The decision, in [0, 1].
         """
         count = self.static_count()
         if self.execution == "masked" or count == 1:
-            return self._blend(inputs, closed, mask)
+            return self._blend(compute, inputs, closed, mask)
         if count == 0:
             return closed
         batch = len(mask)
 
-        def compute(size: int):
+        def branch(size: int):
             if size == 0:
                 return closed
             if size == batch:
-                return self._blend(inputs, closed, mask)
+                return self._blend(compute, inputs, closed, mask)
             indices = ops.open_indices(mask, size)
             take = lambda tree: jax.tree.map(lambda x: x[indices], tree)
-            some = self._blend(take(inputs), take(closed), mask[indices])
+            some = self._blend(compute, take(inputs), take(closed), mask[indices])
             write = lambda x, new: (
                 x.astype(new.dtype).at[indices].set(new, unique_indices=True)
             )
             return jax.tree.map(write, closed, some)
 
         sizes = ops.capacities(batch, self.capacity_steps)
-        return switch((mask > 0).sum(), sizes, compute, _spread(mask))
+        return switch((mask > 0).sum(), sizes, branch, _spread(mask))
 
-    def _blend(self, inputs, closed, mask):
-        def weight(x):
-            return mask.reshape(-1, *[1] * (x.ndim - 1))
+    def _blend(self, compute, inputs, closed, mask):
+        beside = lambda x: mask.reshape(-1, *[1] * (x.ndim - 1))
+        inputs = jax.tree.map(lambda x: ops.drop_closed(x, beside(x)), inputs)
 
-        inputs = jax.tree.map(lambda x: ops.drop_closed(x, weight(x)), inputs)
-        blend = lambda old, new: ops.blend(weight(new), new, old)
-        return jax.tree.map(blend, closed, self.compute(inputs))
+        def blend(old, new):
+            old = jnp.zeros_like(new) if old is None else old
+            if jnp.issubdtype(new.dtype, jnp.inexact):
+                return ops.blend(beside(new), new, old)
+            return jnp.where(beside(new) > 0, new, old)
+
+        none = lambda x: x is None
+        return jax.tree.map(blend, closed, compute(inputs), is_leaf=none)
 
 
 def _spread(opened: Float[Array, "batch"]) -> Spread:

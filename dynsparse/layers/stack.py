@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 from dynsparse._internal.registry import Config
 from dynsparse.layers.experts import Experts
 from dynsparse.layers.first_open import FirstOpen
-from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
-from dynsparse.layers.sparsify import gated
+from dynsparse.layers.gated import gated
+from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED, options_of
 from dynsparse.layers.transformer import TransformerBlock
 
 
@@ -128,9 +128,8 @@ def gated_stack(
     )
 
     def around(host: nnx.Module) -> Any:
-        own: dict[str, Any] = {
-            name: given[name] for name in given if name in row.options
-        }
+        accepted = {*options_of(row.layer_of(host)), row.width_of(host)}
+        own: dict[str, Any] = {name: given[name] for name in given if name in accepted}
         layer = gated(
             host, granularity=granularity, gate=gate, scorer=scorer, rngs=rngs, **own
         )

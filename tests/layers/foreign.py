@@ -50,23 +50,12 @@ def convolutions(call=None, kind=nnx.Conv, **parts):
     return Called(call, first=conv(), second=conv(), **parts)
 
 
-class Renamed(nnx.Linear):
-    """Another class, and the same map."""
-
-
 class Standardized(nnx.Linear):
     """Kernels of mean 0."""
 
     def __call__(self, x):
         kernel = self.kernel[...]
         return x @ (kernel - kernel.mean(0, keepdims=True))
-
-
-class ShiftedConv(nnx.Conv):
-    """Gives less the larger its kernel."""
-
-    def __call__(self, x):
-        return super().__call__(x) - self.kernel[...].mean()
 
 
 def masked_conv(ins, outs, size, *, rngs):
@@ -147,33 +136,6 @@ class Residual(nnx.Module):
 
     def __call__(self, x):
         return self.call(self, x)
-
-
-class Cached(Residual):
-    """Called with more than its input."""
-
-    def __call__(self, x, cache, *, segment_ids):
-        return x + self.linear(x), cache
-
-
-class Mixed(nnx.Module):
-    """Mixes exactly eleven tokens."""
-
-    def __init__(self):
-        self.mix = nnx.Linear(11, 11, rngs=fresh())
-
-    def __call__(self, x):
-        return x + self.mix(x.swapaxes(1, 2)).swapaxes(1, 2)
-
-
-class Grid(nnx.Module):
-    """Takes images of 5 by 7 alone."""
-
-    def __init__(self):
-        self.linear = nnx.Linear(WIDTH, WIDTH, rngs=fresh())
-
-    def __call__(self, x):
-        return x + self.linear(x.reshape(-1, 5, 7, WIDTH)).reshape(x.shape)
 
 
 def stacked():

@@ -17,6 +17,7 @@ from dynsparse.layers import (
 )
 from tests.layers.masked_equals_compact_test import run
 from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs, output
+from tests.layers.zoo import ZOO
 from tests.sampled import sampled, unless
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))
@@ -136,7 +137,11 @@ def test_every_granularity_is_in_the_table():
         for _, module in nnx.iter_modules(build(layer, "dense"))
         if isinstance(module, layers.GatedLayer)
     }
-    assert gated - {layers.GatedLayer} == built
+    elsewhere = {layers.GatedLayer, layers.HostUnits}  # the rest has hosts of its own
+    elsewhere |= {kind for kind in gated if issubclass(kind, layers.HostUnits)}
+    assert gated - elsewhere == built
+    kinds = {kind for entry in ZOO.values() for kind in entry.fits}
+    assert kinds == {"blocks", "heads", "neurons", "width", "channels"}
 
 
 @pytest.mark.parametrize("layer", ["neurons", "experts"])

@@ -9,8 +9,8 @@ from flax import nnx
 import dynsparse
 from dynsparse import layers
 from dynsparse.gates import GateRecord, records
-from tests.layers.fidelity_test import BLOCKS, GUMBEL, LINEAR, MLP, SOFT
 from tests.layers.foreign import WIDTH, Called, Residual, perceptron
+from tests.layers.proof_test import BLOCKS, GUMBEL, LINEAR, MLP, SOFT
 
 BLOCK = dict(gate=GUMBEL, scorer=LINEAR, **BLOCKS)
 X = jnp.ones((2, WIDTH))
@@ -50,7 +50,7 @@ HOLDERS = dict(
 @pytest.mark.parametrize("name", HOLDERS)
 def test_modules_are_found_wherever_they_stand(name):
     make, pattern, names = HOLDERS[name]
-    model = dynsparse.sparsify(make(), {pattern: BLOCK}, rngs=nnx.Rngs(1, gate=2))
+    model = dynsparse.sparsify(make(), {pattern: BLOCK}, X, rngs=nnx.Rngs(1, gate=2))
     _, captured = nnx.capture(model, GateRecord)(X)
     assert set(records(captured)) == names
 
@@ -58,16 +58,16 @@ def test_modules_are_found_wherever_they_stand(name):
 def test_two_modules_of_one_name_are_refused():
     model = nnx.Dict({"a": nnx.Dict({"b": Residual()}), "a/b": Residual()})
     with pytest.raises(ValueError, match="2 modules are called a/b"):
-        dynsparse.sparsify(model, {"a/b": BLOCK}, rngs=nnx.Rngs(1, gate=2))
+        dynsparse.sparsify(model, {"a/b": BLOCK}, X, rngs=nnx.Rngs(1, gate=2))
 
 
 def test_gated_layers_stand_inside_of_gated_ones():
     inner = Called(lambda m, x: x + m.mlp(x), mlp=perceptron())
     model = Called(lambda m, x: m.block(x), block=inner)
     rules = {"block": BLOCK, "block/mlp": dict(gate=SOFT, scorer=LINEAR, **MLP)}
-    dynsparse.sparsify(model, rules, rngs=nnx.Rngs(1, gate=2))
+    dynsparse.sparsify(model, rules, X, rngs=nnx.Rngs(1, gate=2))
     assert isinstance(model.block, layers.GatedBlock)
-    assert isinstance(model.block.host.mlp, layers.GatedNeurons)
+    assert isinstance(model.block.host.mlp, layers.HostNeurons)
 
 
 RULE = dict(gate=SOFT, scorer=LINEAR, **MLP)
@@ -97,27 +97,10 @@ def test_a_refusal_changes_nothing(name):
     )
     graphdef, state = nnx.split(model)
     with pytest.raises(ValueError, match=message):
-        dynsparse.sparsify(model, rules, rngs=nnx.Rngs(1, gate=2))
+        dynsparse.sparsify(model, rules, X, rngs=nnx.Rngs(1, gate=2))
     after, weights = nnx.split(model)
     assert after == graphdef
     for one, other in zip(
         jax.tree.leaves(weights), jax.tree.leaves(state), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-
-
-CALLS = dict(
-    keyword=(lambda m, x: m.part(x, train=True), "unexpected keyword argument 'train'"),
-    third=(lambda m, x: m.part(x, None, 3), "too many positional arguments"),
-    flag=(lambda m, x: m.part(x, True), "as its second argument, got bool"),
-    second_input=(lambda m, x: m.part(x, x), r"second argument, got shape \[2, 3, 8\]"),
-)
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_a_call_that_gated_layers_do_not_take_is_told_in_words(name):
-    call, message = CALLS[name]
-    model = Called(call, part=perceptron())
-    dynsparse.sparsify(model, {"part": RULE}, rngs=nnx.Rngs(1, gate=2))
-    with pytest.raises(ValueError, match=message):
-        model(jnp.ones((2, 3, WIDTH)))

@@ -9,7 +9,6 @@ from flax import nnx
 import dynsparse
 from dynsparse import costs
 from dynsparse.gates import evaluating, records
-from dynsparse.layers import Attention
 from tests.models.conv_vit_test import run
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
@@ -20,9 +19,6 @@ NEURONS = dict(
     gate=SOFT,
     scorer=SCORER,
     num_blocks=4,
-    up="fc1",
-    down="fc2",
-    activation=jax.nn.relu,
 )
 
 
@@ -61,7 +57,7 @@ X = jax.random.normal(jax.random.key(0), (5, 8))
 
 def sparse(rules):
     model = Plain(nnx.Rngs(0))
-    return dynsparse.sparsify(model, rules, rngs=nnx.Rngs(1, gate=2))
+    return dynsparse.sparsify(model, rules, X, rngs=nnx.Rngs(1, gate=2))
 
 
 def test_weights_stay_and_the_dense_execution_is_the_model():
@@ -99,7 +95,7 @@ def test_rules_tell_blocks_apart():
     block = dict(granularity="blocks", gate=GUMBEL, scorer=SCORER, width=8)
     model = sparse({"blocks/0/mlp": NEURONS, "blocks/1": block})
     assert isinstance(model.blocks[0], Block)
-    assert isinstance(model.blocks[0].mlp, dynsparse.layers.GatedNeurons)
+    assert isinstance(model.blocks[0].mlp, dynsparse.layers.HostNeurons)
     assert isinstance(model.blocks[1], dynsparse.layers.GatedBlock)
 
 
@@ -133,10 +129,6 @@ CHANNELS = dict(
     gate=SOFT,
     scorer=SCORER,
     num_groups=4,
-    first="conv1",
-    norm="bn1",
-    second="conv2",
-    activation=jax.nn.relu,
 )
 
 
@@ -153,7 +145,7 @@ def test_plain_attention_and_convolutions_are_taken_over(rules, units):
             module.bias.shape
         )
     expected, _ = run(evaluating(plain), x)
-    model = dynsparse.sparsify(plain, rules, rngs=nnx.Rngs(1, gate=2))
+    model = dynsparse.sparsify(plain, rules, x, rngs=nnx.Rngs(1, gate=2))
     dense, _ = run(evaluating(model, execution="dense"), x)
     np.testing.assert_allclose(dense, expected, atol=1e-5)
     masked, _ = run(evaluating(model), x)
@@ -174,19 +166,14 @@ def test_plain_attention_and_convolutions_are_taken_over(rules, units):
         dict(dtype=jnp.bfloat16),
     ],
 )
-def test_attention_of_another_kind_is_refused(options):
-    with pytest.raises(ValueError, match="can be gated by heads if its widths are"):
-        dynsparse.sparsify(
-            Attended(nnx.Rngs(0), **options), {"attention": HEADS}, rngs=nnx.Rngs(1)
-        )
-
-
-@pytest.mark.parametrize("use_bias", [True, False])
-def test_attention_keeps_the_type_of_its_weights(use_bias):
-    plain = Attended(nnx.Rngs(0), param_dtype=jnp.bfloat16, use_bias=use_bias)
-    new = Attention.from_flax(plain.attention)
-    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(nnx.state(new)))
-    assert new(jnp.ones((1, 3, 8), jnp.bfloat16)).dtype == jnp.bfloat16
+def test_attention_of_any_kind_stays_what_it_is(options):
+    plain = Attended(nnx.Rngs(0), **options)
+    x = jax.random.normal(jax.random.key(1), (5, 12, 8))
+    expected, _ = run(evaluating(plain), x)
+    rngs = nnx.Rngs(1, gate=2)
+    model = dynsparse.sparsify(plain, {"attention": HEADS}, x, rngs=rngs)
+    opened, _ = run(evaluating(model, density=1.0), x)
+    np.testing.assert_allclose(opened, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shared", ["a block", "its MLP"])
@@ -197,7 +184,7 @@ def test_a_module_in_two_places_is_refused(shared):
     else:
         model.blocks[1].mlp = model.blocks[0].mlp
     with pytest.raises(ValueError, match="the same module in 2 places"):
-        dynsparse.sparsify(model, {"blocks/0/mlp": NEURONS}, rngs=nnx.Rngs(1))
+        dynsparse.sparsify(model, {"blocks/0/mlp": NEURONS}, X, rngs=nnx.Rngs(1))
 
 
 MISTAKES = [
@@ -209,19 +196,27 @@ MISTAKES = [
     ({"blocks/0": NEURONS | dict(granularity="rows")}, "one of .* got 'rows'"),
     (
         {"head": dict(granularity="heads", gate=SOFT, scorer=SCORER)},
-        "heads around Linear needs",
+        "no units were found .kernel: what it reads is not split into heads",
     ),
     (
-        {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "activation"}},
-        "neurons around Hidden needs 'activation'",
+        {"blocks/0/mlp": NEURONS | dict(units="fc3/kernel")},
+        "units='fc3/kernel' is no parameter that a product reads; there are fc1/kernel",
     ),
     (
-        {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "down"}},
-        "neurons around Hidden needs 'down'",
+        {"blocks/0/mlp": NEURONS | dict(units="fc1/kernel")},
+        "fc1/kernel: the host's input has them",
     ),
     (
-        {"blocks/0": dict(granularity="blocks", gate=GUMBEL, scorer=SCORER)},
-        "blocks around Block needs 'width'",
+        {"blocks/0/mlp": NEURONS | dict(num_blocks=5)},
+        "5 blocks must divide the 16 units that fc2/kernel reads",
+    ),
+    (
+        {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "num_blocks"}},
+        "neurons around Hidden needs 'num_blocks'",
+    ),
+    (
+        {"blocks/0": dict(granularity="blocks", gate=GUMBEL, scorer=SCORER, width=9)},
+        "width=9, but its input has 8 features",
     ),
     (
         {"blocks/0": dict(granularity="blocks", gate=GUMBEL, width=8)},
@@ -229,7 +224,7 @@ MISTAKES = [
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(num_heads=2)},
-        r"no option 'num_heads'; accepted: \['activation', 'down', 'num_blocks', 'up'",
+        r"no option 'num_heads'; accepted: \['num_blocks', 'units', 'width'",
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(scorer=dict(hidden=4))},

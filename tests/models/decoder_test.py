@@ -132,6 +132,9 @@ def test_twins_need_something_to_see():
 ATTENTION = layers.Attention(width=8, num_heads=2, causal=True, rngs=nnx.Rngs(0))
 
 
+EXAMPLE = jnp.ones((2, 4, 8))
+
+
 class Before(nnx.Module):
     """A causal attention, and what is gated after it."""
 
@@ -139,7 +142,7 @@ class Before(nnx.Module):
         self.attention, self.gated = ATTENTION, host
         scorer = dict(name="mlp", hidden=4)
         rules = {"gated": dict(scorer=scorer, **rule)}
-        layers.sparsify(self, rules, rngs=nnx.Rngs(0, gate=1))
+        layers.sparsify(self, rules, EXAMPLE, rngs=nnx.Rngs(0, gate=1))
 
     def __call__(self, x):
         return self.gated(self.attention(x))

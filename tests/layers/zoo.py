@@ -1,0 +1,87 @@
+"""Hosts that know nothing of gates, how they are called, and what fits them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import dynsparse
+from tests.layers import zoo_images, zoo_tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A host and how it is called.
+
+    Attributes:
+        make: Builds it.
+        call: A call, with a batch of three.
+        fits: Granularities that make sense for it, with their rules.
+    """
+
+    make: Callable[[nnx.Rngs], nnx.Module]
+    call: dynsparse.Call
+    fits: dict[str, dict[str, Any]]
+
+
+LENGTH = 6
+_TOKENS = jax.random.normal(jax.random.key(0), (3, LENGTH, 16))
+_IMAGE = jax.random.normal(jax.random.key(1), (3, 4, 4, 16))
+_PLACES = jnp.broadcast_to(jnp.arange(LENGTH), (3, LENGTH))
+_CAUSAL = jnp.tril(jnp.ones((LENGTH, LENGTH), bool))
+_CACHE = {key: jnp.ones((3, 2, 2, 8)) for key in "kv"}
+_SEEN = jnp.concatenate([jnp.ones((LENGTH, 2), bool), _CAUSAL], 1)
+_MLP = dict(neurons=dict(num_blocks=4), width=dict(num_slices=4))
+
+
+def _fits(reader: str | None = None, **rules: Any) -> dict[str, dict[str, Any]]:
+    heads = {} if reader is None else dict(heads=dict(units=reader))
+    return dict(blocks={}, **heads, **_MLP, **rules)
+
+
+call = dynsparse.call
+_CHANNELS = dict(channels=dict(num_groups=4))
+ZOO = dict(
+    llama=Entry(
+        zoo_tokens.LlamaBlock,
+        call(_TOKENS, _PLACES, mask=_CAUSAL),
+        _fits("attn/o_proj/kernel"),
+    ),
+    llama_cache=Entry(
+        zoo_tokens.LlamaBlock,
+        call(_TOKENS, _PLACES + 2, mask=_SEEN, cache=_CACHE),
+        _fits("attn/o_proj/kernel"),
+    ),
+    vit=Entry(zoo_tokens.VitBlock, call(_TOKENS, rngs=None), _fits("attn/out/kernel")),
+    cross=Entry(
+        zoo_tokens.CrossBlock,
+        call(_TOKENS, _TOKENS[:, ::-1] + 1, mask=_CAUSAL),
+        _fits("cross/out/kernel"),
+    ),
+    convnext=Entry(
+        zoo_images.ConvNextBlock, call(_IMAGE, rngs=None, train=False), _fits()
+    ),
+    excited=Entry(
+        zoo_images.InvertedBottleneck,
+        call(_IMAGE, training=False),
+        dict(blocks={}, width=dict(num_slices=4)),
+    ),
+    inverted=Entry(
+        lambda rngs: zoo_images.InvertedBottleneck(rngs, excite=False),
+        call(_IMAGE, training=False),
+        dict(blocks={}, width=dict(num_slices=4), **_CHANNELS),
+    ),
+    bottleneck=Entry(zoo_images.Bottleneck, call(_IMAGE), dict(blocks={}, **_CHANNELS)),
+    vgg=Entry(
+        zoo_images.Vgg, call(_IMAGE), dict(width=dict(num_slices=4), **_CHANNELS)
+    ),
+    dense=Entry(zoo_images.DenseBlock, call(_IMAGE), _CHANNELS),
+    unet=Entry(zoo_images.UNet, call(_IMAGE), _CHANNELS),
+    mamba=Entry(zoo_tokens.Mamba, call(_TOKENS, state=None), _fits()),
+    dit=Entry(zoo_tokens.DitBlock, call(_TOKENS, _TOKENS[:, 0]), _fits("out/kernel")),
+    adapted=Entry(zoo_tokens.Adapted, call(_TOKENS), _fits()),
+    remat=Entry(zoo_tokens.Rematerialised, call(_TOKENS), _fits()),
+)
