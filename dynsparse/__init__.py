@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dynsparse.gates import evaluating as evaluating
     from dynsparse.gates import records as records
     from dynsparse.layers import causal_twins as causal_twins
+    from dynsparse.layers import explain as explain
     from dynsparse.layers import sparsify as sparsify
     from dynsparse.models.decoder import generate as generate
     from dynsparse.serving import Ladder as Ladder
@@ -54,7 +55,7 @@ _NAMES = {
     "_internal.call": ("Call", "call"),
     "costs": ("Bill", "bill"),
     "gates": ("Gate", "GateOutput", "GateRecord", "evaluating", "records"),
-    "layers": ("causal_twins", "sparsify"),
+    "layers": ("causal_twins", "explain", "sparsify"),
     "models.decoder": ("generate",),
     "serving": ("Ladder", "Runtime", "Server"),
     "training": ("restore",),

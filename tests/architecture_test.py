@@ -20,7 +20,7 @@ ALLOWED = {
     "_internal": set(),
     "ops": set(),
     "gates": {"ops"},
-    "layers": {"ops", "gates"},
+    "layers": {"ops", "gates", "costs"},
     "models": {"ops", "gates", "layers", "costs"},
     "costs": {"ops", "gates"},
     "budgets": {"ops", "gates"},

@@ -10,6 +10,7 @@ from dynsparse.layers.channels import ConvPair, GatedChannels
 from dynsparse.layers.exits import EarlyExits, GatedStage
 from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
+from dynsparse.layers.explain import explain
 from dynsparse.layers.features import FieldEmbedding, GatedFeatures
 from dynsparse.layers.first_open import FirstOpen
 from dynsparse.layers.gated import gated
@@ -69,6 +70,7 @@ __all__ = [
     "TokenBlocks",
     "TransformerBlock",
     "causal_twins",
+    "explain",
     "gated",
     "gated_stack",
     "make_scorer",

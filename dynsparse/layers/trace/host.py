@@ -15,6 +15,7 @@ from dynsparse._internal.paths import path_name
 from dynsparse._internal.structure import Structure
 from dynsparse.layers.trace import loops, moves, products
 from dynsparse.layers.trace.axes import Axes
+from dynsparse.layers.trace.evaluate import read, run
 from dynsparse.layers.trace.program import Program, Value, program_of
 
 _RULES = {**loops.RULES, **moves.RULES, **products.RULES}
@@ -99,7 +100,7 @@ class HostCall:
             structure, state = Structure.split(self._parts)
         leaves, form = _flat(state)
         self.arrays = [jnp.asarray(leaf) for leaf in leaves]
-        kinds = tuple(map(jax.typeof, self.arrays))
+        kinds = tuple((x.shape, x.dtype) for x in self.arrays)
         self.trace = _trace(structure, form, kinds, tuple(kwargs))
 
     def inputs(self) -> dict[Value, Any]:
@@ -110,6 +111,11 @@ class HostCall:
         """Returns the input of the program that an array of the call is."""
         (place, *_) = (i for i, own in enumerate(self.arrays) if own is array)
         return self.trace.program.inputs[place]
+
+    def run(self) -> Any:
+        """Runs the program of the call, as it was traced."""
+        values = run(self.trace.program.steps, self.inputs(), self.trace.axes)
+        return self.finish([read(values, v) for v in self.trace.program.outputs])
 
     def finish(self, outputs: Sequence[Any]) -> Any:
         """Writes changed state back and returns the result of the call.
@@ -149,7 +155,7 @@ def _trace(
         told["static"], told["count"] = static, len(arrays)
         return arrays, after
 
-    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in kinds]
+    shapes = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
     closed = jax.make_jaxpr(call)(shapes)
     if any(isinstance(x, jax.core.Tracer) for x in closed.consts):
         raise ValueError("it reads an array of the function around it; pass it in.")

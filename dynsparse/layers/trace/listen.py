@@ -51,7 +51,7 @@ class _Listener(nnx.Module):
 
 
 def listen(
-    model: Any, places: Sequence[Path], example: Call
+    model: Any, places: Sequence[Path], example: Call, *, values: bool = True
 ) -> tuple[dict[Path, HeardCall], dict[Path, str]]:
     """Runs a model once, and hears how some of its modules are called.
 
@@ -59,6 +59,7 @@ def listen(
         model: Does not change.
         places: Paths of the modules, outer ones first.
         example: How the model is called.
+        values: Whether to run the model; otherwise arguments are shapes.
 
     Returns:
         The calls of the modules that can be gated, and why others cannot, by path.
@@ -94,13 +95,18 @@ def listen(
         example(copy)
         return heard
 
-    heard = jax.jit(run)(state, example)
+    heard = (jax.jit(run) if values else _shapes(run))(state, example)
     calls = {
         path: HeardCall(forms[path], state)
         for path, state in heard.items()
         if path not in reasons
     }
     return calls, reasons
+
+
+def _shapes(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The shapes that a function gives, for arrays or shapes."""
+    return lambda *args: jax.eval_shape(run, *args)
 
 
 def _reason(host: Any, called: Any, inside: bool, again: bool) -> str | None:
