@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import jax
 from flax import nnx
@@ -18,7 +18,11 @@ from dynsparse.layers.trace.listen import HeardCall, Path, listen
 from dynsparse.layers.trace.rows import Rows
 from dynsparse.layers.trace.units import Kind, find_units
 
-_KINDS: dict[str, Kind] = dict(channels="channels", heads="split", neurons="any")
+_KINDS: dict[str, Kind] = {
+    "channels": "channels",
+    "heads": "split",
+    "neurons": "any",
+}
 _LONGEST_REASON = 72  # characters
 
 
@@ -58,7 +62,9 @@ class Explanation:
     rows: tuple[Gateable, ...]
 
     def __str__(self) -> str:
-        table = [("module", "granularity", "units", "MACs", "share", "read by, or why")]
+        table: list[tuple[str, ...]] = [
+            ("module", "granularity", "units", "MACs", "share", "read by, or why")
+        ]
         for row in self.rows:
             path = row.path or "(the model)"
             name = f"{path} ({row.count})" if row.count > 1 else path
@@ -124,7 +130,9 @@ def explain(model: nnx.Module, *args: Any, **kwargs: Any) -> Explanation:
 def _worth(part: Any) -> bool:
     """Whether a module may have something to gate: no single layer of Flax has."""
     single = type(part).__module__.startswith("flax.")
-    return callable(part) and not (single and len(list(nnx.iter_modules(part))) == 1)
+    return callable(part) and not (
+        single and len(list(nnx.iter_modules(cast(Any, part)))) == 1
+    )
 
 
 def _rows(host: Any, heard: HeardCall, batch: int) -> Iterator[Gateable]:
