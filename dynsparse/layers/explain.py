@@ -1,6 +1,7 @@
 """What of a model can be gated, and what cannot, and why."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -142,7 +143,7 @@ def _rows(host: Any, heard: HeardCall, batch: int) -> Iterator[Gateable]:
     yield Gateable("", 1, "blocks", int(found is None), dense, 0.0, found or "")
     readers: set[str] = set()
     for granularity, kind in _KINDS.items():
-        look = lambda call, kind=kind: _units(call, kind)
+        look = functools.partial(_units, kind=kind)
         try:
             reader, units, apart = _looked_at(look, host, heard)
         except ValueError as error:
@@ -152,7 +153,7 @@ def _rows(host: Any, heard: HeardCall, batch: int) -> Iterator[Gateable]:
         if reader in readers:
             continue
         readers.add(reader)
-        closed = lambda call, kind=kind: _found(call, kind).first(0)
+        closed = functools.partial(_closed, kind=kind)
         saved = dense - _macs(closed, host, heard) // batch
         name = granularity if apart is None else "width"
         note = reader if apart is None else f"{reader} ({granularity}: {apart})"
@@ -185,6 +186,11 @@ def _found(call: HostCall, kind: Kind) -> UnitsOfCall:
     units = find_units(call.trace, None, kind)
     rows = Rows.leading(call.trace.axes, call.trace.stream, 1)
     return UnitsOfCall(call, units, rows)
+
+
+def _closed(call: HostCall, kind: Kind) -> Any:
+    """Runs a module with all of its units closed."""
+    return _found(call, kind).first(0)
 
 
 def _units(call: HostCall, kind: Kind) -> tuple[str, int, str | None]:
