@@ -5,7 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import (
+    ClosedJaxpr,
+    Jaxpr,
+    Literal,
+    jaxpr_as_fun,
+    jaxprs_in_params,
+)
 
 from dynsparse.layers.trace.axes import Axes
 from dynsparse.layers.trace.program import Program, Step, Value
@@ -58,11 +64,22 @@ def _step(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
 
 
 def _as_traced(step: Step, arrays: list[Any]) -> list[Any]:
-    """Runs an equation as a program of its own, whatever its operation is."""
-    equation = step.equation
+    """Runs an equation as it stands, custom derivatives included."""
+    equation, primitive = step.equation, step.equation.primitive
+    if not step.bodies and not any(True for _ in jaxprs_in_params(step.params)):
+        with equation.ctx.manager:
+            results = primitive.bind(*arrays, **step.params)
+        return list(results) if primitive.multiple_results else [results]
     pairs = zip(equation.invars, arrays, strict=True)
     given = {atom: x for atom, x in pairs if not isinstance(atom, Literal)}
-    jaxpr = Jaxpr((), list(given), equation.outvars, [equation], equation.effects)
+    jaxpr = Jaxpr(
+        (),
+        list(given),
+        equation.outvars,
+        [equation],
+        equation.effects,
+        debug_info=step.debug_info,
+    )
     return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, ()))(*given.values()))
 
 

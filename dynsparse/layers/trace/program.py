@@ -75,12 +75,14 @@ class Step:
         inputs: What it reads.
         outputs: What it gives.
         bodies: Programs that it calls: the loop of a scan, the branches of a cond.
+        debug_info: Of the jaxpr that it stands in.
     """
 
     equation: Any
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     bodies: tuple[Program, ...] = ()
+    debug_info: Any = None
 
     @property
     def name(self) -> str:
@@ -124,7 +126,8 @@ def _inline(
             given = _inline(equation.params[_INLINED[name]], read_by, steps)
         else:
             given = tuple(Value(variable.aval) for variable in equation.outvars)
-            steps.append(Step(equation, read_by, given, _bodies(equation)))
+            debug = jaxpr.debug_info.with_unknown_names()
+            steps.append(Step(equation, read_by, given, _bodies(equation), debug))
         values.update(zip(equation.outvars, given, strict=True))
     return tuple(map(read, jaxpr.outvars))
 
