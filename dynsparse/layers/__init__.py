@@ -16,6 +16,7 @@ from dynsparse.layers.first_open import FirstOpen
 from dynsparse.layers.gated import gated
 from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
     HostHeads,
@@ -61,6 +62,7 @@ __all__ = [
     "HostChannels",
     "HostHeads",
     "HostNeurons",
+    "HostTokens",
     "HostUnits",
     "HostWidth",
     "Mlp",

@@ -14,6 +14,7 @@ from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
     HostHeads,
@@ -51,14 +52,18 @@ class Granularity(NamedTuple):
         Raises:
             ValueError: If there is none.
         """
-        if self.host is None or isinstance(host, self.host):
+        if self.host is None and self.anywhere is not None:
+            own = getattr(host, "masks_tokens", False)
+        else:
+            own = self.host is None or isinstance(host, self.host)
+        if own:
             return self.layer
-        if self.anywhere is None:
+        if self.anywhere is None and self.host is not None:
             raise ValueError(
                 f"{self.layer.__name__} needs layers.{self.host.__name__}, got "
                 f"{type(host).__name__}."
             )
-        return self.anywhere
+        return self.anywhere or self.layer
 
     def width_of(self, host: nnx.Module) -> str | None:
         """Returns the option that tells the features; None where the host does."""
@@ -88,7 +93,7 @@ def takes_scorer(layer: type[GatedLayer]) -> bool:
 
 GRANULARITIES: dict[str, Granularity] = dict(
     tokens=Granularity(GatedTokens, place="stack"),
-    bypass=Granularity(BypassedTokens, place="block"),
+    bypass=Granularity(BypassedTokens, anywhere=HostTokens, place="block"),
     blocks=Granularity(GatedBlock, place="block"),
     heads=Granularity(GatedHeads, Attention, HostHeads, place="attention"),
     neurons=Granularity(GatedNeurons, Mlp, HostNeurons, place="mlp"),

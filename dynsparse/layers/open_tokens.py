@@ -63,10 +63,10 @@ class OpenTokens(GatedLayer):
             self._gathered, tokens, closed, mask, surplus=not exact
         )
         if count is not None:
-            return branches.fixed(count, n, compute, _spread(mask)), mask
+            return branches.fixed(count, n, compute, spread_tokens(mask)), mask
         largest = (mask > 0).sum(-1).max(initial=0)
         sizes = ops.capacities(n, self.capacity_steps)
-        return branches.switch(largest, sizes, compute, _spread(mask)), mask
+        return branches.switch(largest, sizes, compute, spread_tokens(mask)), mask
 
     def _gathered(self, tokens, closed, mask, size: int, *, surplus: bool):
         for _, module in nnx.iter_modules(self.host):
@@ -94,7 +94,7 @@ def _beside(mask, x):
     return mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))
 
 
-def _spread(opened: Float[Array, "batch n"]) -> branches.Spread:
+def spread_tokens(opened: Float[Array, "batch n"]) -> branches.Spread:
     """Makes decisions about some tokens decisions about all of them."""
 
     def spread(layer: GatedLayer, size: int, mask: Array) -> Array:

@@ -15,6 +15,7 @@ from dynsparse.gates import Gate, GateOutput, evaluating
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.host_arrays import split
+from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import HostUnits, HostWidth
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.trace.examples import Batch
@@ -78,12 +79,13 @@ def _pairs(
         args, kwargs = arguments()
         found = layer.found(*args, **kwargs)
         yield from _units(layer, found, run)
-        yield "in gradients with every unit open", *_slopes(new, arguments)
     if isinstance(layer, HostWidth):
         return
     decided = layer.decision_shape(layer.features(*arguments()))
     ones = jnp.ones(decided)
     yield "with a mask of ones", run(_deciding(new(), ones)), run(new().host)
+    if isinstance(layer, HostUnits | HostTokens):
+        yield "in gradients with a mask of ones", *_slopes(new, ones, arguments)
     mask = _drawn(decided)
     masked = run(_deciding(new(), mask))
     closed = nnx.view(_deciding(new(), mask), execution="compact", capacity_steps=2)
@@ -124,18 +126,17 @@ def _units(
 
 
 def _slopes(
-    new: Callable[[], Any], arguments: Callable[[], Arguments]
+    new: Callable[[], Any], ones: Array, arguments: Callable[[], Arguments]
 ) -> tuple[Any, Any]:
     """Gradients of the layer with every unit open, and of its host."""
     graphdef, params, rest = nnx.split(new().host, nnx.Param, ...)
     arrays, put = split(arguments())
     moving = [jnp.issubdtype(x.dtype, jnp.inexact) for x in arrays]
 
-    def weighed(host: Any, args: Any, kwargs: Any) -> Any:
-        layer = new()
+    def opened(host: Any, args: Any, kwargs: Any) -> Any:
+        layer = _deciding(new(), ones)
         layer.host = host
-        found = layer.found(*args, **kwargs)
-        return found.weighed(jnp.ones((found.rows.count, found.units.num_units)))
+        return layer(*args, **kwargs)
 
     def slope(call: Callable[..., Any]) -> Any:
         def loss(params, floats):
@@ -153,7 +154,7 @@ def _slopes(
         floats = [x for x, moves in zip(arrays, moving, strict=True) if moves]
         return jax.tree.leaves(jax.grad(loss, (0, 1))(params, floats))
 
-    return slope(weighed), slope(lambda host, args, kwargs: host(*args, **kwargs))
+    return slope(opened), slope(lambda host, args, kwargs: host(*args, **kwargs))
 
 
 def _sum(y: Array) -> Float[Array, ""]:

@@ -28,6 +28,8 @@ class TokenBlocks(nnx.Module):
         (1, 3, 4)
     """
 
+    masks_tokens = True
+
     def __init__(self, blocks: Sequence[nnx.Module]):
         self.blocks = nnx.List(blocks)
 

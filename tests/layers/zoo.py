@@ -55,11 +55,15 @@ ZOO = dict(
         call(_TOKENS, _PLACES + 2, mask=_SEEN, cache=_CACHE),
         _fits("attn/o_proj/kernel"),
     ),
-    vit=Entry(zoo_tokens.VitBlock, call(_TOKENS, rngs=None), _fits("attn/out/kernel")),
+    vit=Entry(
+        zoo_tokens.VitBlock,
+        call(_TOKENS, rngs=None),
+        _fits("attn/out/kernel", bypass={}),
+    ),
     cross=Entry(
         zoo_tokens.CrossBlock,
         call(_TOKENS, _TOKENS[:, ::-1] + 1, mask=_CAUSAL),
-        _fits("cross/out/kernel"),
+        _fits("cross/out/kernel", bypass={}),
     ),
     convnext=Entry(
         zoo_images.ConvNextBlock, call(_IMAGE, rngs=None, train=False), _fits()
@@ -81,7 +85,11 @@ ZOO = dict(
     dense=Entry(zoo_images.DenseBlock, call(_IMAGE), _CHANNELS),
     unet=Entry(zoo_images.UNet, call(_IMAGE), _CHANNELS),
     mamba=Entry(zoo_tokens.Mamba, call(_TOKENS, state=None), _fits()),
-    dit=Entry(zoo_tokens.DitBlock, call(_TOKENS, _TOKENS[:, 0]), _fits("out/kernel")),
-    adapted=Entry(zoo_tokens.Adapted, call(_TOKENS), _fits()),
+    dit=Entry(
+        zoo_tokens.DitBlock,
+        call(_TOKENS, _TOKENS[:, 0]),
+        _fits("out/kernel", bypass={}),
+    ),
+    adapted=Entry(zoo_tokens.Adapted, call(_TOKENS), _fits(bypass={})),
     remat=Entry(zoo_tokens.Rematerialised, call(_TOKENS), _fits()),
 )

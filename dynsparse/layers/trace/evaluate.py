@@ -39,7 +39,7 @@ def run(
     """
     for step in steps:
         arrays = [read(values, value) for value in step.inputs]
-        results = _step(step, arrays, axes, sizes or {})
+        results = apply(step, arrays, axes, sizes or {})
         values.update(zip(step.outputs, results, strict=True))
     return values
 
@@ -49,7 +49,15 @@ def shape_of(value: Value, axes: Axes, sizes: Sizes) -> tuple[int, ...]:
     return tuple(axes.classes.size(axis, dict(sizes)) for axis in axes.of(value))
 
 
-def _step(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
+def apply(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
+    """Runs one step on these arrays.
+
+    Args:
+        step: Any step.
+        arrays: What it reads.
+        axes: As in `run`.
+        sizes: As in `run`.
+    """
     changed = sizes and any(
         shape_of(value, axes, sizes) != value.shape
         for value in (*step.inputs, *step.outputs)

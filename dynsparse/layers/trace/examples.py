@@ -81,7 +81,7 @@ def find_batch(
             f"it maps {list(trace.stream.shape)} to {shapes}: no result has the shape "
             f"and type of its input, which closed examples would be"
         )
-    closed = closed or ("input" if _skips(trace, streams[0]) else "zeros")
+    closed = closed or ("input" if skips(trace, streams[0]) else "zeros")
     like = [
         [
             j
@@ -107,7 +107,7 @@ def check_skip(trace: HostTrace):
     Raises:
         ValueError: If the input is not added to what becomes the result.
     """
-    if not any(_skips(trace, i) for i in range(len(trace.results))):
+    if not any(skips(trace, i) for i in range(len(trace.results))):
         raise ValueError(
             "a closed unit passes its input on, but the module has no skip of its own; "
             "name the module around the skip."
@@ -137,7 +137,7 @@ def _alike(value: Value, other: Value) -> bool:
     return value.shape == other.shape and value.dtype == other.dtype
 
 
-def _skips(trace: HostTrace, result: int) -> bool:
+def skips(trace: HostTrace, result: int) -> bool:
     """Whether the input is added to what becomes a result, with no product between."""
     made = {value: step for step in trace.program.steps for value in step.outputs}
     stack, seen = [trace.results[result]], set()

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.layers.trace.evaluate import Values, read, run
+from dynsparse.layers.trace.evaluate import Values, apply, read, run
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.program import Value
 from dynsparse.layers.trace.rows import Rows
@@ -40,14 +40,12 @@ class UnitsOfCall:
         """
         values, axes = self.call.inputs(), self.units.trace.axes
         for step in self.units.trace.program.steps:
+            arrays = [read(values, value) for value in step.inputs]
             if step in self.units.ends:
-                value = step.inputs[self.units.weighed(step)]
-                mask = self.rows.beside(value, weights, self.units.factor)
-                x = ops.weigh(read(values, value), mask)
-                results = run([step], {**values, value: x}, axes)
-                values.update((v, results[v]) for v in step.outputs)
-            else:
-                run([step], values, axes)
+                i = self.units.weighed(step)
+                mask = self.rows.beside(step.inputs[i], weights, self.units.factor)
+                arrays[i] = ops.weigh(arrays[i], mask)
+            values.update(zip(step.outputs, apply(step, arrays, axes, {}), strict=True))
         return self._finish(values)
 
     def first(self, count: int) -> Any:
