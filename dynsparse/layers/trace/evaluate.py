@@ -14,7 +14,7 @@ from jax.extend.core import (
 )
 
 from dynsparse.layers.trace.axes import Axes
-from dynsparse.layers.trace.program import Program, Step, Value
+from dynsparse.layers.trace.program import Program, Step, Value, scan_sizes
 
 Values = dict[Value, Any]  # arrays by the value that they stand for
 Sizes = Mapping[int, int]  # new lengths of factors
@@ -143,7 +143,7 @@ def _call(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
 
 
 def _scan(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
-    fixed, carried = step.params["num_consts"], step.params["num_carry"]
+    fixed, carried = scan_sizes(step)
     constants, start = arrays[:fixed], arrays[fixed : fixed + carried]
 
     def body(carry, x):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dynsparse.layers.trace.axes import Axes, Rule
-from dynsparse.layers.trace.program import Program, Step, Value
+from dynsparse.layers.trace.program import Program, Step, Value, scan_sizes
 
 
 def _call(known: Axes, step: Step):
@@ -23,8 +23,8 @@ def _inside(known: Axes, body: Program, inputs: Sequence[Value | None]):
 
 
 def _scan(known: Axes, step: Step):
-    (body,), params = step.bodies, step.params
-    fixed, carried = params["num_consts"], params["num_carry"]
+    (body,) = step.bodies
+    fixed, carried = scan_sizes(step)
     whole = fixed + carried
     _inside(known, body, [*step.inputs[:whole], *[None] * (len(step.inputs) - whole)])
     links = list(zip(body.inputs[whole:], step.inputs[whole:], strict=True))

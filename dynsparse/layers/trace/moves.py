@@ -165,6 +165,13 @@ def _stack(known: Axes, step: Step):
         known.same(known.of(value), left)
 
 
+def _unstack(known: Axes, step: Step):
+    axes, along = known.of(step.inputs[0]), step.params["axis"]
+    known.classes.lock(axes[along], "unstack along it")
+    for result in step.outputs:
+        known.same([*axes[:along], *axes[along + 1 :]], known.of(result))
+
+
 def _pad(known: Axes, step: Step):
     value, (result,) = step.inputs[0], step.outputs
     for axis, other in zip(known.of(value), known.of(result), strict=True):
@@ -255,4 +262,5 @@ RULES: dict[str, Rule] = {
     "squeeze": _squeeze,
     "stack": _stack,
     "transpose": _transpose,
+    "unstack": _unstack,
 }

@@ -95,6 +95,18 @@ class Step:
         return self.equation.params
 
 
+def scan_sizes(step: Step) -> tuple[int, int]:
+    """Computes how many inputs of a scan are the same in each turn, and how many carry.
+
+    Args:
+        step: A scan; what it runs along has one axis more outside than in its body.
+    """
+    (body,) = step.bodies
+    alike = lambda pairs: sum(len(a.shape) == len(b.shape) for a, b in pairs)
+    carried = alike(zip(body.outputs, step.outputs, strict=True))
+    return alike(zip(body.inputs, step.inputs, strict=True)) - carried, carried
+
+
 def program_of(closed: ClosedJaxpr) -> Program:
     """Makes the program of a jaxpr.
 
