@@ -1,5 +1,6 @@
 """Gated blocks: an example skips a residual block, or runs it."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,7 +78,8 @@ class GatedBlock(OpenExamples):
         args, kwargs = put(arrays)
         call = HostCall(evaluating(self.host), args, kwargs)
         values = [call.value_of(array) for array in arrays]
-        return find_batch(call.trace, values, self.closed)
+        found = find_batch(call.trace, values, self.closed)
+        return dataclasses.replace(found, pure=not call.changes)
 
     def batch_of(self, count: int) -> Batch | None:
         """Returns what is known of a call with `count` arrays, or None."""
@@ -133,7 +135,8 @@ class GatedBlock(OpenExamples):
     def _copied(self) -> Any:
         """The host in compact execution: a copy, where nothing is gated inside of it.
 
-        In a branch a host cannot write its state, not even as it was.
+        In a branch a host cannot write its state, not even as it was; its random
+        streams stay where they are.
         """
         parts = [module for _, module in nnx.iter_modules(self.host)]
         if self.execution != "compact" or any(isinstance(m, GatedLayer) for m in parts):

@@ -239,14 +239,6 @@ def test_what_stays_the_model_is_accepted(name):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_closed_branch_without_a_skip_gives_zeros():
-    make, rule = ACCEPTED["skip_outside"]
-    model = sparse(make(), rule)
-    model.part.shift[...] = jnp.float32(-1e9)
-    closed = dynsparse.evaluating(model)(X)
-    np.testing.assert_array_equal(closed, jnp.zeros_like(X))
-
-
 def test_a_model_without_values_is_proved_all_the_same():
     model = nnx.eval_shape(lambda: sparse(foreign.perceptron(), MLP))
     assert isinstance(model.part, layers.HostNeurons)

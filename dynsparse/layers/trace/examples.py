@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dynsparse.layers.trace.host import HostTrace
-from dynsparse.layers.trace.program import Step, Value
+from dynsparse.layers.trace.program import Program, Step, Value
 from dynsparse.layers.trace.rows import Rows
 
 Closed = Literal["input", "zeros"]
@@ -22,7 +22,8 @@ class Batch:
             the order of the call; None where it has none.
         results: The same of each array that the host returns.
         closed: Argument that each result of a closed example is; None for zeros.
-        pure: Whether the call is known to leave the host's state as it was.
+        pure: Whether the call is known to leave the host's state as it was, random
+            streams aside.
     """
 
     arguments: tuple[int | None, ...]
@@ -95,7 +96,7 @@ def find_batch(
     for other in streams[1:]:
         kept[other] = None
     axes_of = tuple(axis for axis in results if axis is not None)
-    return Batch(tuple(at), axes_of, tuple(kept), pure=not trace.changed)
+    return Batch(tuple(at), axes_of, tuple(kept))
 
 
 def check_skip(trace: HostTrace):
@@ -151,8 +152,21 @@ def skips(trace: HostTrace, result: int) -> bool:
             _is_input(v, made, trace.stream) for v in step.inputs
         ):
             return True
+        if any(_adds_inside(step, body, made, trace.stream) for body in step.bodies):
+            return True
         stack += step.inputs
     return False
+
+
+def _adds_inside(
+    step: Step, body: Program, made: dict[Value, Step], stream: Value
+) -> bool:
+    """Whether a loop or a branch adds to the input that it is called with."""
+    outside = step.inputs[len(step.inputs) - len(body.inputs) :]
+    pairs = zip(body.inputs, outside, strict=True)
+    own = [inner for inner, value in pairs if _is_input(value, made, stream)]
+    sums = [inner for inner in body.steps if inner.name in ("add", "sub")]
+    return any(value in own for inner in sums for value in inner.inputs)
 
 
 def _is_input(value: Value, made: dict[Value, Step], stream: Value) -> bool:

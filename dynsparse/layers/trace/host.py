@@ -112,6 +112,16 @@ class HostCall:
         (place, *_) = (i for i, own in enumerate(self.arrays) if own is array)
         return self.trace.program.inputs[place]
 
+    @property
+    def changes(self) -> bool:
+        """Whether the call changes state other than its random streams."""
+        kinds = {
+            tuple(path): type(variable)
+            for path, variable in nnx.to_flat_state(nnx.state(self._parts))
+        }
+        changed = [kinds[self.trace.paths[i]] for i in self.trace.changed]
+        return not all(issubclass(kind, nnx.RngState) for kind in changed)
+
     def run(self) -> Any:
         """Runs the program of the call, as it was traced."""
         values = run(self.trace.program.steps, self.inputs(), self.trace.axes)
