@@ -73,7 +73,7 @@ class HostTokens(GatedLayer):
         count, mask = self.static_count(n), self.decide(tokens).mask
         call = HostCall(self.host, args, kwargs)
         found = find_tokens(call.trace)
-        closed = tokens if skips(call.trace, found.result) else jnp.zeros_like(tokens)
+        closed = tokens if skips(call.trace, 0) else jnp.zeros_like(tokens)
         if self.execution == "masked":
             output = run_tokens(call, found, mask)
             return ops.blend(mask[..., None], output, closed)

@@ -34,7 +34,6 @@ class Tokens:
         factor: Factor of the tokens.
         before: Steps that depend on no tokens.
         moving: Steps that do.
-        result: Which result is the stream.
     """
 
     trace: HostTrace
@@ -42,7 +41,6 @@ class Tokens:
     factor: int
     before: tuple[Step, ...]
     moving: tuple[Step, ...]
-    result: int
 
     @property
     def outside(self) -> list[Value]:
@@ -89,7 +87,7 @@ def find_tokens(trace: HostTrace) -> Tokens:
             f"tokens bypass hosts that give one array of their input's shape, "
             f"{list(trace.stream.shape)}; it gives {texts}"
         )
-    tokens = Tokens(trace, batch, factor, tuple(before), tuple(moving), 0)
+    tokens = Tokens(trace, batch, factor, tuple(before), tuple(moving))
     _check_mixing(tokens)
     return tokens
 
@@ -171,7 +169,7 @@ def run_tokens(
 
     values = run(tokens.before, call.inputs(), axes)
     _attend(tokens, values, along, {})
-    return read(values, tokens.trace.results[tokens.result])
+    return read(values, tokens.trace.results[0])
 
 
 def run_some_tokens(
@@ -190,7 +188,7 @@ def run_some_tokens(
     """
     axes, batch = tokens.trace.axes, tokens.batch
     values = run(tokens.before, call.inputs(), axes)
-    outside, result = tokens.outside, tokens.trace.results[tokens.result]
+    outside, result = tokens.outside, tokens.trace.results[0]
     own: dict[Value, int] = {}  # with the axis of the examples
     if batch is not None:
         held = {value: axes.holding(value, batch) for value in outside}
