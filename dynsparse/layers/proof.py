@@ -31,10 +31,10 @@ Pair = tuple[str, Any, Any]  # when, what the layer gives, what it should give
 def prove(layer: GatedLayer, call: HeardCall):
     """Proves that a gated layer computes what its host computes.
 
-    With every unit open the layer must give what the host gives, its gradients
-    included. With some units closed the two executions must agree; where units of the
-    host are gated, with the host whose parameters are zero at closed units; where
-    examples skip it, with what the open ones give.
+    With every unit open the layer must give what the host gives, its gradients and
+    what it keeps included. With some units closed the two executions must agree; where
+    units of the host are gated, with the host whose parameters are zero at closed
+    units; where examples skip it, with what the open ones give.
 
     Args:
         layer: Around a copy of the host whose weights may have moved a little, so that
@@ -83,7 +83,9 @@ def _pairs(
         return
     decided = layer.decision_shape(layer.features(*arguments()))
     ones = jnp.ones(decided)
-    yield "with a mask of ones", run(_deciding(new(), ones)), run(new().host)
+    opened, host = _deciding(new(), ones), new().host
+    yield "with a mask of ones", run(opened), run(host)
+    yield "in the state it leaves", _kept(opened.host), _kept(host)
     if isinstance(layer, HostUnits | HostTokens):
         yield "in gradients with a mask of ones", *_slopes(new, ones, arguments)
     mask = _drawn(decided)
@@ -94,6 +96,11 @@ def _pairs(
     if isinstance(layer, GatedBlock):
         arrays, _ = split(arguments())
         yield "with some examples closed", masked, _skipped(layer, arrays, run, mask)
+
+
+def _kept(host: Any) -> Any:
+    """What a host keeps from call to call, its random streams aside."""
+    return nnx.to_pure_dict(nnx.state(host, nnx.Not(nnx.Any(nnx.Param, nnx.RngState))))
 
 
 def _units(
@@ -225,13 +232,14 @@ def _deciding(layer: Any, mask: Array) -> Any:
 
 
 def _drawn(shape: Sequence[int]) -> Float[Array, "..."]:
-    """A decision with half of the units open, others in each row."""
+    """A decision with half of the units open, others in the first row than the last."""
     *rows, units = shape
     random, total = np.random.default_rng(2), math.prod(rows)
     if units == 1:  # half of the rows
-        order = random.permutation(total)
+        order = np.r_[total - 1, 1 + random.permutation(max(total - 2, 0)), 0][-total:]
         return jnp.asarray(order < round(total / 2), jnp.float32).reshape(shape)
     order = np.stack([random.permutation(units) for _ in range(total)])
+    order[-1] = np.arange(units)
     order[0] = np.arange(units)[::-1]  # in other places, once the first ones left
     return jnp.asarray(order < round(units / 2), jnp.float32).reshape(shape)
 
