@@ -7,14 +7,13 @@ from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
 from dynsparse.layers.causal import causal_twins
 from dynsparse.layers.channels import ConvPair, GatedChannels
-from dynsparse.layers.exits import EarlyExits, GatedStage
+from dynsparse.layers.exits import Answered, GatedStage, Stage, Stages
 from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.explain import explain
 from dynsparse.layers.features import FieldEmbedding, GatedFeatures
-from dynsparse.layers.first_open import FirstOpen
 from dynsparse.layers.gated import gated
-from dynsparse.layers.granularities import GRANULARITIES, NUM_PARTS, STACKED
+from dynsparse.layers.granularities import GRANULARITIES
 from dynsparse.layers.heads import GatedHeads
 from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
@@ -26,29 +25,25 @@ from dynsparse.layers.host_units import (
 )
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
-from dynsparse.layers.positions import GatedPositions
+from dynsparse.layers.positions import GatedPositions, PaddedOnce
 from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
 from dynsparse.layers.sparsify import sparsify
-from dynsparse.layers.stack import GatedBlocks, TokenBlocks, gated_stack
+from dynsparse.layers.token_blocks import TokenBlocks
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.transformer import TransformerBlock
 from dynsparse.layers.width import GatedWidth, NestedScorer
 
 __all__ = [
     "GRANULARITIES",
-    "NUM_PARTS",
-    "STACKED",
+    "Answered",
     "Attention",
     "BypassedTokens",
     "Cache",
     "ConvPair",
-    "EarlyExits",
     "ExpertChoice",
     "Experts",
     "FieldEmbedding",
-    "FirstOpen",
     "GatedBlock",
-    "GatedBlocks",
     "GatedChannels",
     "GatedExperts",
     "GatedFeatures",
@@ -67,14 +62,16 @@ __all__ = [
     "HostWidth",
     "Mlp",
     "NestedScorer",
+    "PaddedOnce",
     "ScoreShape",
     "Scorer",
+    "Stage",
+    "Stages",
     "TokenBlocks",
     "TransformerBlock",
     "causal_twins",
     "explain",
     "gated",
-    "gated_stack",
     "make_scorer",
     "masked_attention",
     "scorers",

@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from flax.errors import TraceContextError
 
@@ -104,8 +106,10 @@ def _in_words(
             f": compact execution runs the host in a branch, where it cannot change "
             f"its own state ({reason}); run execution='masked'"
         )
-    sizes = getattr(args[0], "shape", ()) if args else ()
-    if all(isinstance(size, int) for size in sizes):
+    shapes = [jnp.shape(x) for x in jax.tree.leaves(args)]
+    symbolic = (shape for shape in shapes if not all(isinstance(n, int) for n in shape))
+    sizes = next(symbolic, None)
+    if sizes is None:
         return None
     return (
         f": this compact execution is compiled for known sizes, got {sizes}; "

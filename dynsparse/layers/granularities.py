@@ -1,7 +1,7 @@
 """The granularities: a row for each kind of unit that a rule of `sparsify` can gate."""
 
 import inspect
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from flax import nnx
 
@@ -10,6 +10,7 @@ from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
 from dynsparse.layers.channels import ConvPair, GatedChannels
+from dynsparse.layers.exits import GatedStage, Stage
 from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import GatedFeatures
@@ -23,11 +24,9 @@ from dynsparse.layers.host_units import (
 )
 from dynsparse.layers.mlp import Mlp
 from dynsparse.layers.neurons import GatedNeurons
-from dynsparse.layers.positions import GatedPositions
+from dynsparse.layers.positions import GatedPositions, PaddedOnce
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.width import GatedWidth
-
-NUM_PARTS = 8  # blocks of neurons, experts, slices of the width in `gated_stack`
 
 
 class Granularity(NamedTuple):
@@ -37,14 +36,11 @@ class Granularity(NamedTuple):
         layer: The gated layer.
         host: Class that the layer takes apart; None where it calls its host as it is.
         anywhere: Gated layer for hosts of any other class; None where there is none.
-        place: What `gated_stack` gates: the whole stack, each block, or its attention
-            or MLP; None where it gates nothing.
     """
 
     layer: type[GatedLayer]
     host: type[nnx.Module] | None = None
     anywhere: type[GatedLayer] | None = None
-    place: Literal["stack", "block", "attention", "mlp"] | None = None
 
     def layer_of(self, host: nnx.Module) -> type[GatedLayer]:
         """Returns the gated layer for a host.
@@ -67,7 +63,8 @@ class Granularity(NamedTuple):
 
     def width_of(self, host: nnx.Module) -> str | None:
         """Returns the option that tells the features; None where the host does."""
-        if self.host is not None and isinstance(host, self.host):
+        own = self.host is not None and isinstance(host, self.host)
+        if own and hasattr(host, "width"):
             return None
         return "num_codes" if self.layer.score_axis == "fields" else "width"
 
@@ -92,16 +89,16 @@ def takes_scorer(layer: type[GatedLayer]) -> bool:
 
 
 GRANULARITIES: dict[str, Granularity] = dict(
-    tokens=Granularity(GatedTokens, place="stack"),
-    bypass=Granularity(BypassedTokens, anywhere=HostTokens, place="block"),
-    blocks=Granularity(GatedBlock, place="block"),
-    heads=Granularity(GatedHeads, Attention, HostHeads, place="attention"),
-    neurons=Granularity(GatedNeurons, Mlp, HostNeurons, place="mlp"),
-    experts=Granularity(GatedExperts, Experts, place="mlp"),
-    width=Granularity(GatedWidth, Mlp, HostWidth, place="mlp"),
+    tokens=Granularity(GatedTokens),
+    bypass=Granularity(BypassedTokens, anywhere=HostTokens),
+    blocks=Granularity(GatedBlock),
+    heads=Granularity(GatedHeads, Attention, HostHeads),
+    neurons=Granularity(GatedNeurons, Mlp, HostNeurons),
+    experts=Granularity(GatedExperts, Experts),
+    width=Granularity(GatedWidth, Mlp, HostWidth),
     expert_choice=Granularity(ExpertChoice, Experts),
     features=Granularity(GatedFeatures),
     channels=Granularity(GatedChannels, ConvPair, HostChannels),
-    positions=Granularity(GatedPositions),
+    positions=Granularity(GatedPositions, PaddedOnce),
+    exits=Granularity(GatedStage, Stage),
 )
-STACKED = tuple(name for name, row in GRANULARITIES.items() if row.place is not None)

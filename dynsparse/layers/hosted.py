@@ -40,6 +40,8 @@ class Hosted(nnx.Module):
         """
         if self.score_axis == "fields":
             return args[0]
+        if self.score_axis == "answer":
+            return args[0].logits
         return features_of(args, kwargs)
 
     def nothing(self, x: Shaped[Array, "batch *axes"]) -> Shaped[Array, "..."]:

@@ -28,6 +28,8 @@ class OpenTokens(GatedLayer):
         scorer: Maps [batch, n, width] to [batch, n].
         gate: Any kind.
         num_tokens: Most tokens of an example; n may be smaller.
+        always_open: How many of the first tokens, such as a class token, are open
+            whatever the scorer says.
     """
 
     unit = "token"
@@ -35,9 +37,35 @@ class OpenTokens(GatedLayer):
     score_axis = "units"
 
     def __init__(
-        self, *, host: nnx.Module, scorer: nnx.Module, gate: Gate, num_tokens: int
+        self,
+        *,
+        host: nnx.Module,
+        scorer: nnx.Module,
+        gate: Gate,
+        num_tokens: int,
+        always_open: int = 0,
     ):
         super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_tokens)
+        if not 0 <= always_open <= num_tokens:
+            raise ValueError(
+                f"always_open must be in [0, {num_tokens}], got {always_open}."
+            )
+        self.always_open = always_open
+
+    def score(self, features: Shaped[Array, "batch *axes"]) -> Float[Array, "..."]:
+        """Scores all tokens; the scores of those that are always open are infinite."""
+        scores = super().score(features)
+        if self.always_open:
+            scores = scores.at[:, : self.always_open].set(jnp.inf)
+        return scores
+
+    def call_host(
+        self,
+        tokens: Shaped[Array, "batch size *features"],
+        mask: Float[Array, "batch size"] | None,
+    ) -> Float[Array, "batch size width"]:
+        """Runs the host on tokens of which `mask` closes some."""
+        return self.host(tokens, mask)
 
     def run(
         self,
@@ -54,7 +82,7 @@ class OpenTokens(GatedLayer):
         n = tokens.shape[1]
         count = self.static_count(n)
         if self.opens_all(n):
-            return self.host(tokens, None), self.decide_all(tokens)
+            return self.call_host(tokens, None), self.decide_all(tokens)
         mask = self.decide(tokens).mask
         if self.execution == "masked":
             return self._blend(tokens, closed, mask), mask
@@ -80,12 +108,12 @@ class OpenTokens(GatedLayer):
             others = ops.gather(closed, indices)
             kept = self._blend(kept, others, ops.gather(mask, indices))
         else:
-            kept = self.host(kept, None)
+            kept = self.call_host(kept, None)
         return ops.scatter(kept, indices, closed)
 
     def _blend(self, tokens, closed, mask):
         known = ops.drop_closed(tokens, _beside(mask, tokens))
-        output = self.host(known, mask)
+        output = self.call_host(known, mask)
         return ops.blend(_beside(mask, output), output, closed)
 
 

@@ -12,6 +12,41 @@ from dynsparse._internal.paths import path_name
 from dynsparse.gates import Gate
 from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.host_arrays import features_of
+
+
+class PaddedOnce(nnx.Module):
+    """A residual branch without padding of its own: its input is padded once.
+
+    Any tile of its output can be computed from a tile of its input and the halo.
+
+    Args:
+        branch: Maps [batch, h + 2 halo, w + 2 halo, channels] to
+            [batch, h, w, channels] for any h and w, such as convolutions with "VALID"
+            padding; works on each position alone otherwise.
+        halo: Pixels that the branch reads on each side of its output.
+
+    Example:
+        >>> conv = nnx.Conv(2, 2, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
+        >>> layers.PaddedOnce(conv, halo=1)(jnp.ones((1, 4, 4, 2))).shape
+        (1, 4, 4, 2)
+    """
+
+    def __init__(self, branch: nnx.Module, *, halo: int):
+        self.branch: Any = branch
+        self.halo = halo
+
+    def padded(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height2 width2 channels"]:
+        """Pads each side of the images by the halo, with zeros."""
+        return jnp.pad(x, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Returns the sum of `x` and the branch."""
+        return x + self.branch(self.padded(x))
 
 
 class GatedPositions(GatedLayer):
@@ -20,19 +55,15 @@ class GatedPositions(GatedLayer):
     DynConv (Verelst and Tuytelaars, 2020, arXiv:1912.03203) with tiles as units (SBNet:
     Ren et al., 2018, arXiv:1801.02108); with `tile=1`, single pixels. Tiles are
     computed with their halo, so that small ones cost more than their share: all tiles
-    of side t cost ((t + 2 halo) / t)^2 of the plain branch. The input is padded once,
-    by the halo, and the branch convolves without padding, so that it reads the same
-    pixels in both executions. Compact execution gathers the open tiles with their halo.
+    of side t cost ((t + 2 halo) / t)^2 of the plain branch. Compact execution gathers
+    the open tiles with their halo.
 
     Args:
-        host: The branch: maps [batch, h + 2 halo, w + 2 halo, channels] to
-            [batch, h, w, channels] for any h and w, such as convolutions with "VALID"
-            padding; works on each position alone otherwise.
+        host: The branch, whose input is padded once.
         scorer: Maps tiles, [batch, num_tiles, channels], averaged, to
             [batch, num_tiles].
         gate: Any kind.
         tile: Side of a tile; must divide height and width.
-        halo: Pixels that the branch reads on each side of its output.
         grid: Tiles from top to bottom and from left to right.
 
     Raises:
@@ -40,14 +71,14 @@ class GatedPositions(GatedLayer):
 
     Example:
         >>> rngs = nnx.Rngs(0, gate=1)
+        >>> conv = nnx.Conv(2, 2, (3, 3), padding="VALID", rngs=rngs)
         >>> layer = layers.gated(
-        ...     nnx.Conv(2, 2, (3, 3), padding="VALID", rngs=rngs),
+        ...     layers.PaddedOnce(conv, halo=1),
         ...     granularity="positions",
         ...     gate=dict(name="hard_topk", density=0.25),
         ...     scorer=dict(name="evenly_spaced"),
         ...     width=2,
         ...     tile=2,
-        ...     halo=1,
         ...     grid=(2, 2),
         ...     rngs=rngs,
         ... )
@@ -67,11 +98,10 @@ class GatedPositions(GatedLayer):
     def __init__(
         self,
         *,
-        host: nnx.Module,
+        host: PaddedOnce,
         scorer: nnx.Module,
         gate: Gate,
         tile: int,
-        halo: int,
         grid: tuple[int, int],
     ):
         for path, module in nnx.iter_modules(host):
@@ -91,8 +121,11 @@ class GatedPositions(GatedLayer):
             host=host, scorer=scorer, gate=gate, num_units=grid[0] * grid[1]
         )
         self.tile = tile
-        self.halo = halo
         self.grid = tuple(grid)
+
+    def features(self, args: Any, kwargs: Any) -> Float[Array, "batch tiles channels"]:
+        """Returns the average of each tile, of which the layer decides."""
+        return self._tiles(features_of(args, kwargs)).mean((2, 3))
 
     def __call__(
         self, x: Float[Array, "batch height width channels"]
@@ -108,12 +141,12 @@ class GatedPositions(GatedLayer):
                 f"{self.grid} tiles of {self.tile} pixels cover {expected}, not "
                 f"{x.shape[1:3]}."
             )
-        padded = jnp.pad(x, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
+        padded = self.host.padded(x)
         count = self.static_count()
-        tiles = self._tiles(x).mean((2, 3))
+        tiles = self.features((x,), {})
         if self.opens_all():
             self.decide_all(tiles)
-            return x + self.host(padded)
+            return x + self.host.branch(padded)
         mask = self.decide(tiles).mask
         if self.execution == "masked":
             return self._everywhere(x, padded, mask)
@@ -137,22 +170,22 @@ class GatedPositions(GatedLayer):
         )
         weight = self._image(weight)
         padded = ops.drop_closed(padded, self._read(weight))
-        return x + ops.weigh(self.host(padded), weight)
+        return x + ops.weigh(self.host.branch(padded), weight)
 
     def _read(self, weight):
         """Positive at the padded positions that an open tile reads."""
         weight = jax.lax.stop_gradient(weight)
-        weight = jnp.pad(weight, [(0, 0), *[(self.halo, self.halo)] * 2, (0, 0)])
-        window = 2 * self.halo + 1
+        weight = self.host.padded(weight)
+        window = 2 * self.host.halo + 1
         return nnx.max_pool(weight, (window, window), padding="SAME")
 
     def _open(self, x, padded, mask, size: int):
         """Adds the branch at the first `size` tiles of the batch, open ones first."""
         if size == 0:  # in the type that it has with the branch
-            output = branches.output_shape(self.host, padded)
+            output = branches.output_shape(self.host.branch, padded)
             return x.astype(jnp.promote_types(x.dtype, output.dtype))
         chosen = ops.open_indices(mask, size)
-        side = self.tile + 2 * self.halo
+        side = self.tile + 2 * self.host.halo
         example, tile = jnp.divmod(chosen, self.num_units)
         row, column = jnp.divmod(tile, self.grid[1])
         cut: Any = jax.vmap(
@@ -162,7 +195,7 @@ class GatedPositions(GatedLayer):
                 (1, side, side, x.shape[-1]),
             )[0]
         )
-        output = self.host(cut(example, row, column))
+        output = self.host.branch(cut(example, row, column))
         output = ops.weigh(output, mask[chosen][:, None, None, None])
         tiles = self._tiles(x)
         flat = tiles.reshape(-1, *tiles.shape[2:])

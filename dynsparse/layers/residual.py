@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.layers.channels import ConvPair
+from dynsparse.layers.positions import PaddedOnce
 
 
 class Shape(NamedTuple):
@@ -83,14 +84,20 @@ class ResidualBlock(nnx.Module):
     """A branch beside a shortcut, then a ReLU (He et al., 2015, arXiv:1512.03385).
 
     Args:
-        branch: Maps the input to what is added to the shortcut; may be gated.
-        shortcut: Maps the input to the shape of the branch's output; None where the
-            two are the same.
+        shape: Of the block.
+        projected: Whether a shortcut that changes the shape has parameters.
+        rngs: Initialises from the `params` stream.
     """
 
-    def __init__(self, branch: nnx.Module, shortcut: nnx.Module | None):
-        self.branch: Any = branch
-        self.shortcut: Any = shortcut
+    def __init__(self, shape: Shape, *, projected: bool, rngs: nnx.Rngs):
+        self.width = shape.inputs
+        self.branch: Any = Branch(shape, rngs=rngs)
+        if shape.keeps:
+            self.shortcut: Any = None
+        elif projected:
+            self.shortcut = ProjectedShortcut(shape, rngs=rngs)
+        else:
+            self.shortcut = PaddedShortcut(shape)
 
     def __call__(
         self, x: Float[Array, "batch height width channels"]
@@ -98,6 +105,30 @@ class ResidualBlock(nnx.Module):
         """Returns features that are not negative."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
         return jax.nn.relu(shortcut + self.branch(x))
+
+
+class TiledBlock(nnx.Module):
+    """A residual block whose input is padded once, so that its tiles stand alone.
+
+    Args:
+        shape: Of the block, which keeps it.
+        tile: Pixels per side of a tile.
+        grid: Tiles of the image, from top to bottom and from left to right.
+        rngs: Initialises from the `params` stream.
+    """
+
+    def __init__(
+        self, shape: Shape, tile: int, grid: tuple[int, int], *, rngs: nnx.Rngs
+    ):
+        branch = Branch(shape, padding="VALID", rngs=rngs)
+        self.branch: Any = PaddedOnce(branch, halo=branch.halo)
+        self.width, self.tile, self.grid = shape.inputs, tile, grid
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Returns the sum of `x` and the branch, rectified."""
+        return jax.nn.relu(self.branch(x))
 
 
 class PaddedShortcut(nnx.Module):

@@ -26,7 +26,7 @@ def completed(
         ValueError: If the rule says otherwise, or no argument has features.
     """
     row = GRANULARITIES.get(rule.get("granularity", ""))
-    if row is None or row.layer.score_axis == "fields":
+    if row is None or row.layer.score_axis in ("fields", "answer"):
         return rule
     args, kwargs = heard.arguments()
     features, layer = features_of(args, kwargs), row.layer_of(host)
@@ -41,6 +41,9 @@ def completed(
     options = options_of(layer)
     if "num_tokens" in options:
         rule.setdefault("num_tokens", int(features.shape[1]))
+    if "grid" in options and "tile" in rule:
+        sides = features.shape[1:3]
+        rule.setdefault("grid", tuple(side // rule["tile"] for side in sides))
     if "num_heads" in options and "num_heads" not in rule:
         trace = HostCall(host, args, kwargs).trace
         rule["num_heads"] = find_units(

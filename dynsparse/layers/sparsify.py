@@ -21,7 +21,6 @@ from dynsparse.layers.host_arrays import split
 from dynsparse.layers.host_units import HostUnits
 from dynsparse.layers.open_tokens import OpenTokens
 from dynsparse.layers.places import find_places
-from dynsparse.layers.positions import GatedPositions
 from dynsparse.layers.probe import drawn, moved, usual_settings
 from dynsparse.layers.proof import prove
 from dynsparse.layers.rules import completed
@@ -31,6 +30,7 @@ from dynsparse.layers.trace.listen import HeardCall, listen
 
 Model = TypeVar("Model", bound=nnx.Module)
 
+_Layers = dict[tuple, tuple[dict[str, Any], Batch | None]]  # rules, by path
 _LONGEST_REASON = 400  # characters of an error of another library
 
 
@@ -96,6 +96,35 @@ def sparsify(
     places = find_places(model, rules)
     with usual_settings():
         layers = _proved(moved(evaluating(model)), rules, places, drawn(call(example)))
+    return _replaced(model, places, layers, rngs)
+
+
+def sparsify_unproved(
+    model: Model, rules: Mapping[str, registry.Config], *, rngs: nnx.Rngs
+) -> Model:
+    """Replaces modules by gated layers whose rules are known to be right.
+
+    For the models of this library, whose rules its tests prove.
+
+    Args:
+        model: As in `sparsify`.
+        rules: As in `sparsify`, with all options of each layer.
+        rngs: As in `sparsify`.
+
+    Raises:
+        ValueError: If a granularity, gate or option is not accepted.
+    """
+    places = find_places(model, rules)
+    layers: _Layers = {
+        path: (dict(rules[pattern]), None) for path, pattern in places.items()
+    }
+    return _replaced(model, places, layers, rngs)
+
+
+def _replaced(
+    model: Model, places: dict[tuple, str], layers: _Layers, rngs: nnx.Rngs
+) -> Model:
+    """The model with its gated layers; unchanged where one cannot be built."""
     before: dict[tuple, Any] = {}
     try:
         for path, pattern in reversed(places.items()):  # inner ones first
@@ -121,10 +150,10 @@ def _proved(
     rules: Mapping[str, registry.Config],
     places: Mapping[tuple, str],
     example: Call,
-) -> dict[tuple, tuple[dict[str, Any], Batch | None]]:
+) -> _Layers:
     """The complete rule of each module, and where its examples lie, once proved."""
     calls, reasons = _heard(model, list(places), example)
-    found: dict[tuple, tuple[dict[str, Any], Batch | None]] = {}
+    found: _Layers = {}
     proved: list[tuple[tuple, Batch | None]] = []
     for path, pattern in places.items():
         with _named(path, pattern):
@@ -159,11 +188,6 @@ def _prove(host: Any, rule: dict[str, Any], heard: HeardCall) -> Batch | None:
     if rule.get("scorer") is not None:  # without weights, since no proof asks it
         trial["scorer"] = dict(name="evenly_spaced")
     layer = gated(nnx.clone(host), **trial, rngs=nnx.Rngs(0, gate=1))
-    if isinstance(layer, GatedPositions):
-        raise ValueError(
-            "the layer adds its input to the output of its host, which the model does "
-            "not; build layers.GatedPositions in the model itself."
-        )
     if isinstance(layer, GatedBlock):
         layer.batch = layer.find_batch(*split(heard.arguments()))
     if isinstance(layer, OpenTokens):

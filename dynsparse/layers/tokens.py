@@ -10,7 +10,8 @@ class GatedTokens(OpenTokens):
     """Runs its host on the tokens that the gate opens, and drops the others.
 
     DynamicViT (Rao et al., 2021, arXiv:2106.02034). A closed token is zero from there
-    on, and the mask says where. Arguments as in `OpenTokens`.
+    on, and the mask says where. A host may return the mask beside its tokens, as
+    `TokenBlocks` does. Arguments as in `OpenTokens`.
 
     Example:
         >>> rngs = nnx.Rngs(0, gate=1)
@@ -38,3 +39,12 @@ class GatedTokens(OpenTokens):
     ) -> tuple[Float[Array, "batch n width"], Float[Array, "batch n"]]:
         """Returns the host's output, zero at closed tokens, and the mask."""
         return self.run(tokens, jnp.zeros_like(tokens))
+
+    def call_host(
+        self,
+        tokens: Float[Array, "batch size width"],
+        mask: Float[Array, "batch size"] | None,
+    ) -> Float[Array, "batch size width"]:
+        """Runs the host; the mask that it may return is left."""
+        output = self.host(tokens, mask)
+        return output[0] if isinstance(output, tuple) else output

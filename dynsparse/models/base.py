@@ -10,7 +10,21 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import NUM_PARTS, TransformerBlock
+from dynsparse.layers import Experts, TransformerBlock
+
+NUM_PARTS = 8  # blocks of neurons, experts, slices of the width
+_PLACES = dict(  # of what is gated, below a body of transformer blocks
+    tokens="",
+    bypass="/blocks/*",
+    blocks="/blocks/*",
+    heads="/blocks/*/attention",
+    neurons="/blocks/*/mlp",
+    experts="/blocks/*/mlp",
+    width="/blocks/*/mlp",
+)
+TRANSFORMER_GRANULARITIES = tuple(_PLACES)
+
+Rules = dict[str, dict[str, Any]]  # of `layers.sparsify`, without gate and scorer
 
 
 class PatchGrid(NamedTuple):
@@ -51,12 +65,31 @@ def leave_features(head: nnx.Module, features: Float[Array, "batch width"]):
         head.sow(Features, "features", features)
 
 
-def check_granularity(granularity: str, accepted: tuple[str, ...]):
-    """Raises a ValueError that names a granularity which is not `accepted`."""
-    if granularity not in accepted:
-        raise ValueError(
-            f"model: granularity must be one of {accepted}, got {granularity!r}."
-        )
+def transformer_rules(
+    granularity: str, *, width: int, num_tokens: int, always_open: int = 0
+) -> Rules:
+    """Rules that gate a `body` of transformer blocks in one way.
+
+    Args:
+        granularity: One of `TRANSFORMER_GRANULARITIES`. "tokens": one gate in front
+            chooses the tokens that all blocks see. With a gate in each block: "bypass",
+            tokens skip it; "blocks", examples do; "heads", examples run some heads;
+            "neurons", tokens run some eighths of the MLP; "experts", some of its
+            experts; "width", all run the first eighths of the MLP.
+        width: Features per token.
+        num_tokens: Tokens of each example.
+        always_open: First tokens that are open whatever a gate says.
+    """
+    tokens = dict(width=width, num_tokens=num_tokens, always_open=always_open)
+    options: dict[str, dict[str, Any]] = dict(
+        tokens=tokens,
+        bypass=tokens,
+        blocks=dict(width=width),
+        neurons=dict(num_blocks=NUM_PARTS),
+        width=dict(num_slices=NUM_PARTS),
+    )
+    rule = dict(granularity=granularity) | options.get(granularity, {})
+    return {f"body{_PLACES[granularity]}": rule}
 
 
 def check_positive(**values: int):
@@ -138,6 +171,7 @@ def transformer_blocks(
     width: int,
     num_heads: int,
     mlp_width: int,
+    num_experts: int = 1,
     causal: bool = False,
     attention: Callable[[], nnx.Module] | None = None,
     rngs: nnx.Rngs,
@@ -149,14 +183,22 @@ def transformer_blocks(
         width: Features per token.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each MLP.
+        num_experts: MLPs of each block that share its hidden units; 1 for one alone.
         causal: Whether tokens attend to earlier ones only.
         attention: Makes the mixing of tokens that replaces the attention of a block.
         rngs: Initialises from the `params` stream.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is below 1, or `num_experts` does not divide
+            `mlp_width`.
     """
     check_positive(depth=depth, width=width, num_heads=num_heads, mlp_width=mlp_width)
+    check_positive(num_experts=num_experts)
+    hidden, rest = divmod(mlp_width, num_experts)
+    if rest:
+        raise ValueError(
+            f"model: {num_experts} experts must divide mlp_width, got {mlp_width}."
+        )
     blocks = []
     for _ in range(depth):
         block = TransformerBlock(
@@ -168,6 +210,10 @@ def transformer_blocks(
         )
         if attention is not None:
             block.attention = attention()
+        if num_experts > 1:
+            block.mlp = Experts(
+                width=width, hidden=hidden, num_experts=num_experts, rngs=rngs
+            )
         blocks.append(block)
     return blocks
 

@@ -1,4 +1,4 @@
-"""Small vision transformer with a convolutional stem and seven granularities."""
+"""Small vision transformer with a convolutional stem."""
 
 import jax
 import jax.numpy as jnp
@@ -6,16 +6,18 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse._internal.registry import Config
-from dynsparse.layers import STACKED, gated_stack
+from dynsparse.layers import TokenBlocks
 from dynsparse.models.base import (
+    NUM_PARTS,
+    TRANSFORMER_GRANULARITIES,
     PatchGrid,
-    check_granularity,
+    Rules,
     check_images,
     learned_positions,
     leave_features,
     narrower_transformers,
     transformer_blocks,
+    transformer_rules,
 )
 
 
@@ -23,52 +25,53 @@ class ConvVit(nnx.Module):
     """Convolutional stem, transformer blocks, masked max-pooling, linear head.
 
     Args:
-        granularity: "tokens", "bypass", "blocks", "heads", "neurons", "experts" or
-            "width", as in `layers.gated_stack`.
         width: Features per token.
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
+        num_experts: MLPs of each block that share its hidden units.
+        image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
-        ValueError: If a value is not accepted, here or by a gate or layer.
+        ValueError: If a value is not accepted.
     """
+
+    granularities = TRANSFORMER_GRANULARITIES
+    variants = dict(experts=dict(num_experts=NUM_PARTS))
 
     def __init__(
         self,
         *,
-        granularity: str,
         width: int,
         depth: int,
         num_heads: int,
         mlp_width: int,
-        gate: Config,
-        scorer: Config,
+        num_experts: int = 1,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, STACKED)
         if width < 2:
             raise ValueError(f"model: width must be at least 2, got {width}.")
         blocks = transformer_blocks(
-            depth, width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
-        )
-        self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
-        self.body = gated_stack(
-            blocks,
-            granularity=granularity,
+            depth,
             width=width,
-            num_tokens=self.stem.grid.rows * self.stem.grid.columns,
-            gate=gate,
-            scorer=scorer,
+            num_heads=num_heads,
+            mlp_width=mlp_width,
+            num_experts=num_experts,
             rngs=rngs,
         )
+        self.stem = ConvStem(width=width, image_shape=image_shape, rngs=rngs)
+        self.body = TokenBlocks(blocks)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
 
     narrowed = staticmethod(narrower_transformers)
+
+    def rules(self, granularity: str) -> Rules:
+        """Returns the rules of a granularity, as `transformer_rules` gives them."""
+        num_tokens, width = self.stem.position.shape
+        return transformer_rules(granularity, width=width, num_tokens=num_tokens)
 
     @property
     def grid(self) -> PatchGrid:

@@ -1,4 +1,4 @@
-"""Decoder-only transformer with four granularities, and generation with caches."""
+"""Decoder-only transformer, and generation with caches."""
 
 import functools
 from typing import Any
@@ -8,15 +8,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from dynsparse._internal.registry import Config
 from dynsparse._internal.structure import Structure
-from dynsparse.layers import Cache, TransformerBlock, gated_stack
+from dynsparse.layers import Cache, TokenBlocks
 from dynsparse.models.base import (
-    check_granularity,
+    NUM_PARTS,
+    Rules,
     check_positive,
     learned_positions,
     narrower_transformers,
     transformer_blocks,
+    transformer_rules,
 )
 
 Caches = tuple[Cache, ...]
@@ -25,40 +26,39 @@ Caches = tuple[Cache, ...]
 class Decoder(nnx.Module):
     """Token embeddings, causal transformer blocks, logits of the next token.
 
-    In all four granularities a token needs no later one. "bypass" gates whose tokens
+    In all its granularities a token needs no later one. "bypass" gates whose tokens
     compete (top-k) train on whole sequences; for generation, replace them by their
     causal twins: `layers.causal_twins(model, batches)`.
 
     Args:
-        granularity: "bypass", "neurons", "experts" or "width", as in
-            `layers.gated_stack`.
         width: Features per token.
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
+        num_experts: MLPs of each block that share its hidden units.
         vocabulary: Number of different tokens.
         length: Maximum number of tokens of a sequence.
-        gate, scorer, rngs: As in `models.from_config`.
+        rngs: As in `models.from_config`.
 
     Raises:
-        ValueError: If a value is not accepted, here or by a gate or layer.
+        ValueError: If a value is not accepted.
     """
+
+    granularities = ("bypass", "neurons", "experts", "width")
+    variants = dict(experts=dict(num_experts=NUM_PARTS))
 
     def __init__(
         self,
         *,
-        granularity: str,
         width: int,
         depth: int,
         num_heads: int,
         mlp_width: int,
-        gate: Config,
-        scorer: Config,
+        num_experts: int = 1,
         vocabulary: int,
         length: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, ("bypass", "neurons", "experts", "width"))
         check_positive(width=width, vocabulary=vocabulary, length=length)
         self.embed = nnx.Embed(vocabulary, width, rngs=rngs)
         self.position = learned_positions(length, width, rngs)
@@ -67,22 +67,20 @@ class Decoder(nnx.Module):
             width=width,
             num_heads=num_heads,
             mlp_width=mlp_width,
+            num_experts=num_experts,
             causal=True,
             rngs=rngs,
         )
-        self.body: Any = gated_stack(
-            blocks,
-            granularity=granularity,
-            width=width,
-            num_tokens=length,
-            gate=gate,
-            scorer=scorer,
-            rngs=rngs,
-        )
+        self.body: Any = TokenBlocks(blocks)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, vocabulary, use_bias=False, rngs=rngs)
 
     narrowed = staticmethod(narrower_transformers)
+
+    def rules(self, granularity: str) -> Rules:
+        """Returns the rules of a granularity, as `transformer_rules` gives them."""
+        length, width = self.position.shape
+        return transformer_rules(granularity, width=width, num_tokens=length)
 
     def __call__(
         self, tokens: Int[Array, "batch n"]
@@ -103,8 +101,8 @@ class Decoder(nnx.Module):
     def empty_caches(self, batch: int) -> Caches:
         """Returns the caches that `step` takes before the first token."""
         return tuple(
-            _block(layer).attention.empty_cache(batch, len(self.position))
-            for layer in self.body.blocks
+            block.attention.empty_cache(batch, len(self.position))
+            for block in self.body.blocks
         )
 
     def step(
@@ -132,10 +130,6 @@ class Decoder(nnx.Module):
         return self.head(self.norm(x[:, 0])), tuple(after)
 
 
-def _block(layer: Any) -> TransformerBlock:
-    return layer if isinstance(layer, TransformerBlock) else layer.host
-
-
 def generate(
     model: Decoder,
     prompt: Int[Array, "batch n"],
@@ -160,14 +154,11 @@ def generate(
         ValueError: If the sequence would be too long, a value is out of range, or
             `key` is missing.
 
-    >>> model = models.from_config(
-    ...     dict(name="decoder", granularity="width", width=8, depth=1, num_heads=1,
-    ...          mlp_width=8),
-    ...     gate=dict(name="dense"), scorer=dict(name="mlp", hidden=1),
-    ...     rngs=nnx.Rngs(0, gate=1), vocabulary=5, length=6,
-    ... )
+    >>> from dynsparse.models.decoder import Decoder
+    >>> sizes = dict(width=8, depth=1, num_heads=1, mlp_width=8)
+    >>> model = Decoder(**sizes, vocabulary=5, length=6, rngs=nnx.Rngs(0))
     >>> prompt = jnp.array([[1, 2]])
-    >>> models.generate(gates.evaluating(model), prompt, num_tokens=3).shape
+    >>> models.generate(model, prompt, num_tokens=3).shape
     (1, 3)
     """
     n, length = prompt.shape[1], len(model.position)

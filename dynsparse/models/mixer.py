@@ -1,4 +1,4 @@
-"""MLP-Mixer with four granularities."""
+"""MLP-Mixer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,16 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
-from dynsparse.layers import Mlp, gated_stack
+from dynsparse.layers import Mlp, TokenBlocks
 from dynsparse.models.base import (
+    NUM_PARTS,
     Patches,
     PooledHead,
-    check_granularity,
+    Rules,
     check_positive,
     in_parts,
     transformer_blocks,
+    transformer_rules,
 )
 
 
@@ -26,35 +28,34 @@ class Mixer(nnx.Module):
     width=512, depth=8, token_width=256, mlp_width=2048`.
 
     Args:
-        granularity: "blocks", "neurons", "experts" or "width", as in
-            `layers.gated_stack`; the last three gate the MLP over channels.
         patch: Pixels per side; must divide height and width.
         width: Features per token.
         depth: Blocks.
         token_width: Hidden units of the MLP over tokens.
         mlp_width: Hidden units of the MLP over channels.
-        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
+        num_experts: MLPs over channels of each block, that share its hidden units.
+        image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
-        ValueError: If a value is not accepted, here or by a gate or layer.
+        ValueError: If a value is not accepted.
     """
+
+    granularities = ("neurons", "blocks", "experts", "width")
+    variants = dict(experts=dict(num_experts=NUM_PARTS))
 
     def __init__(
         self,
         *,
-        granularity: str,
         patch: int,
         width: int,
         depth: int,
         token_width: int,
         mlp_width: int,
-        gate: Config,
-        scorer: Config,
+        num_experts: int = 1,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, ("blocks", "neurons", "experts", "width"))
         check_positive(patch=patch, width=width, token_width=token_width)
         self.embed = Patches(
             patch=patch, width=width, image_shape=image_shape, rngs=rngs
@@ -65,20 +66,13 @@ class Mixer(nnx.Module):
             width=width,
             num_heads=1,
             mlp_width=mlp_width,
+            num_experts=num_experts,
             attention=lambda: TokenMixing(
                 num_tokens=num_tokens, hidden=token_width, rngs=rngs
             ),
             rngs=rngs,
         )
-        self.body = gated_stack(
-            blocks,
-            granularity=granularity,
-            width=width,
-            num_tokens=num_tokens,
-            gate=gate,
-            scorer=scorer,
-            rngs=rngs,
-        )
+        self.body = TokenBlocks(blocks)
         self.head = PooledHead(
             width=width, num_classes=num_classes, norm=True, rngs=rngs
         )
@@ -94,6 +88,12 @@ class Mixer(nnx.Module):
                 token_width=max(1, round(config["token_width"] * share)),
                 mlp_width=in_parts(config["mlp_width"] * share),
             )
+
+    def rules(self, granularity: str) -> Rules:
+        """Returns the rules of a granularity, as `transformer_rules` gives them."""
+        grid, width = self.embed.grid, self.embed.embed.out_features
+        num_tokens = grid.rows * grid.columns
+        return transformer_rules(granularity, width=width, num_tokens=num_tokens)
 
     def __call__(
         self, images: Float[Array, "batch height width channels"]

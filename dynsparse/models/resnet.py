@@ -1,27 +1,20 @@
-"""Residual networks, gated by positions, blocks or channels, or with early exits."""
+"""Convolutional residual network."""
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from dynsparse._internal.paths import path_name
 from dynsparse._internal.registry import Config
-from dynsparse.layers import NUM_PARTS, EarlyExits, GatedLayer, gated
-from dynsparse.layers.residual import (
-    Branch,
-    PaddedShortcut,
-    ProjectedShortcut,
-    ResidualBlock,
-    Shape,
-    Stem,
-)
+from dynsparse.layers import Stage, Stages
+from dynsparse.layers.residual import ResidualBlock, Shape, Stem, TiledBlock
 from dynsparse.models.base import (
+    NUM_PARTS,
     PooledHead,
-    check_granularity,
+    Rules,
     check_images,
     check_positive,
 )
@@ -39,74 +32,67 @@ class Resnet(nnx.Module):
     the stride in the 3x3 convolutions, as usual since).
 
     Args:
-        granularity: "blocks": examples skip residual blocks that keep their shape;
-            "channels": they run some eighths of the channels between the last two
-            convolutions of each block; "positions": they run blocks that keep their
-            shape on some tiles; "exits": an answer after each stage, as in
-            `layers.EarlyExits`.
         stem: "small", a 3x3 convolution, or "large", 7x7 with stride and pooling.
         depth: With the small stem 6 n + 2 for n blocks in each of three stages, such as
             20, 32, 56 or 110; with the large one 18, 34 or 50.
         width: Channels of the first stage.
-        tile: Pixels per side of a tile of positions, 0 for the largest of which the
-            first stage has four or more along each side; stages of a single tile and
-            those that it does not divide are not gated. For other granularities 0.
-        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
+        exits: Whether each stage has an answer, or the last one alone.
+        tiled: Whether blocks that keep their shape pad their input once, rather than
+            that of each convolution, so that tiles can be computed alone.
+        tile: Pixels per side of these tiles, 0 for the largest of which the first stage
+            has four or more along each side; stages of a single tile and those that it
+            does not divide pad as usual. Of a network that is not tiled 0.
+        image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
-        ValueError: If a value is not accepted, here or by a gate or layer.
+        ValueError: If a value is not accepted.
     """
+
+    granularities = ("positions", "blocks", "channels", "exits")
+    variants = dict(positions=dict(tiled=True), exits=dict(exits=True))
 
     def __init__(
         self,
         *,
-        granularity: str,
         stem: str,
         depth: int,
         width: int,
-        tile: int,
-        gate: Config,
-        scorer: Config,
+        exits: bool = False,
+        tiled: bool = False,
+        tile: int = 0,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, ("blocks", "channels", "positions", "exits"))
         check_positive(width=width)
-        if tile < 0 or (tile and granularity != "positions"):
+        if tile < 0 or (tile and not tiled):
             raise ValueError(
                 f"model: tile is the side of a tile of positions, and 0 for other "
-                f"granularities; got {tile} for {granularity}."
+                f"granularities; got {tile}."
             )
         sizes, widening = _stages(stem, depth)
-        shrinks = 2 if stem == "large" else 0
-        sides = [_halved(side, shrinks) for side in image_shape[:2]]
-        fitting = _tiles(sides) if granularity == "positions" else []
+        large = stem == "large"
+        sides = [_halved(side, 2 if large else 0) for side in image_shape[:2]]
+        fitting = _tiles(sides) if tiled else []
         tile = tile or max([side for side in fitting if 4 * side <= min(sides)] or [0])
-        build = BlockBuilder(
-            granularity=granularity,
-            projected=stem == "large",
-            tile=tile,
-            options=dict(gate=gate, scorer=scorer, rngs=rngs),
-        )
-        self.stem = Stem(image_shape[-1], width, large=stem == "large", rngs=rngs)
-        channels, stages, widths = width, [], []
+        self.stem = Stem(image_shape[-1], width, large=large, rngs=rngs)
+        channels, stages, widths, grids = width, [], [], []
         for index, number in enumerate(sizes):
             inner = width * 2**index
             stride = 2 if index else 1
             sides = [_halved(side, stride - 1) for side in sides]
-            blocks = []
+            grids.append(_grid(sides, tile) if tile else None)
+            blocks: list[nnx.Module] = []
             for place in range(number):
                 shape = Shape(channels, inner, inner * widening, 1 if place else stride)
-                blocks.append(build(shape, sides))
+                if shape.keeps and grids[-1] is not None:
+                    blocks.append(TiledBlock(shape, tile, grids[-1], rngs=rngs))
+                else:
+                    blocks.append(ResidualBlock(shape, projected=large, rngs=rngs))
                 channels = shape.outputs
             stages.append(nnx.Sequential(*blocks))
             widths.append(channels)
-        if granularity == "positions" and not any(
-            isinstance(part, GatedLayer)
-            for stage in stages
-            for _, part in nnx.iter_modules(stage)
-        ):
+        if tiled and not any(grids):
             raise ValueError(
                 f"model: tile={tile} divides no stage of {image_shape[:2]} pixels into "
                 f"several tiles, so that there is nothing to gate; of the first stage "
@@ -115,26 +101,46 @@ class Resnet(nnx.Module):
         head = lambda features: PooledHead(
             width=features, num_classes=num_classes, rngs=rngs
         )
-        if granularity == "exits":
-            self.head = None
-            self.body: Any = EarlyExits(
-                stages,
-                [head(features) for features in widths],
-                num_classes=num_classes,
-                gate=gate,
-                scorer=scorer,
-                rngs=rngs,
-            )
-        else:
-            self.head = head(channels)
-            self.body = nnx.Sequential(*stages)
+        self.head = None if exits else head(channels)
+        if exits:
+            stages = [
+                Stage(stage, head(features), num_classes=num_classes)
+                for stage, features in zip(stages, widths, strict=True)
+            ]
+        self.body: Any = Stages(stages) if exits else nnx.Sequential(*stages)
 
     @staticmethod
     def narrowed(config: Config) -> Iterator[dict[str, Any]]:
         """Yields configs of the same depth, from the narrowest to `config`."""
-        step = NUM_PARTS if config["granularity"] == "channels" else 1
-        for width in range(step, config["width"] + 1, step):
-            yield dict(config) | dict(width=width)
+        known = dict(config)
+        step = NUM_PARTS if known.get("granularity") == "channels" else 1
+        for width in range(step, known["width"] + 1, step):
+            yield known | dict(width=width)
+
+    def rules(self, granularity: str) -> Rules:
+        """Returns the rules of a granularity.
+
+        Args:
+            granularity: "blocks": examples skip residual blocks that keep their shape;
+                "channels": they run some eighths of the channels between the last two
+                convolutions of each block; "positions": they run blocks that keep their
+                shape on some tiles; "exits": they leave at the answer of a stage.
+        """
+        if granularity == "exits":
+            return {"body/rest/*": dict(granularity=granularity)}
+        options: Rules = {}
+        for path, block in nnx.iter_modules(self.body):
+            name = f"body/{path_name(path)}"
+            match granularity, block:
+                case "blocks", ResidualBlock(shortcut=None):
+                    options[name] = dict(width=block.width)
+                case "channels", ResidualBlock():
+                    options[f"{name}/branch/pair"] = dict(num_groups=NUM_PARTS)
+                case "positions", TiledBlock():
+                    tiles = dict(tile=block.tile, grid=block.grid)
+                    options[f"{name}/branch"] = dict(width=block.width) | tiles
+        rule = dict(granularity=granularity)
+        return {name: rule | own for name, own in options.items()}
 
     def __call__(
         self, images: Float[Array, "batch height width channels"]
@@ -143,74 +149,6 @@ class Resnet(nnx.Module):
         check_images(images)
         features = self.body(self.stem(images))
         return features if self.head is None else self.head(features)
-
-
-@dataclasses.dataclass(frozen=True)
-class BlockBuilder:
-    """Builder of the residual blocks of a network, gated where they can be.
-
-    Attributes:
-        granularity: As in `Resnet`.
-        projected: Whether shortcuts that change the shape have parameters.
-        tile: Side of the tiles of positions, in pixels.
-        options: `gate`, `scorer` and `rngs`.
-    """
-
-    granularity: str
-    projected: bool
-    tile: int
-    options: dict[str, Any]
-
-    def __call__(self, shape: Shape, sides: Sequence[int]) -> nnx.Module:
-        """Returns a block.
-
-        Args:
-            shape: Channels and stride.
-            sides: Height and width of the output.
-        """
-        around: dict[str, Any] = dict(granularity=self.granularity, **self.options)
-        if self.granularity == "positions" and shape.keeps:
-            grid = self._grid(sides)
-            if grid is not None:
-                branch = Branch(shape, padding="VALID", rngs=self.options["rngs"])
-                own: dict[str, Any] = dict(tile=self.tile, halo=branch.halo, grid=grid)
-                return AtPositions(gated(branch, width=shape.inputs, **own, **around))
-        branch = Branch(shape, rngs=self.options["rngs"])
-        if self.granularity == "channels":
-            branch.pair = gated(branch.pair, num_groups=NUM_PARTS, **around)
-        block = ResidualBlock(branch, self._shortcut(shape))
-        if self.granularity == "blocks" and shape.keeps:
-            return gated(block, width=shape.inputs, **around)
-        return block
-
-    def _shortcut(self, shape: Shape) -> nnx.Module | None:
-        if shape.keeps:
-            return None
-        if self.projected:
-            return ProjectedShortcut(shape, rngs=self.options["rngs"])
-        return PaddedShortcut(shape)
-
-    def _grid(self, sides: Sequence[int]) -> tuple[int, int] | None:
-        tile = self.tile
-        fits = tile and all(side % tile == 0 for side in sides) and max(sides) > tile
-        return (sides[0] // tile, sides[1] // tile) if fits else None
-
-
-class AtPositions(nnx.Module):
-    """A residual block whose branch runs at some positions.
-
-    Args:
-        branch: Maps `x` to the sum of `x` and a branch.
-    """
-
-    def __init__(self, branch: nnx.Module):
-        self.branch: Any = branch
-
-    def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch height width channels"]:
-        """Returns the sum of `x` and the branch, rectified."""
-        return jax.nn.relu(self.branch(x))
 
 
 def _stages(stem: str, depth: int) -> tuple[tuple[int, ...], int]:
@@ -240,3 +178,9 @@ def _tiles(sides: Sequence[int]) -> list[int]:
     """Returns sides, above 1 pixel, that divide an image into several tiles."""
     common = math.gcd(*sides)
     return [n for n in range(2, common + 1) if common % n == 0 and n < max(sides)]
+
+
+def _grid(sides: Sequence[int], tile: int) -> tuple[int, int] | None:
+    """Tiles of an image along its sides; None where they do not cover it."""
+    fits = all(side % tile == 0 for side in sides) and max(sides) > tile
+    return (sides[0] // tile, sides[1] // tile) if fits else None

@@ -1,22 +1,25 @@
-"""Vision transformer with eight granularities."""
+"""Vision transformer."""
 
+import itertools
 from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse._internal.registry import Config
-from dynsparse.layers import STACKED, EarlyExits, TokenBlocks, gated_stack
+from dynsparse.layers import Stage, Stages, TokenBlocks
 from dynsparse.models.base import (
+    NUM_PARTS,
+    TRANSFORMER_GRANULARITIES,
     Patches,
     PatchGrid,
-    check_granularity,
+    Rules,
     check_positive,
     learned_positions,
     leave_features,
     narrower_transformers,
     transformer_blocks,
+    transformer_rules,
 )
 
 _STAGES = 3  # early exits
@@ -31,70 +34,75 @@ class Vit(nnx.Module):
     `patch=16` on images of 224x224: 1.25 and 4.6 G MACs.
 
     Args:
-        granularity: "tokens", "bypass", "blocks", "heads", "neurons", "experts" or
-            "width", as in `layers.gated_stack`, where the class token is always open;
-            "exits": an answer after each third of the blocks, as in
-            `layers.EarlyExits`.
         patch: Pixels per side; must divide height and width.
         width: Features per token.
         depth: Transformer blocks.
         num_heads: Attention heads; must divide `width`.
         mlp_width: Hidden units of each block's MLP.
-        gate, scorer, image_shape, num_classes, rngs: As in `models.from_config`.
+        num_experts: MLPs of each block that share its hidden units.
+        exits: Whether each third of the blocks has an answer, or the last one alone.
+        image_shape, num_classes, rngs: As in `models.from_config`.
 
     Raises:
-        ValueError: If a value is not accepted, here or by a gate or layer.
+        ValueError: If a value is not accepted.
     """
+
+    granularities = (*TRANSFORMER_GRANULARITIES, "exits")
+    variants = dict(experts=dict(num_experts=NUM_PARTS), exits=dict(exits=True))
 
     def __init__(
         self,
         *,
-        granularity: str,
         patch: int,
         width: int,
         depth: int,
         num_heads: int,
         mlp_width: int,
-        gate: Config,
-        scorer: Config,
+        num_experts: int = 1,
+        exits: bool = False,
         image_shape: tuple[int, int, int],
         num_classes: int,
         rngs: nnx.Rngs,
     ):
-        check_granularity(granularity, (*STACKED, "exits"))
         check_positive(patch=patch, width=width)
         self.embed = Embed(patch=patch, width=width, image_shape=image_shape, rngs=rngs)
         blocks = transformer_blocks(
-            depth, width=width, num_heads=num_heads, mlp_width=mlp_width, rngs=rngs
+            depth,
+            width=width,
+            num_heads=num_heads,
+            mlp_width=mlp_width,
+            num_experts=num_experts,
+            rngs=rngs,
         )
         head = lambda: ClassHead(width=width, num_classes=num_classes, rngs=rngs)
-        options: dict[str, Any] = dict(gate=gate, scorer=scorer, rngs=rngs)
-        if granularity == "exits":
-            if depth < _STAGES:
-                raise ValueError(
-                    f"model: exits need a depth of at least {_STAGES}, got {depth}."
-                )
-            cuts = [round(depth * i / _STAGES) for i in range(_STAGES + 1)]
-            stages = [
-                TokenBlocks(blocks[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)
-            ]
-            exits = [head() for _ in stages]
-            self.head = None
-            self.body: Any = EarlyExits(
-                stages, exits, num_classes=num_classes, **options
+        self.head = None if exits else head()
+        if not exits:
+            self.body: Any = TokenBlocks(blocks)
+            return
+        if depth < _STAGES:
+            raise ValueError(
+                f"model: exits need a depth of at least {_STAGES}, got {depth}."
             )
-        else:
-            self.head = head()
-            self.body = gated_stack(
-                blocks,
-                granularity=granularity,
-                width=width,
-                num_tokens=self.embed.num_tokens,
-                class_token=True,
-                **options,
-            )
+        cuts = [round(depth * i / _STAGES) for i in range(_STAGES + 1)]
+        parts = [nnx.Sequential(*blocks[a:b]) for a, b in itertools.pairwise(cuts)]
+        self.body = Stages(
+            [Stage(part, head(), num_classes=num_classes) for part in parts]
+        )
 
     narrowed = staticmethod(narrower_transformers)
+
+    def rules(self, granularity: str) -> Rules:
+        """Returns the rules of a granularity; the class token is always open.
+
+        Args:
+            granularity: As in `transformer_rules`, or "exits".
+        """
+        if granularity == "exits":
+            return {"body/rest/*": dict(granularity="exits")}
+        num_tokens, width = self.embed.position.shape
+        return transformer_rules(
+            granularity, width=width, num_tokens=num_tokens, always_open=1
+        )
 
     @property
     def grid(self) -> PatchGrid:

@@ -1,7 +1,6 @@
 """The contract of a model that a config names."""
 
 import functools
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dynsparse import models
 from dynsparse._internal.require import require
-from dynsparse.gates import evaluating, find_gates
+from dynsparse.gates import evaluating
 
 _BATCH = 4
 _GATE = dict(name="soft_topk", density=1.0, temperature=1.0, family="logistic")
@@ -18,41 +18,41 @@ _SCORER = dict(name="mlp", hidden=4)
 
 
 def check_model(
-    make: Callable[..., nnx.Module],
+    name: str,
     *,
     image_shape: tuple[int, int, int] = (16, 16, 1),
     num_classes: int = 10,
     **keys: Any,
 ):
-    """Refuses a model, a class or a function, that training cannot use.
+    """Refuses a model that training cannot use.
 
-    It returns finite logits of every image, each from that image alone; it holds gates;
-    and masked and compact execution agree at half of the density.
+    It is gated where its rules say; it returns finite logits of every image, each from
+    that image alone; and masked and compact execution agree at half of the density.
 
     Args:
-        make: Called as training does, with `gate`, `scorer`, `image_shape`,
-            `num_classes`, `rngs` and the keys.
+        name: As in the section `model` of a config, such as "package.module:Class".
         image_shape: Height, width and channels.
         num_classes: Size of the output.
-        **keys: The other keys of the section `model`.
+        **keys: The other keys of the section.
 
     Raises:
         ValueError: With what is wrong, in words.
 
     Example:
-        >>> from dynsparse.models.conv_vit import ConvVit
-        >>> testing.check_model(ConvVit, granularity="neurons", width=8,
+        >>> testing.check_model("conv_vit", granularity="neurons", width=8,
         ...                     depth=1, num_heads=2, mlp_width=8)
     """
-    name = getattr(make, "__name__", str(make))
-    given: Mapping[str, Any] = dict(gate=_GATE, scorer=_SCORER)
-    sizes = dict(image_shape=image_shape, num_classes=num_classes)
-    try:
-        model = make(**keys, **given, **sizes, rngs=nnx.Rngs(0, gate=1))
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}; it is given {_GIVEN}") from error
-    require(isinstance(model, nnx.Module), f"{name} must give an nnx.Module")
-    require(bool(find_gates(model)), f"{name}: the model holds no gate")
+    config = dict(name=name, **keys)
+    models.check(config)
+    model = models.from_config(
+        config,
+        gate=_GATE,
+        scorer=_SCORER,
+        example=jax.ShapeDtypeStruct((2, *image_shape), jnp.float32),
+        image_shape=image_shape,
+        num_classes=num_classes,
+        rngs=nnx.Rngs(0, gate=1),
+    )
     images = jax.random.uniform(jax.random.key(0), (_BATCH, *image_shape))
     masked = _answer(evaluating(model), images)
     require(
@@ -83,6 +83,3 @@ def _answer(view: nnx.Module, images: jax.Array) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=0)
 def _call(graphdef: nnx.GraphDef, state: nnx.State, images: jax.Array) -> jax.Array:
     return nnx.merge(graphdef, state)(images)
-
-
-_GIVEN = "gate, scorer, image_shape, num_classes, rngs"

@@ -113,6 +113,7 @@ def prepare(
         config["model"],
         gate=gate_keys,
         scorer=config["scorer"],
+        example=jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32),
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
         rngs=nnx.Rngs(seed),

@@ -26,7 +26,9 @@ def build(
     channels, tile = (8, 4) if small else (128, 8)
     fields, values = (8, 3) if small else (40, 1000)
     grid = (side // 4, side // 4) if small else (4, 4)
-    scorer = dict(name="mlp", hidden=4 if small else 32)
+    scorer: dict[str, Any] = dict(name="mlp", hidden=4 if small else 32)
+    if granularity == "exits":
+        scorer = dict(name="confidence", threshold=0.9, sharpness=10.0)
 
     def gated(host: nnx.Module, **options: Any) -> nnx.Module:
         return layers.gated(
@@ -64,7 +66,15 @@ def build(
             *[gated(block(), width=width, num_tokens=n) for _ in range(2)]
         ),
         blocks=lambda: Chain(*[gated(block(), width=width) for _ in range(2)]),
-        exits=lambda: TwoAnswers(width, Chain(block(), block()), gate, rngs),
+        exits=lambda: TwoAnswers(
+            width,
+            gated(
+                layers.Stage(
+                    Chain(block(), block()), answer(width, rngs), num_classes=10
+                )
+            ),
+            rngs,
+        ),
         width=lambda: Chain(gated(mlp(), num_slices=8), skip=True),
         neurons=lambda: Chain(gated(mlp(), num_blocks=8), skip=True),
         experts=lambda: Chain(gated(experts()), skip=True),
@@ -76,7 +86,10 @@ def build(
         ),
         heads=lambda: Chain(gated(attention()), gated(attention()), skip=True),
         positions=lambda: gated(
-            Activated(conv("VALID")), width=channels, tile=tile, halo=1, grid=grid
+            layers.PaddedOnce(Activated(conv("VALID")), halo=1),
+            width=channels,
+            tile=tile,
+            grid=grid,
         ),
         channels=lambda: Chain(
             gated(
@@ -134,24 +147,14 @@ def answer(width: int, rngs: nnx.Rngs) -> nnx.Sequential:
 class TwoAnswers(nnx.Module):
     """A first answer, and a stage for the examples that need more."""
 
-    def __init__(self, width, host, gate, rngs):
+    def __init__(self, width, rest, rngs):
         self.first = answer(width, rngs)
-        self.rest = layers.GatedStage(
-            host=host,
-            exit=answer(width, rngs),
-            scorer=layers.make_scorer(
-                dict(name="confidence", threshold=0.9, sharpness=10.0),
-                layers.GatedStage,
-                width=10,
-                num_units=1,
-                rngs=rngs,
-            ),
-            gate=gates.from_config(gate, rngs=rngs),
-        )
+        self.rest = rest
 
     def __call__(self, x):
         """Returns the logits of the answer that each example gets."""
-        return self.rest(x, self.first(x), jnp.ones(len(x), x.dtype))[1]
+        before = layers.Answered(x, self.first(x), jnp.ones(len(x), x.dtype))
+        return self.rest(before).logits
 
 
 class Fields(nnx.Module):

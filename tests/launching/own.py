@@ -32,26 +32,21 @@ class Banded(gates.Gate):
         return gates.GateOutput((hard - jax.lax.stop_gradient(soft)) + soft, soft)
 
 
-def narrow(*, halvings: int, gate, scorer, image_shape, num_classes, rngs) -> ConvVit:
+def narrow(*, halvings: int, image_shape, num_classes, rngs) -> ConvVit:
     """A transformer whose width follows one number, made by a function.
 
     Args:
         halvings: Of the width.
-        gate: As of every model.
-        scorer: As of every model.
         image_shape: As of every model.
         num_classes: As of every model.
         rngs: As of every model.
     """
     width = 32 >> halvings
     return ConvVit(
-        granularity="neurons",
         width=width,
         depth=1,
         num_heads=2,
         mlp_width=width,
-        gate=gate,
-        scorer=scorer,
         image_shape=image_shape,
         num_classes=num_classes,
         rngs=rngs,

@@ -16,7 +16,8 @@ OWN = "tests.launching.own"
 SMALL = [flag for flag in tiny.FLAGS if not flag.startswith("--config.evaluation.d")]
 SMALL = [flag for flag in SMALL if not flag.startswith("--config.evaluation.bud")]
 OWN_GATE = json.dumps({"name": f"{OWN}:Banded", "level": 0.5, "slope": 2.0})
-OWN_MODEL = json.dumps({"name": f"{OWN}:narrow", "halvings": 2})
+OWN_RULES = {"body/blocks/*/mlp": {"granularity": "neurons", "num_blocks": 4}}
+OWN_MODEL = json.dumps({"name": f"{OWN}:narrow", "halvings": 2, "rules": OWN_RULES})
 OWN_DATA = json.dumps({"name": f"{OWN}:Halves", "num": 48, "side": 14})
 RATE = {"target_rate": {"target": 0.3, "weight": 1.0}}
 OWN_POLICY = json.dumps({"name": f"{OWN}:Sleepy", "slack": 0.1, "penalties": RATE})
@@ -95,7 +96,8 @@ def test_ones_own_gate_model_dataset_and_policy_train_by_one_command(tmp_path):
 
 def test_what_one_brings_along_keeps_the_contracts(as_users_call):
     testing.check_gate(own.Banded(level=0.5, slope=2.0, rngs=nnx.Rngs(0)))
-    testing.check_model(own.narrow, halvings=2)
+    for gating in (dict(granularity="neurons"), dict(rules=OWN_RULES)):
+        testing.check_model(f"{OWN}:narrow", halvings=2, **gating)
     testing.check_dataset(own.Halves(num=8, side=14))
 
 

@@ -137,7 +137,7 @@ REFUSED = dict(
     branch=(
         foreign.convolutions,
         POSITIONS,
-        "the layer adds its input to the output of its host",
+        "GatedPositions needs layers.PaddedOnce, got",
     ),
 )
 CALLS = dict(

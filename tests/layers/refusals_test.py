@@ -69,8 +69,9 @@ def test_units_cannot_compete_where_there_is_one(gate):
 
 def at_positions(host):
     parts = build("positions", "soft_topk")
-    place = dict(scorer=parts.scorer, gate=parts.gate, tile=2, halo=0, grid=(2, 2))
-    return layers.GatedPositions(host=host, **place)
+    place = dict(scorer=parts.scorer, gate=parts.gate, tile=2, grid=(2, 2))
+    padded = layers.PaddedOnce(host, halo=0)
+    return layers.GatedPositions(host=padded, **place)
 
 
 @pytest.mark.parametrize(

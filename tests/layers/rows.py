@@ -59,13 +59,14 @@ class Images(nnx.Module):
         return self.second(jax.nn.relu(self.first(x)))
 
 
-class Stages(nnx.Module):
-    """Two stages with early exits."""
-
-    def __init__(self, gate, rngs):
-        stage = lambda gate: layers.GatedStage(
-            host=block(rngs),
-            exit=Answer(rngs),
+def stages(gate, rngs):
+    """Three stages, of which the last two are gated, with an answer after each."""
+    stage = lambda body: layers.Stage(body, Answer(rngs), num_classes=3)
+    passes = nnx.Sequential(lambda x: x)
+    network = layers.Stages([stage(passes), stage(block(rngs)), stage(block(rngs))])
+    network.rest = nnx.List(
+        layers.GatedStage(
+            host=host,
             scorer=layers.make_scorer(
                 dict(name="confidence", threshold=0.7, sharpness=30.0),
                 layers.GatedStage,
@@ -73,16 +74,11 @@ class Stages(nnx.Module):
                 num_units=1,
                 rngs=rngs,
             ),
-            gate=gate,
+            gate=own,
         )
-        self.answer = Answer(rngs)
-        self.first, self.second = stage(gate), stage(nnx.clone(gate))
-
-    def __call__(self, x):
-        logits, alive = self.answer(x), jnp.ones(x.shape[:1], x.dtype)
-        for stage in (self.first, self.second):
-            x, logits, alive = stage(x, logits, alive)
-        return logits
+        for host, own in zip(network.rest, (gate, nnx.clone(gate)), strict=True)
+    )
+    return network
 
 
 class Answer(nnx.Linear):
@@ -191,11 +187,10 @@ def channels(gate, rngs):
 
 def positions(gate, rngs):
     return layers.GatedPositions(
-        host=Images(rngs),
+        host=layers.PaddedOnce(Images(rngs), halo=2),
         scorer=scorer(layers.GatedPositions, rngs),
         gate=gate,
         tile=2,
-        halo=2,
         grid=(SIDE // 2, SIDE // 2),
     )
 
@@ -209,7 +204,7 @@ LAYERS = dict(
     blocks=Row(blocks, VARYING, refused=("random_topk", "soft_topk")),
     bypass=Row(bypass, KINDS),
     channels=Row(channels, KINDS, reads="images", pair=2 * 9 * SIDE**2 * WIDTH * 2),
-    exits=Row(Stages, VARYING, refused=("soft_topk",), chained=True),
+    exits=Row(stages, VARYING, refused=("soft_topk",), chained=True),
     dropped=Row(dropped, ("gumbel_sigmoid", "soft_topk")),
     expert_choice=Row(expert_choice, KINDS, pair=2 * WIDTH * 6),
     experts=Row(experts, KINDS, pair=2 * WIDTH * 6),

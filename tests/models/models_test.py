@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dynsparse import costs, models
-from dynsparse.gates import GateRecord, evaluating, records
+from configs.models import MODELS
+from dynsparse import costs, layers, models
+from dynsparse._internal import registry
+from dynsparse.gates import GateRecord, evaluating, gated_modules, records
 from tests.sampled import sampled
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
@@ -44,15 +46,18 @@ every_row = pytest.mark.parametrize(
 )
 
 
-def build(config, gate, **changes):
-    scorer: dict = dict(name="mlp", hidden=4)
+def scorer_of(config):
     if config["granularity"] == "exits":
         enough = ENOUGH[config["name"]]
-        scorer = dict(name="confidence", threshold=enough, sharpness=100.0)
+        return dict(name="confidence", threshold=enough, sharpness=100.0)
+    return dict(name="mlp", hidden=4)
+
+
+def build(config, gate, **changes):
     model = models.from_config(
         config | changes,
         gate=gate,
-        scorer=scorer,
+        scorer=scorer_of(config),
         image_shape=SHAPE,
         num_classes=CLASSES,
         rngs=nnx.Rngs(0, gate=1),
@@ -85,6 +90,29 @@ def test_models_agree_in_both_executions(index):
     compact, _ = run(evaluating(model, execution="compact"), x)
     np.testing.assert_allclose(compact, logits, atol=2e-5)
     assert any((record.mask == 0).any() for record in decisions.values())
+
+
+@every_row
+def test_the_rules_of_a_model_are_proved(index):
+    config, gate, number = ROWS[index]
+    keys = {
+        name: config[name] for name in config if name not in ("name", "granularity")
+    }
+    make = registry.find("dynsparse.models", config["name"])
+    keys = make.variants.get(config["granularity"], {}) | keys
+    model = make(**keys, image_shape=SHAPE, num_classes=CLASSES, rngs=nnx.Rngs(0))
+    rules = {
+        name: dict(gate=gate, scorer=scorer_of(config)) | rule
+        for name, rule in model.rules(config["granularity"]).items()
+    }
+    gated = layers.sparsify(model, rules, images(3), rngs=nnx.Rngs(1, gate=2))
+    assert len(gated_modules(gated)) == number
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_of_models_says_what_can_be_gated(name):
+    make = registry.find("dynsparse.models", name)
+    assert sorted(MODELS[name].granularities) == sorted(make.granularities)
 
 
 @every_row

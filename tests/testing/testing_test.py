@@ -128,37 +128,40 @@ def test_what_is_no_gate_is_told(as_users_call):
         testing.check_gate(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
 
 
-def batch_mean(**given):
+class BatchMean(ConvVit):
     """A model whose logits depend on the other images."""
 
-    class Model(ConvVit):
-        def __call__(self, images):
-            return super().__call__(images - images.mean(0, keepdims=True))
-
-    return Model(**given)
+    def __call__(self, images):
+        return super().__call__(images - images.mean(0, keepdims=True))
 
 
-def plain(*, gate, scorer, image_shape, num_classes, rngs):
-    """A model without gates."""
+def plain(*, image_shape, num_classes, rngs):
+    """A model without rules."""
     return nnx.Linear(image_shape[-1], num_classes, rngs=rngs)
 
 
+OWN = "tests.testing.testing_test:"
+
+
 @pytest.mark.parametrize(
-    ("make", "keys", "told"),
+    ("name", "keys", "told"),
     [
-        (ConvVit, TINY, None),
-        (batch_mean, TINY, "must not depend on the others of its batch"),
-        (plain, {}, "the model holds no gate"),
-        (lambda rngs: None, {}, "it is given gate, scorer, image_shape, num_classes"),
-        (lambda **_: None, {}, "must give an nnx.Module"),
+        ("conv_vit", TINY, None),
+        (f"{OWN}BatchMean", TINY, "must not depend on the others of its batch"),
+        (f"{OWN}plain", {}, "needs either granularity or rules"),
+        (f"{OWN}plain", dict(granularity="heads"), "has no method rules"),
+        (f"{OWN}plain", dict(rules={}), "must have a section a pattern"),
+        (f"{OWN}plain", dict(rules={"": 3}), "must be a section of keys, got 3"),
+        (f"{OWN}plain", dict(rules={"": {"gate": {}}}), "'' has a gate, but that of"),
+        (f"{OWN}rounded", dict(granularity="heads"), "takes no rngs, image_shape"),
     ],
 )
-def test_what_is_wrong_with_a_model_is_told(make, keys, told, as_users_call):
+def test_what_is_wrong_with_a_model_is_told(name, keys, told, as_users_call):
     if told is None:
-        testing.check_model(make, **keys)
+        testing.check_model(name, **keys)
         return
     with pytest.raises(ValueError, match=told):
-        testing.check_model(make, **keys)
+        testing.check_model(name, **keys)
 
 
 class Stripes(Dataset):
