@@ -15,6 +15,7 @@ from dynsparse.layers.features import FieldEmbedding, GatedFeatures
 from dynsparse.layers.gated import gated
 from dynsparse.layers.granularities import GRANULARITIES
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_exits import HostExit
 from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
@@ -55,6 +56,7 @@ __all__ = [
     "GatedTokens",
     "GatedWidth",
     "HostChannels",
+    "HostExit",
     "HostHeads",
     "HostNeurons",
     "HostTokens",

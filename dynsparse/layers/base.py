@@ -16,6 +16,7 @@ from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
 from dynsparse.layers.execution import Axis, Executed
 from dynsparse.layers.hosted import Hosted
+from dynsparse.layers.sharing import Falling, OneForAll
 
 
 class GatedLayer(KnownAnswers, Executed, Hosted):
@@ -35,6 +36,8 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
             of features each; "fields", which are columns of codes; "example",
             num_units for each example; "answer", one for the logits of each example;
             "rows", num_units for each row of features, such as a token.
+        falls: Whether what a layer closes stays closed in later ones of its rule.
+        sharing: How its decision and those of other layers depend; None for not at all.
         equal_units: Whether each open unit costs the same MACs, whichever others are
             open: how bills price many counts at once.
 
@@ -69,6 +72,8 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
     unit: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
     score_axis: ClassVar[Axis]
+    falls: ClassVar[bool] = False
+    sharing: OneForAll | Falling | None = None
     equal_units: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
@@ -183,6 +188,12 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
 
     def choose(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
         """Decides for these features alone, whatever a layer around this one closes."""
+        if self.sharing is not None:
+            return self.sharing.decide(self, features)
+        return self.decide_alone(features)
+
+    def decide_alone(self, features: Shaped[Array, "batch *axes"]) -> GateOutput:
+        """Decides for these features, whatever other layers do."""
         return self.gate(self.score(features))
 
     def score(self, features: Shaped[Array, "batch *axes"]) -> Float[Array, "..."]:

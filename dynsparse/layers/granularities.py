@@ -15,6 +15,7 @@ from dynsparse.layers.expert_choice import ExpertChoice
 from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.heads import GatedHeads
+from dynsparse.layers.host_exits import HostExit
 from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
@@ -100,5 +101,5 @@ GRANULARITIES: dict[str, Granularity] = dict(
     features=Granularity(GatedFeatures),
     channels=Granularity(GatedChannels, ConvPair, HostChannels),
     positions=Granularity(GatedPositions, PaddedOnce),
-    exits=Granularity(GatedStage, Stage),
+    exits=Granularity(GatedStage, Stage, HostExit),
 )

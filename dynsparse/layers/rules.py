@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import jax
 from flax import nnx
 
+from dynsparse._internal.paths import path_name
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.layers.granularities import GRANULARITIES, options_of
 from dynsparse.layers.host_arrays import features_of
+from dynsparse.layers.host_exits import answer
 from dynsparse.layers.host_units import HostHeads
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall
@@ -13,7 +17,7 @@ from dynsparse.layers.trace.units import find_units
 
 
 def completed(
-    rule: dict[str, Any], host: nnx.Module, heard: HeardCall
+    rule: dict[str, Any], host: nnx.Module, heard: HeardCall, model: nnx.Module
 ) -> dict[str, Any]:
     """Adds to a rule what its layer needs and the call of the module tells.
 
@@ -21,15 +25,19 @@ def completed(
         rule: As a user wrote it.
         host: The module.
         heard: How the model calls it.
+        model: What a `head` is a module of.
 
     Raises:
         ValueError: If the rule says otherwise, or no argument has features.
     """
     row = GRANULARITIES.get(rule.get("granularity", ""))
-    if row is None or row.layer.score_axis in ("fields", "answer"):
+    if row is None or row.layer.score_axis == "fields":
         return rule
+    layer = row.layer_of(host)
+    if layer.score_axis == "answer":
+        return rule | _answered(rule, heard, model)
     args, kwargs = heard.arguments()
-    features, layer = features_of(args, kwargs), row.layer_of(host)
+    features = features_of(args, kwargs)
     width = int(features.shape[-1])
     if rule.get("width", width) != width:
         raise ValueError(
@@ -50,3 +58,43 @@ def completed(
             trace, rule.get("units"), HostHeads.sought
         ).num_units
     return rule
+
+
+def with_head(rule: dict[str, Any], model: nnx.Module) -> dict[str, Any]:
+    """Puts the module that a rule calls its head in the place of its path.
+
+    Args:
+        rule: As a user wrote it.
+        model: What the path leads through.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if "head" not in rule:
+        return rule
+    name, parts = rule["head"], nnx.iter_modules(model)
+    found = {path_name(path): part for path, part in parts if callable(part)}
+    if name not in found:
+        raise ValueError(
+            f"head={name!r} is no module of the model{did_you_mean(str(name), found)}"
+        )
+    return rule | dict(head=found[name])
+
+
+def _answered(
+    rule: dict[str, Any], heard: HeardCall, model: nnx.Module
+) -> dict[str, Any]:
+    """The number of logits that a head gives, for what is no `Stage`."""
+    if "head" not in rule:
+        return {}
+    head = with_head(rule, model)["head"]
+    features = features_of(*heard.arguments())
+    try:
+        logits = jax.eval_shape(lambda x: answer(head, x), features)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"head={rule['head']!r} cannot read features of shape "
+            f"{list(features.shape)}: {reason}"
+        ) from error
+    return dict(width=logits.shape[-1])

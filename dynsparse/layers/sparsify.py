@@ -23,7 +23,8 @@ from dynsparse.layers.open_tokens import OpenTokens
 from dynsparse.layers.places import find_places
 from dynsparse.layers.probe import drawn, moved, usual_settings
 from dynsparse.layers.proof import prove
-from dynsparse.layers.rules import completed
+from dynsparse.layers.rules import completed, with_head
+from dynsparse.layers.sharing import tie
 from dynsparse.layers.trace.examples import Batch, check_skip
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall, listen
@@ -58,7 +59,10 @@ def sparsify(
             "width") and the options of that layer, such as `num_blocks`. Neurons,
             heads, channels and width take any module; `units` names the parameter that
             reads them, such as "mlp/down_proj/kernel", where the last one that will do
-            is not meant. `width` and `num_tokens` may be told, to be checked.
+            is not meant. With `share=True` the first module of the rule that is called
+            decides for all of them. `exits` need a `head`, the path of the module that
+            makes logits of features. `width` and `num_tokens` may be told, to be
+            checked.
         example: How the model is called: an array, or `dynsparse.call(...)` of any
             arguments, with two examples or more.
         rngs: Streams `params` and `gate`, for scorers and gates.
@@ -126,23 +130,37 @@ def _replaced(
 ) -> Model:
     """The model with its gated layers; unchanged where one cannot be built."""
     before: dict[tuple, Any] = {}
+    built: dict[tuple, Any] = {}
+    root = model
     try:
         for path, pattern in reversed(places.items()):  # inner ones first
             host = part_at(model, path)
             rule, batch = layers[path]
             with _named(path, pattern):
-                layer = gated(host, **rule, rngs=rngs)
+                layer = gated(host, **_own(with_head(rule, model)), rngs=rngs)
                 if isinstance(layer, GatedBlock):
                     layer.batch = batch
-                if not path:
-                    return cast(Model, layer)
-                put_at(model, path, layer)
-            before[path] = host
+                built[path] = layer
+                if path:
+                    put_at(model, path, layer)
+                    before[path] = host
+                else:
+                    root = cast(Model, layer)
+        for pattern in dict.fromkeys(places.values()):
+            together = [path for path in layers if places[path] == pattern]
+            rule, _ = layers[together[0]]
+            with _named(together[0], pattern):
+                tie([built[path] for path in together], rule.get("share", False))
     except Exception:
         for path, host in reversed(before.items()):
             put_at(model, path, host)
         raise
-    return model
+    return root
+
+
+def _own(rule: dict[str, Any]) -> dict[str, Any]:
+    """What a rule says of each of its layers alone."""
+    return {name: value for name, value in rule.items() if name != "share"}
 
 
 def _proved(
@@ -160,17 +178,16 @@ def _proved(
             if path in reasons:
                 raise ValueError(reasons[path])
             host, heard = part_at(model, path), calls[path]
-            rule = completed(dict(rules[pattern]), host, heard)
+            rule = completed(dict(rules[pattern]), host, heard, model)
             kind = (pattern, *_structure((host, heard.form, heard.state)))
             batch = next((batch for known, batch in proved if known == kind), None)
             if all(known != kind for known, _ in proved):  # once for each structure
-                batch = _prove(host, rule, heard)
+                batch = _prove(host, with_head(_own(rule), model), heard)
                 proved.append((kind, batch))
-            inside = [
-                name
-                for name in map(path_name, places)
-                if stands_inside(name, path_name(path))
-            ]
+            names = [*map(path_name, places)]
+            inside = [name for name in names if stands_inside(name, path_name(path))]
+            if rule.get("head") in names:
+                raise ValueError(f"its head, {rule['head']}, is gated as well.")
             if inside and issubclass(
                 GRANULARITIES[rule["granularity"]].layer_of(host), HostUnits
             ):
@@ -179,7 +196,7 @@ def _proved(
                     f"name the module that has the units alone."
                 )
             found[path] = rule, batch
-    return found
+    return {path: found[path] for path in calls}  # in the order of their calls
 
 
 def _prove(host: Any, rule: dict[str, Any], heard: HeardCall) -> Batch | None:

@@ -55,7 +55,7 @@ def test_varying_counts_are_billed_example_by_example(granularity):
         if isinstance(module, Network):
             module.score.kernel[...] *= 30
     model = nnx.view(model, deterministic=True)
-    batch = images()
+    batch = images() * jnp.linspace(0, 4, 16)[:, None, None, None]
     bill = costs.bill(model, batch)
     _, captured = run(model, batch)
     masks = {name: output.mask for name, output in records(captured).items()}

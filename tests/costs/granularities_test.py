@@ -138,7 +138,7 @@ class Nested(nnx.Module):
 
     def __init__(self):
         self.exits = build("exits", "gumbel_sigmoid")
-        self.exits.first.host = build("blocks", "gumbel_sigmoid")
+        self.exits.rest[0].host.body = build("blocks", "gumbel_sigmoid")
 
     def __call__(self, x):
         return self.exits(x)
@@ -148,9 +148,9 @@ def test_exits_cut_the_blocks_behind_them():
     model, x = evaluating(Nested()), inputs("exits", 16)
     bill = costs.bill(model, x)
     masks = costs.run_gates(model, x)
-    first, second = (masks[f"exits/{name}"][:, 0] for name in ("first", "second"))
-    inner = masks["exits/first/host"][:, 0]
-    block = costs.count_macs(model.exits.second.host, x[:1])
+    first, second = (masks[f"exits/rest/{i}"][:, 0] for i in (0, 1))
+    inner = masks["exits/rest/0/host/body"][:, 0]
+    block = costs.count_macs(model.exits.rest[1].host.body, x[:1])
     answer, gate = WIDTH * 3, WIDTH * 4 + 4
     runs = first * (inner * block + gate + answer) + second * (block + answer)
     np.testing.assert_array_equal(bill.used, answer + runs)
@@ -230,8 +230,8 @@ def test_shares_price_gates_behind_gates_by_their_open_units():
         progress=1.0,
     )
     # The gate behind a closed exit is not asked, which the floor does not know.
-    unasked = prices.parts["exits/first/host"].gate * (
-        1 - float(masks["exits/first"].mean())
+    unasked = prices.parts["exits/rest/0/host/body"].gate * (
+        1 - float(masks["exits/rest/0"].mean())
     )
     bill = costs.itemize(prices, masks, num_examples=16)
     np.testing.assert_allclose(

@@ -55,7 +55,7 @@ MISTAKES = [
     (dict(model__mlp_width=0), "mlp_width must be at least 1, got 0"),
     (dict(model__width=1), "width must be at least 2, got 1"),
     (
-        dict(model=dict(name="decoder")),
+        dict(model=dict(name="decoder", granularity="width")),
         "models: decoder takes no image_shape, num_classes, which it is given here",
     ),
     (dict(optimizer__learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),

@@ -62,7 +62,7 @@ def listen(
         values: Whether to run the model; otherwise arguments are shapes.
 
     Returns:
-        The calls of the modules that can be gated, and why others cannot, by path.
+        The calls of the modules that can be gated, in order, and why others cannot.
     """
     graphdef, state = nnx.split(model)
     forms: dict[Path, Any] = {}
@@ -97,8 +97,8 @@ def listen(
 
     heard = (jax.jit(run) if values else _shapes(run))(state, example)
     calls = {
-        path: HeardCall(forms[path], state)
-        for path, state in heard.items()
+        path: HeardCall(form, heard[path])
+        for path, form in forms.items()  # in the order of their calls
         if path not in reasons
     }
     return calls, reasons
