@@ -132,14 +132,14 @@ def _replaced(
     before: dict[tuple, Any] = {}
     built: dict[tuple, Any] = {}
     root = model
+    own = {path: with_head(_own(layers[path][0]), model) for path in places}
     try:
         for path, pattern in reversed(places.items()):  # inner ones first
             host = part_at(model, path)
-            rule, batch = layers[path]
             with _named(path, pattern):
-                layer = gated(host, **_own(with_head(rule, model)), rngs=rngs)
+                layer = gated(host, **own[path], rngs=rngs)
                 if isinstance(layer, GatedBlock):
-                    layer.batch = batch
+                    layer.batch = layers[path][1]
                 built[path] = layer
                 if path:
                     put_at(model, path, layer)
