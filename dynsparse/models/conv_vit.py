@@ -7,14 +7,12 @@ from jaxtyping import Array, Float
 
 from dynsparse import ops
 from dynsparse.layers import TokenBlocks
-from dynsparse.models.base import (
+from dynsparse.models.base.heads import leave_features
+from dynsparse.models.base.images import PatchGrid, check_images, learned_positions
+from dynsparse.models.base.transformers import (
     NUM_PARTS,
     TRANSFORMER_GRANULARITIES,
-    PatchGrid,
     Rules,
-    check_images,
-    learned_positions,
-    leave_features,
     narrower_transformers,
     transformer_blocks,
     transformer_rules,

@@ -10,11 +10,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from dynsparse._internal.structure import Structure
 from dynsparse.layers import Cache, TokenBlocks
-from dynsparse.models.base import (
+from dynsparse.models.base.checks import check_positive
+from dynsparse.models.base.images import learned_positions
+from dynsparse.models.base.transformers import (
     NUM_PARTS,
     Rules,
-    check_positive,
-    learned_positions,
     narrower_transformers,
     transformer_blocks,
     transformer_rules,

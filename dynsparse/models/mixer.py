@@ -9,12 +9,12 @@ from jaxtyping import Array, Float
 
 from dynsparse._internal.registry import Config
 from dynsparse.layers import Mlp, TokenBlocks
-from dynsparse.models.base import (
+from dynsparse.models.base.checks import check_positive
+from dynsparse.models.base.heads import PooledHead
+from dynsparse.models.base.images import Patches
+from dynsparse.models.base.transformers import (
     NUM_PARTS,
-    Patches,
-    PooledHead,
     Rules,
-    check_positive,
     in_parts,
     transformer_blocks,
     transformer_rules,

@@ -10,14 +10,11 @@ from jaxtyping import Array, Float
 from dynsparse._internal.paths import path_name
 from dynsparse._internal.registry import Config
 from dynsparse.layers import Stage, Stages
-from dynsparse.layers.residual import ResidualBlock, Shape, Stem, TiledBlock
-from dynsparse.models.base import (
-    NUM_PARTS,
-    PooledHead,
-    Rules,
-    check_images,
-    check_positive,
-)
+from dynsparse.models.base.checks import check_positive
+from dynsparse.models.base.heads import PooledHead
+from dynsparse.models.base.images import check_images
+from dynsparse.models.base.residual import ResidualBlock, Shape, Stem, TiledBlock
+from dynsparse.models.base.transformers import NUM_PARTS, Rules
 
 # Blocks per stage of the large networks, and output channels per inner channel.
 _LARGE = {18: ((2, 2, 2, 2), 1), 34: ((3, 4, 6, 3), 1), 50: ((3, 4, 6, 3), 4)}

@@ -8,15 +8,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.layers import Stage, Stages, TokenBlocks
-from dynsparse.models.base import (
+from dynsparse.models.base.checks import check_positive
+from dynsparse.models.base.heads import leave_features
+from dynsparse.models.base.images import Patches, PatchGrid, learned_positions
+from dynsparse.models.base.transformers import (
     NUM_PARTS,
     TRANSFORMER_GRANULARITIES,
-    Patches,
-    PatchGrid,
     Rules,
-    check_positive,
-    learned_positions,
-    leave_features,
     narrower_transformers,
     transformer_blocks,
     transformer_rules,

@@ -17,7 +17,7 @@ from dynsparse.costs import Prices, budget_of, largest_density
 from dynsparse.data import Dataset
 from dynsparse.gates import Gate, TopkGate, gated_modules
 from dynsparse.layers.width import NestedScorer
-from dynsparse.models.base import PatchGrid
+from dynsparse.models.base.images import PatchGrid
 from dynsparse.training.batches import Batches
 from dynsparse.training.folder.checkpoint import has_checkpoint
 from dynsparse.training.init_from import start_from

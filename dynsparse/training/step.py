@@ -28,7 +28,7 @@ from dynsparse.gates import (
     find_gates,
     records,
 )
-from dynsparse.models.base import Features
+from dynsparse.models.base.heads import Features
 from dynsparse.training.annealing import anneal, temperatures
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings

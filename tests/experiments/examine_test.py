@@ -8,7 +8,7 @@ import pytest
 
 from configs import cluttered_digits
 from dynsparse import training
-from dynsparse.models.base import PatchGrid
+from dynsparse.models.base.images import PatchGrid
 from dynsparse.training.evaluation.calibration import shifted
 from dynsparse.training.evaluation.curve import trace_curve
 from experiments import (

@@ -11,7 +11,7 @@ from flax import nnx
 import configs
 from dynsparse import training
 from dynsparse.gates import records
-from dynsparse.models.base import Features
+from dynsparse.models.base.heads import Features
 from dynsparse.training.evaluation.curve import trace_curve
 from dynsparse.training.evaluation.evaluate import (
     at_densities,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dynsparse.models.base import PatchGrid
+from dynsparse.models.base.images import PatchGrid
 from dynsparse.training.evaluation.recovery import score_recovery, true_patches
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool
 
-from dynsparse.models.base import PatchGrid
+from dynsparse.models.base.images import PatchGrid
 
 
 @dataclasses.dataclass(frozen=True)
