@@ -16,6 +16,7 @@ from dynsparse.layers.gated import gated
 from dynsparse.layers.granularities import GRANULARITIES
 from dynsparse.layers.heads import GatedHeads
 from dynsparse.layers.host_exits import HostExit
+from dynsparse.layers.host_experts import HostExperts, RouterScores
 from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
@@ -57,6 +58,7 @@ __all__ = [
     "GatedWidth",
     "HostChannels",
     "HostExit",
+    "HostExperts",
     "HostHeads",
     "HostNeurons",
     "HostTokens",
@@ -65,6 +67,7 @@ __all__ = [
     "Mlp",
     "NestedScorer",
     "PaddedOnce",
+    "RouterScores",
     "ScoreShape",
     "Scorer",
     "Stage",

@@ -220,6 +220,7 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
         self,
         features: Shaped[Array, "batch *axes"],
         mask: Float[Array, "batch *rows"] | None = None,
+        **beside: Array,
     ) -> GateOutput:
         """Scores `features`, asks the gate and leaves the record.
 
@@ -227,6 +228,7 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
             features: What the scorer reads.
             mask: Rows or examples that are open in a layer around this one; in the
                 others no unit is open.
+            **beside: What else `choose` reads.
 
         Raises:
             ValueError: If there is not one score for each unit, the host has a norm
@@ -241,7 +243,7 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
         if self.execution == "compact":
             check_norms(self.host)
         with jax.named_scope(GATE_SCOPE):  # how bills tell the gate's own cost
-            decision = self.choose(features)
+            decision = self.choose(features, **beside)
         wanted = self.decision_shape(features)
         if decision.mask.shape != wanted:
             raise ValueError(

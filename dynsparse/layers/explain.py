@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jax
 from flax import nnx
@@ -14,13 +14,15 @@ from dynsparse.costs.macs import count_jaxpr, count_macs
 from dynsparse.gates import evaluating
 from dynsparse.layers.trace.examples import find_batch
 from dynsparse.layers.trace.execution import UnitsOfCall
+from dynsparse.layers.trace.experts import ExpertsOfCall, find_experts
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall, Path, listen
 from dynsparse.layers.trace.rows import Rows
 from dynsparse.layers.trace.units import Kind, find_units
 
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, Kind | Literal["experts"]] = {
     "channels": "channels",
+    "experts": "experts",
     "heads": "split",
     "neurons": "any",
 }
@@ -141,7 +143,7 @@ def _rows(host: Any, heard: HeardCall, batch: int) -> Iterator[Gateable]:
     dense = _macs(HostCall.run, host, heard) // batch
     found = _looked_at(_skipped, host, heard)
     yield Gateable("", 1, "blocks", int(found is None), dense, 0.0, found or "")
-    readers: set[str] = set()
+    readers: set[tuple[str, bool]] = set()
     for granularity, kind in _KINDS.items():
         look = functools.partial(_units, kind=kind)
         try:
@@ -150,9 +152,10 @@ def _rows(host: Any, heard: HeardCall, batch: int) -> Iterator[Gateable]:
             if kind == "any":
                 yield Gateable("", 1, granularity, 0, 0, 0.0, _short(str(error)))
             continue
-        if reader in readers:
+        found = reader, kind == "experts"
+        if found in readers:
             continue
-        readers.add(reader)
+        readers.add(found)
         closed = functools.partial(_closed, kind=kind)
         saved = dense - _macs(closed, host, heard) // batch
         name = granularity if apart is None else "width"
@@ -182,18 +185,21 @@ def _skipped(call: HostCall) -> str | None:
     return None
 
 
-def _found(call: HostCall, kind: Kind) -> UnitsOfCall:
-    units = find_units(call.trace, None, kind)
-    rows = Rows.leading(call.trace.axes, call.trace.stream, 1)
-    return UnitsOfCall(call, units, rows)
+def _found(call: HostCall, kind: Kind | Literal["experts"]) -> UnitsOfCall:
+    trace = call.trace
+    rows = lambda count: Rows.leading(trace.axes, trace.stream, count)
+    if kind == "experts":
+        experts = find_experts(trace, None)
+        return ExpertsOfCall(call, experts, rows(len(trace.stream.shape) - 1))
+    return UnitsOfCall(call, find_units(trace, None, kind), rows(1))
 
 
-def _closed(call: HostCall, kind: Kind) -> Any:
+def _closed(call: HostCall, kind: Any) -> Any:
     """Runs a module with all of its units closed."""
     return _found(call, kind).first(0)
 
 
-def _units(call: HostCall, kind: Kind) -> tuple[str, int, str | None]:
+def _units(call: HostCall, kind: Any) -> tuple[str, int, str | None]:
     """Who reads the units of a call, their number, why rows cannot differ in them."""
     names = {step.name for step in call.trace.program.steps}
     if kind == "channels" and "conv_general_dilated" not in names:
@@ -203,6 +209,8 @@ def _units(call: HostCall, kind: Kind) -> tuple[str, int, str | None]:
     try:
         found.check_apart()
     except ValueError as error:
+        if kind == "experts":
+            raise
         return found.units.reader, found.units.num_units, str(error)
     return found.units.reader, found.units.num_units, None
 

@@ -64,10 +64,11 @@ def gated(
         accepted = sorted([*known, *([] if told is None else [told])])
         raise ValueError(f"{granularity} has no option {name!r}; accepted: {accepted}.")
     options["gate"] = gates.from_config(gate, rngs=rngs)
-    if not takes_scorer(make):
-        return make(host=host, **options)
-    if scorer is None:
+    needs_scorer = takes_scorer(make)
+    if scorer is None and needs_scorer:
         raise ValueError(f"{granularity} needs a scorer.")
+    if scorer is None or needs_scorer is None:
+        return make(host=host, **options)
     layer = make(host=host, scorer=nnx.Module(), **options)  # knows its units
     layer.scorer = make_scorer(
         scorer, make, width=width, num_units=layer.num_units, rngs=rngs

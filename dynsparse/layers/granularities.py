@@ -16,6 +16,7 @@ from dynsparse.layers.experts import Experts, GatedExperts
 from dynsparse.layers.features import GatedFeatures
 from dynsparse.layers.heads import GatedHeads
 from dynsparse.layers.host_exits import HostExit
+from dynsparse.layers.host_experts import HostExperts
 from dynsparse.layers.host_tokens import HostTokens
 from dynsparse.layers.host_units import (
     HostChannels,
@@ -84,9 +85,10 @@ def options_of(layer: type[GatedLayer]) -> dict[str, bool]:
     }
 
 
-def takes_scorer(layer: type[GatedLayer]) -> bool:
-    """Whether a gated layer takes a scorer."""
-    return "scorer" in inspect.signature(layer.__init__).parameters
+def takes_scorer(layer: type[GatedLayer]) -> bool | None:
+    """Whether a gated layer needs a scorer; None where it takes none."""
+    scorer = inspect.signature(layer.__init__).parameters.get("scorer")
+    return None if scorer is None else scorer.default is inspect.Parameter.empty
 
 
 GRANULARITIES: dict[str, Granularity] = dict(
@@ -95,7 +97,7 @@ GRANULARITIES: dict[str, Granularity] = dict(
     blocks=Granularity(GatedBlock),
     heads=Granularity(GatedHeads, Attention, HostHeads),
     neurons=Granularity(GatedNeurons, Mlp, HostNeurons),
-    experts=Granularity(GatedExperts, Experts),
+    experts=Granularity(GatedExperts, Experts, HostExperts),
     width=Granularity(GatedWidth, Mlp, HostWidth),
     expert_choice=Granularity(ExpertChoice, Experts),
     features=Granularity(GatedFeatures),

@@ -3,7 +3,6 @@
 import math
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
@@ -69,18 +68,29 @@ class HostUnits(GatedLayer):
                 them.
         """
         call = HostCall(self.host, args, kwargs)
+        stream = call.trace.stream
+        axes = len(stream.shape) - 1 if self.score_axis == "rows" else 1
+        found = self.find(call, Rows.leading(call.trace.axes, stream, axes))
+        found.check_rows()
+        return found
+
+    def find(self, call: HostCall, rows: Rows) -> UnitsOfCall:
+        """Finds the units in a call, in the rows that decide about them.
+
+        Args:
+            call: The call.
+            rows: The rows.
+
+        Raises:
+            ValueError: As in `found`.
+        """
         units = find_units(call.trace, self.units, self.sought)
         if units.num_units % self.num_units:
             raise ValueError(
                 f"{self.num_units} blocks must divide the {units.num_units} units that "
                 f"{units.reader} reads."
             )
-        stream = call.trace.stream
-        axes = len(stream.shape) - 1 if self.score_axis == "rows" else 1
-        rows = Rows.leading(call.trace.axes, stream, axes)
-        found = UnitsOfCall(call, units, rows)
-        found.check_rows()
-        return found
+        return UnitsOfCall(call, units, rows)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Returns what the host gives by its open units."""
@@ -90,12 +100,22 @@ class HostUnits(GatedLayer):
         if self.opens_all(self.num_units if self.forced_count is None else pairs):
             self.decide_all(features)
             return self.host(*args, **kwargs)
-        weights = self.decide(features).mask.reshape(-1, self.num_units)
         found = self.found(*args, **kwargs)
+        decision = self.decide(features, **self.beside(found, features))
+        weights = decision.mask.reshape(-1, self.num_units)
         if self.execution == "masked":
             block = found.units.num_units // self.num_units
             return found.weighed(jnp.repeat(weights, block, -1))
         return self.compact(found, weights)
+
+    def beside(self, found: Any, features: Array) -> dict[str, Array]:
+        """Returns what the decision reads of a call beside its features: nothing.
+
+        Args:
+            found: The units of the call.
+            features: What the decision is about.
+        """
+        return {}
 
     def compact(self, found: UnitsOfCall, weights: Array) -> Any:
         """Runs the open blocks of each row.
@@ -106,10 +126,12 @@ class HostUnits(GatedLayer):
         """
         sizes = ops.capacities(found.rows.count, self.capacity_steps)
 
-        def add(rows: Any, part: Any, start: Array) -> Array:
+        def add(rows: Any, part: Any, start: Array, blocks: range) -> Array:
             if self.forced_count is None:
-                return ops.sum_of_parts(rows, weights, part, start, sizes)
-            return first_pairs(rows, part, start, self.num_units, self.forced_count)
+                some = weights[:, blocks.start : blocks.stop]
+                return ops.sum_of_parts(rows, some, part, start, sizes)
+            left = max(self.forced_count - blocks.start * len(start), 0)
+            return ops.first_pairs(rows, part, start, len(blocks), left)
 
         return found.parts(self.num_units, add)
 
@@ -276,23 +298,3 @@ class HostWidth(HostUnits):
         if count is None:
             return found.weighed(jnp.repeat(weights, block, -1))
         return found.first(count * block)
-
-
-def first_pairs(rows: Any, part: Any, start: Array, num_parts: int, left: int) -> Array:
-    """Adds the first pairs of row and part, as many as asked for and no more.
-
-    Args:
-        rows: As in `ops.sum_of_parts`.
-        part: As in `ops.sum_of_parts`.
-        start: As in `ops.sum_of_parts`.
-        num_parts: Number of parts.
-        left: Number of pairs.
-    """
-    total = start
-    for index in range(num_parts):
-        size = min(len(start), left)
-        if size:
-            some = jax.tree.map(lambda x, size=size: x[:size], rows)
-            total = total.at[:size].add(part(index, some))
-        left -= size
-    return total

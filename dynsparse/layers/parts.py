@@ -89,7 +89,8 @@ class GatedParts(GatedLayer, abc.ABC):
         flat = lambda a: a.reshape(-1, *a.shape[lead:])
         start, rows = self.shared(x), jax.tree.map(flat, (x, mask))
         if forced is not None:
-            total = self._first_pairs(rows, flat(start), forced)
+            part = lambda index, rows: self.part(index, *rows)
+            total = ops.first_pairs(rows, part, flat(start), self.num_units, forced)
         else:
             total = self.sum_open(rows, flat(parts), flat(start), self.sizes(x))
         return total.reshape(start.shape)
@@ -125,17 +126,6 @@ class GatedParts(GatedLayer, abc.ABC):
         """
         part = lambda index, rows: self.part(index, *rows)
         return ops.sum_of_parts(rows, parts, part, start, sizes)
-
-    def _first_pairs(self, rows, start, left: int):
-        """Runs `left` pairs of row and part, as many as that and no more."""
-        total = start
-        for index in range(self.num_units):
-            size = min(len(start), left)
-            some = jax.tree.map(lambda x, size=size: x[:size], rows)
-            if size:
-                total = total.at[:size].add(self.part(index, *some))
-            left -= size
-        return total
 
 
 def _num_rows(layer: GatedParts, x: Array) -> int:

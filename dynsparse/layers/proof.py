@@ -20,6 +20,7 @@ from dynsparse.layers.host_units import HostUnits, HostWidth
 from dynsparse.layers.tokens import GatedTokens
 from dynsparse.layers.trace.examples import Batch
 from dynsparse.layers.trace.execution import UnitsOfCall
+from dynsparse.layers.trace.experts import ExpertsOfCall
 from dynsparse.layers.trace.listen import HeardCall
 
 _ERROR = 3e-5  # of an answer, in float32
@@ -79,6 +80,13 @@ def _pairs(
         args, kwargs = arguments()
         found = layer.found(*args, **kwargs)
         yield from _units(layer, found, run)
+        if isinstance(found, ExpertsOfCall):
+            used = (found.routed() > 0).astype(jnp.float32)
+            yield (
+                "without the experts that its router weighs by 0",
+                found.weighed(used),
+                run(new().host),
+            )
     if isinstance(layer, HostWidth):
         return
     decided = layer.decision_shape(layer.features(*arguments()))

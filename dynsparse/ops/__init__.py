@@ -26,7 +26,7 @@ from dynsparse.ops.hard import hard_topk_mask, straight_through
 from dynsparse.ops.hard_concrete import hard_concrete, hard_concrete_open_prob
 from dynsparse.ops.imle import imle_topk_mask
 from dynsparse.ops.infinite import allowed, finite, num_allowed
-from dynsparse.ops.parts import sum_of_parts
+from dynsparse.ops.parts import first_pairs, sum_of_parts
 from dynsparse.ops.perturbed import perturbed_topk_mask
 from dynsparse.ops.plackett_luce import (
     gumbel_perturb,
@@ -75,6 +75,7 @@ __all__ = [
     "drop_closed",
     "find_family",
     "finite",
+    "first_pairs",
     "gather",
     "gumbel_perturb",
     "gumbel_sigmoid",

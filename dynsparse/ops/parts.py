@@ -46,6 +46,41 @@ def sum_of_parts(
     return total
 
 
+def first_pairs(
+    rows: Any,
+    part: Callable[[int, Any], Array],
+    start: Float[Array, "n *features"],
+    num_parts: int,
+    count: int,
+) -> Float[Array, "n *features"]:
+    """Sums as `sum_of_parts` the first pairs of row and part, whatever a mask opens.
+
+    As many as asked for and no more, all rows of a part before the next part: what
+    counts the cost of a number of open pairs.
+
+    Args:
+        rows: As in `sum_of_parts`.
+        part: As in `sum_of_parts`.
+        start: As in `sum_of_parts`.
+        num_parts: Number of parts.
+        count: Number of pairs.
+
+    Example:
+        >>> part = lambda p, rows: [10.0, 100.0][p] * rows
+        >>> ops.first_pairs(jnp.ones((2, 1)), part, jnp.zeros((2, 1)), 2, count=3)
+        Array([[110.],
+               [ 10.]], dtype=float32)
+    """
+    total = start
+    for p in range(num_parts):
+        size = min(len(start), count)
+        if size:
+            some = jax.tree.map(lambda x, size=size: x[:size], rows)
+            total = total.at[:size].add(part(p, some))
+        count -= size
+    return total
+
+
 def _add(total, rows, weight, function, sizes):
     n = len(weight)
     indices = open_indices(weight, n)

@@ -1,6 +1,7 @@
 """The two executions of a host's units: all of them weighed, or the open ones alone."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,10 @@ from dynsparse.layers.trace.program import Value
 from dynsparse.layers.trace.rows import Rows
 from dynsparse.layers.trace.units import Units
 
+# `add(rows, part, start, blocks)` adds to `start`, one entry for each row, what
+# `part(index, some_rows)` gives for the rows that open a block: `blocks[index]`.
+Add = Callable[[Any, Any, Array, range], Array]
+
 
 @dataclasses.dataclass(frozen=True)
 class UnitsOfCall:
@@ -32,14 +37,22 @@ class UnitsOfCall:
     units: Units
     rows: Rows
 
+    @functools.cached_property
+    def early(self) -> Values:
+        """Arrays that do not depend on which units run."""
+        return run(self.units.before, self.call.inputs(), self.units.trace.axes)
+
     def weighed(self, weights: Float[Array, "rows n"]) -> Any:
         """Runs the host with its units weighed where products sum over them.
 
         Args:
             weights: One for each row and unit.
         """
-        values, axes = self.call.inputs(), self.units.trace.axes
+        values, axes = dict(self.early), self.units.trace.axes
+        before = set(self.units.before)
         for step in self.units.trace.program.steps:
+            if step in before:
+                continue
             arrays = [read(values, value) for value in step.inputs]
             if step in self.units.ends:
                 i = self.units.weighed(step)
@@ -54,7 +67,7 @@ class UnitsOfCall:
         Args:
             count: Number of units.
         """
-        values = run(self.units.before, self.call.inputs(), self.units.trace.axes)
+        values = dict(self.early)
         if not count:
             for step in self.units.ends:
                 value = step.outputs[0]
@@ -69,17 +82,26 @@ class UnitsOfCall:
             {**values, **{v: some[v] for s in steps for v in s.outputs}}
         )
 
-    def parts(self, num_parts: int, add: Callable[[Any, Any, Array], Array]) -> Any:
+    def parts(self, num_parts: int, add: Add) -> Any:
         """Runs the host with blocks of units, each for some of the rows.
 
         Args:
             num_parts: Number of blocks, in order.
-            add: `add(rows, part, start)` adds to `start`, one entry for each row, what
-                `part(index, some_rows)` gives for the rows that open a block.
+            add: Runs the blocks.
+        """
+        values = self.sums(dict(self.early), range(num_parts), add)
+        return self._finish(run(self.units.after, values, self.units.trace.axes))
+
+    def sums(self, values: Values, blocks: range, add: Add) -> Values:
+        """Adds what the sums over the units give, block by block.
+
+        Args:
+            values: What does not depend on the units.
+            blocks: Blocks of units, of all that there are.
+            add: Runs the blocks.
         """
         units, rows, axes = self.units, self.rows, self.units.trace.axes
-        values = run(units.before, self.call.inputs(), axes)
-        block = units.num_units // num_parts
+        block = units.num_units // len(blocks)
         ends = [step.outputs[0] for step in units.inside if step in units.ends]
         moving = [value for value in self._outside() if rows.of(value)]
         resized = {units.factor: block, **dict.fromkeys(rows.factors, 1)}
@@ -96,11 +118,13 @@ class UnitsOfCall:
 
         lengths = [math.prod(value.shape) // rows.count for value in ends]
         start = jnp.zeros((rows.count, sum(lengths)), ends[0].dtype)
-        total = add([rows.apart(v, read(values, v)) for v in moving], part, start)
-        pieces = jnp.split(total, np.cumsum(lengths)[:-1], -1)
+        given = [rows.apart(v, read(values, v)) for v in moving]
+        pieces = jnp.split(
+            add(given, part, start, blocks), np.cumsum(lengths)[:-1], axis=-1
+        )
         for value, piece in zip(ends, pieces, strict=True):
             values[value] = rows.together(value, piece.astype(value.dtype))
-        return self._finish(run(units.after, values, axes))
+        return values
 
     def check_rows(self):
         """Refuses units that the rows do not reach.

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from dynsparse.layers.trace.axes import Axes
 from dynsparse.layers.trace.program import Value
@@ -78,21 +78,40 @@ class Rows:
         x = jnp.transpose(x, [order.index(f) for f in own])
         return x.reshape(value.shape)
 
+    def sizes(
+        self, value: Value, x: Shaped[Array, "*shape"], units: int | None
+    ) -> Float[Array, "rows units"]:
+        """Sums the sizes of what a value has for each row and unit.
+
+        Args:
+            value: Has some of the rows, and the units.
+            x: The array of the value.
+            units: As in `beside`.
+        """
+        own, size = self.expanded(value), lambda f: self.axes.classes.size((f,))
+        order = [*self.factors, *([] if units is None else [units])]
+        x = jnp.abs(x).astype(jnp.float32).reshape([size(f) for f in own])
+        x = x.sum([i for i, f in enumerate(own) if f not in order])
+        own = [f for f in own if f in order]
+        x = jnp.transpose(x, [own.index(f) for f in order if f in own])
+        x = x.reshape([size(f) if f in own else 1 for f in order])
+        whole = jnp.broadcast_to(x, [size(f) for f in order])
+        return whole.reshape(self.count, -1)
+
     def beside(
-        self, value: Value, weights: Shaped[Array, "*rows units"], units: int
+        self, value: Value, weights: Shaped[Array, "*rows units"], units: int | None
     ) -> Shaped[Array, "..."]:
         """Spreads weights of rows and units over the axes of a value.
 
         Args:
             value: Has all of the rows, and the units.
             weights: One for each unit of each row.
-            units: Factor of the units.
+            units: Factor of the units; None for one unit, which has no axis.
         """
         own = self.expanded(value)
-        order = [*self.factors, units]
-        n = self.axes.classes.size((units,))
+        order = [*self.factors, *([] if units is None else [units])]
         found = [f for f in own if f in order]
-        weights = weights.reshape(*self.shape, n)
+        weights = weights.reshape([self.axes.classes.size((f,)) for f in order])
         weights = jnp.transpose(weights, [order.index(f) for f in found])
         size = lambda f: self.axes.classes.size((f,)) if f in order else 1
         weights = weights.reshape([size(f) for f in own])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -89,7 +89,7 @@ class Units:
 
     def weighed(self, step: Step) -> int:
         """Returns which operand of a product that ends the units a mask multiplies."""
-        own = _derived(self.trace)
+        own = derived(self.trace)
         return 1 if step.inputs[0] in own else 0
 
 
@@ -135,8 +135,12 @@ def find_units(trace: HostTrace, reader: str | None, kind: Kind = "any") -> Unit
 
 
 @functools.lru_cache(maxsize=1 << 10)
-def _derived(trace: HostTrace) -> dict[Value, str]:
-    """Values that depend on parameters alone, by the first of these."""
+def derived(trace: HostTrace) -> dict[Value, str]:
+    """Finds the values that depend on parameters alone, by the first of these.
+
+    Args:
+        trace: A host's call.
+    """
     names: dict[Value, str] = {v: name for name, v in trace.parameters.items()}
     for step in trace.program.steps:
         own = [names.get(value) for value in step.inputs if value.known is None]
@@ -147,14 +151,14 @@ def _derived(trace: HostTrace) -> dict[Value, str]:
 
 def _readers(trace: HostTrace) -> list[Reader]:
     """Parameters that products read, with the axes over which these sum."""
-    names, found = _derived(trace), list[Reader]()
+    names, found = derived(trace), list[Reader]()
     for step in trace.program.steps:
         if step.name in _PRODUCTS:
             own = [value in names for value in step.inputs]
             if own.count(True) == 1:
                 i = own.index(True)
                 value = step.inputs[i]
-                axes = [trace.axes.of(value)[j] for j in _contracted(step, i)]
+                axes = [trace.axes.of(value)[j] for j in contracted(step, i)]
                 found.append((names[value], step, axes))
     return found
 
@@ -192,8 +196,13 @@ def _added_to(trace: HostTrace, product: Step) -> list[Step]:
     return []
 
 
-def _contracted(step: Step, operand: int) -> Sequence[int]:
-    """Axes of an operand over which a product sums, windows aside."""
+def contracted(step: Step, operand: int) -> Sequence[int]:
+    """Returns the axes of an operand over which a product sums, windows aside.
+
+    Args:
+        step: A product.
+        operand: Index of the operand.
+    """
     numbers = step.params["dimension_numbers"]
     if step.name == "dot_general":
         return numbers[0][operand]
@@ -216,14 +225,14 @@ def _units(trace: HostTrace, factor: int, reader: str) -> Units:
         if step.name not in _PRODUCTS:
             raise ValueError(f"{step.name} ends the units")
         for i, value in enumerate(step.inputs):
-            read = [axes.of(value)[j] for j in _contracted(step, i)]
+            read = [axes.of(value)[j] for j in contracted(step, i)]
             if has(value) and not any(factor in axes.classes.factors(a) for a in read):
                 raise ValueError("a product sums over them and others alike")
-    late = _descendants(ends, steps)
+    late = descendants(ends, steps)
     results = [value for value in trace.program.outputs if has(value)]
     if any(value in step.outputs for step in late for value in results):
         raise ValueError("the host's result has them")
-    whole = _ancestors(results, steps)
+    whole = ancestors(results, steps)
     inside = [s for s in steps if any(map(has, s.inputs)) and s not in whole]
     own = {*inside, *late}
     return Units(
@@ -249,8 +258,13 @@ def _check_free(trace: HostTrace, factor: int):
         raise ValueError("they are put together from parts")
 
 
-def _descendants(ends: Sequence[Step], steps: Sequence[Step]) -> set[Step]:
-    """Steps that depend on the results of some steps."""
+def descendants(ends: Iterable[Step], steps: Sequence[Step]) -> set[Step]:
+    """Returns the steps that depend on the results of some steps.
+
+    Args:
+        ends: Some steps.
+        steps: All steps, in order.
+    """
     known, found = {value for step in ends for value in step.outputs}, set()
     for step in steps:
         if any(value in known for value in step.inputs):
@@ -259,8 +273,13 @@ def _descendants(ends: Sequence[Step], steps: Sequence[Step]) -> set[Step]:
     return found
 
 
-def _ancestors(values: Sequence[Value], steps: Sequence[Step]) -> set[Step]:
-    """Steps that some values depend on."""
+def ancestors(values: Iterable[Value], steps: Sequence[Step]) -> set[Step]:
+    """Returns the steps that some values depend on.
+
+    Args:
+        values: Some values.
+        steps: All steps, in order.
+    """
     wanted, found = set(values), set()
     for step in reversed(steps):
         if any(value in wanted for value in step.outputs):
