@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from dynsparse import costs, gates
+from dynsparse import costs, gates, layers
 from tests.gates.rows import GATES, N, by_name
 from tests.layers.rows import LAYERS, build, compact_view, inputs, output
 from tests.sampled import unless
@@ -62,3 +62,23 @@ def test_layers_of_float32_stay_so(layer, strict):
 def test_layers_are_tabulated(layer, as_users_call):
     module = compact_view(build(layer, "soft_topk"), "soft_topk")
     assert "SoftTopk" in nnx.tabulate(module, inputs(layer, 2))
+
+
+@pytest.mark.parametrize("precision", [None, "high"])
+def test_a_gated_host_multiplies_in_the_precision_that_is_set(precision):
+    """Not in that of its proof, which is the highest."""
+    rule = dict(granularity="width", gate=dict(name="hard_topk", density=0.5))
+    up, down = (nnx.Linear(4, 4, rngs=nnx.Rngs(i)) for i in (0, 1))
+    plain, x = nnx.Sequential(up, jax.nn.relu, down), jnp.ones((2, 3, 4))
+    rules = {"": rule | dict(num_slices=2)}
+    model = layers.sparsify(plain, rules, x, rngs=nnx.Rngs(2, gate=3))
+    found = set()
+    with jax.default_matmul_precision(precision):
+        for part in (plain, gates.evaluating(model, execution="compact")):
+            graphdef, state = nnx.split(part)
+            run = lambda state, x, kind=graphdef: nnx.merge(kind, state)(x)
+            steps = jax.make_jaxpr(run)(state, x).jaxpr.eqns
+            found |= {
+                s.params.get("precision") for s in steps if "dot" in str(s.primitive)
+            }
+    assert len(found) == 1

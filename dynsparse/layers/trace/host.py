@@ -101,7 +101,7 @@ class HostCall:
         leaves, form = _flat(state)
         self.arrays = [jnp.asarray(leaf) for leaf in leaves]
         kinds = tuple((x.shape, x.dtype) for x in self.arrays)
-        self.trace = _trace(structure, form, kinds, tuple(kwargs))
+        self.trace = _trace(structure, form, kinds, tuple(kwargs), _settings())
 
     def inputs(self) -> dict[Value, Any]:
         """Returns the arrays of the program's inputs."""
@@ -146,11 +146,25 @@ class HostCall:
         return jax.tree.unflatten(trace.tree, leaves)
 
 
+_SETTINGS = (
+    "default_matmul_precision",
+    "default_prng_impl",
+    "enable_x64",
+    "numpy_dtype_promotion",
+    "threefry_partitionable",
+)
+
+
 @functools.lru_cache(maxsize=1 << 10)
 def _trace(
-    structure: Structure, form: Any, kinds: tuple[Any, ...], names: tuple[str, ...]
+    structure: Structure,
+    form: Any,
+    kinds: tuple[Any, ...],
+    names: tuple[str, ...],
+    settings: tuple[Any, ...],
 ) -> HostTrace:
     """Traces a call; once for all hosts and arguments of the same structure."""
+    del settings  # a trace under others is another one
     told: dict[str, Any] = {}
 
     def call(leaves):
@@ -187,6 +201,11 @@ def _trace(
         static=told["static"],
         changed=changed,
     )
+
+
+def _settings() -> tuple[Any, ...]:
+    """The global settings of JAX that become a part of what is traced."""
+    return tuple(getattr(jax.config, f"jax_{name}") for name in _SETTINGS)
 
 
 @contextlib.contextmanager
