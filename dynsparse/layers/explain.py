@@ -14,7 +14,7 @@ from dynsparse.costs.macs import count_jaxpr, count_macs
 from dynsparse.gates import evaluating
 from dynsparse.layers.trace.examples import find_batch
 from dynsparse.layers.trace.execution import UnitsOfCall
-from dynsparse.layers.trace.experts import ExpertsOfCall, find_experts
+from dynsparse.layers.trace.find_loop import experts_of
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall, Path, listen
 from dynsparse.layers.trace.rows import Rows
@@ -186,12 +186,10 @@ def _skipped(call: HostCall) -> str | None:
 
 
 def _found(call: HostCall, kind: Kind | Literal["experts"]) -> UnitsOfCall:
-    trace = call.trace
-    rows = lambda count: Rows.leading(trace.axes, trace.stream, count)
     if kind == "experts":
-        experts = find_experts(trace, None)
-        return ExpertsOfCall(call, experts, rows(len(trace.stream.shape) - 1))
-    return UnitsOfCall(call, find_units(trace, None, kind), rows(1))
+        return experts_of(call, None)
+    rows = Rows.leading(call.trace.axes, call.trace.stream, 1)
+    return UnitsOfCall(call, find_units(call.trace, None, kind), rows)
 
 
 def _closed(call: HostCall, kind: Any) -> Any:

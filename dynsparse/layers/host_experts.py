@@ -6,7 +6,8 @@ from jaxtyping import Array, Float
 
 from dynsparse.gates import Gate, GateOutput
 from dynsparse.layers.host_units import HostUnits
-from dynsparse.layers.trace.experts import ExpertsOfCall, find_experts
+from dynsparse.layers.trace.experts import ExpertsOfCall
+from dynsparse.layers.trace.find_loop import experts_of
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.rows import Rows
 
@@ -28,12 +29,13 @@ class RouterScores(nnx.Module):
 class HostExperts(HostUnits):
     """Runs the experts that each token opens, in a host that has experts and a router.
 
-    The experts are an axis that stacks parameters; the host's trace says where its
-    router weighs what they give. The router stays as it is: the gate closes experts on
-    top of it. An expert that the router weighs by exactly 0, such as one that is not
-    among its top k, is closed at every density, so that compact execution skips it:
-    with `density=1.0` a host that computes all experts for each token and adds up two
-    of them (Shazeer et al., 2017, arXiv:1701.06538) runs these two alone.
+    The experts are an axis that stacks parameters, or modules that a loop weighs and
+    adds up; the host's trace says where its router weighs what they give. The router
+    stays as it is: the gate closes experts on top of it. An expert that the router
+    weighs by exactly 0, such as one that is not among its top k, is closed at every
+    density, so that compact execution skips it: with `density=1.0` a host that computes
+    all experts for each token and adds up two of them (Shazeer et al., 2017,
+    arXiv:1701.06538) runs these two alone.
 
     Args:
         host: Any module, called with features, [*rows, width], and whatever else.
@@ -41,8 +43,8 @@ class HostExperts(HostUnits):
         num_experts: Number of experts.
         scorer: Maps the features to scores, one for each expert; None for the host's
             own router, whose scores are the logarithms of its weights.
-        units: Path of a parameter that stacks the experts, such as "experts/down"; None
-            for that of the last product that will do.
+        units: Path of a parameter of the experts, such as "experts/down"; None for that
+            of the last product that will do.
 
     Example:
         >>> class Moe(nnx.Module):
@@ -98,13 +100,13 @@ class HostExperts(HostUnits):
         Raises:
             ValueError: If there are none, or `num_experts` is another number.
         """
-        experts = find_experts(call.trace, self.units)
-        if experts.num_units != self.num_units:
+        found = experts_of(call, self.units)
+        if found.units.num_units != self.num_units:
             raise ValueError(
-                f"num_experts={self.num_units}, but {experts.reader} stacks "
-                f"{experts.num_units}."
+                f"num_experts={self.num_units}, but {found.units.reader} is of "
+                f"{found.units.num_units}."
             )
-        return ExpertsOfCall(call, experts, rows)
+        return found
 
     def beside(
         self, found: ExpertsOfCall, features: Float[Array, "*rows width"]

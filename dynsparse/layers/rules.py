@@ -11,7 +11,7 @@ from dynsparse.layers.granularities import GRANULARITIES, options_of
 from dynsparse.layers.host_arrays import features_of
 from dynsparse.layers.host_exits import answer
 from dynsparse.layers.host_units import HostHeads
-from dynsparse.layers.trace.experts import find_experts
+from dynsparse.layers.trace.find_loop import experts_of
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall
 from dynsparse.layers.trace.units import find_units
@@ -54,8 +54,8 @@ def completed(
         sides = features.shape[1:3]
         rule.setdefault("grid", tuple(side // rule["tile"] for side in sides))
     if "num_experts" in options and "num_experts" not in rule:
-        trace = HostCall(host, args, kwargs).trace
-        rule["num_experts"] = find_experts(trace, rule.get("units")).num_units
+        call = HostCall(host, args, kwargs)
+        rule["num_experts"] = experts_of(call, rule.get("units")).units.num_units
     if "num_heads" in options and "num_heads" not in rule:
         trace = HostCall(host, args, kwargs).trace
         rule["num_heads"] = find_units(

@@ -10,6 +10,7 @@ from flax import nnx
 
 import dynsparse
 from dynsparse import costs, layers
+from dynsparse.layers.trace.experts import ExpertsOfCall
 from tests.layers import foreign, zoo_experts
 from tests.layers.zoo_experts import CHOSEN, EXPERTS, WIDTH
 
@@ -19,7 +20,9 @@ RULE = dict(granularity="experts", gate=TOPK)
 RARE = pytest.mark.full
 HOSTS = [
     "RoutedMoE",
-    "WeighedInside",
+    "MoELayer",
+    "SparseMoeBlock",
+    pytest.param("WeighedInside", marks=RARE),
     pytest.param("GptOssMLP", marks=RARE),
     pytest.param("VmappedExperts", marks=RARE),
 ]
@@ -86,6 +89,13 @@ def test_with_a_mask_of_ones_each_operation_is_the_hosts(name):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_router_that_is_read_wrongly_is_caught(monkeypatch):
+    own = ExpertsOfCall.routed
+    monkeypatch.setattr(ExpertsOfCall, "routed", lambda self: own(self)[:, ::-1])
+    with pytest.raises(ValueError, match="without the experts that its router weighs"):
+        sparse("RoutedMoE")
+
+
 def test_the_router_of_the_host_is_the_scorer():
     plain, model = sparse("RoutedMoE", gate=dict(TOPK, density=0.5))
     mask = masks(dynsparse.evaluating(model))
@@ -112,7 +122,7 @@ def test_a_new_scorer_chooses_among_the_experts_that_the_router_uses():
 REFUSED = dict(
     capacity=("Capacity", {}, "rows of the input do not reach its units .cumsum"),
     ragged=("MoERagged", {}, "ragged_dot_general already runs each token by its own"),
-    number=("RoutedMoE", dict(num_experts=3), "num_experts=3, but wo stacks 4"),
+    number=("RoutedMoE", dict(num_experts=3), "num_experts=3, but wo is of 4"),
     units=("RoutedMoE", dict(units="gate"), "'gate' is no stacked parameter"),
     scorer=("RoutedMoE", dict(units="wi_0", scorer=dict(name="none")), "scorer"),
 )
@@ -129,7 +139,7 @@ def test_what_are_no_experts_of_a_token_is_refused(name):
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (foreign.perceptron, "no product reads parameters that are stacked"),
+        (foreign.perceptron, "no product reads stacked parameters, and no loop"),
         (foreign.attention, "nothing that the host computes of its input weighs them"),
     ],
 )

@@ -125,7 +125,7 @@ def find_experts(trace: HostTrace, reader: str | None) -> Experts:
             f"that the host makes"
         )
     detail = "; ".join(dict.fromkeys(reasons)) or (
-        "no product reads parameters that are stacked"
+        "no product reads stacked parameters, and no loop weighs and adds up modules"
         if reader is None
         else f"{reader!r} is no stacked parameter that a product reads"
     )
@@ -165,7 +165,7 @@ def _experts(trace: HostTrace, factor: int, reader: str) -> Experts:
     reached = {*products, *descendants(products, steps)}
     core = [step for step in steps if step in reached and any(map(has, step.inputs))]
     ends = [step for step in core if not any(map(has, step.outputs))]
-    weights = {end: _weights(trace, core, end, has) for end in ends}
+    weights = {end: weights_of(trace, core, end, has) for end in ends}
     used = {value for values in weights.values() for value in values}
     router = ancestors(used, steps)
     known = {*used, *(value for step in router for value in step.outputs)}
@@ -191,10 +191,17 @@ def _experts(trace: HostTrace, factor: int, reader: str) -> Experts:
     return found
 
 
-def _weights(
+def weights_of(
     trace: HostTrace, core: Sequence[Step], end: Step, has: Holds
 ) -> tuple[Value, ...]:
-    """Values that multiply what a product sums over the experts."""
+    """Returns the values that multiply what a step makes of the experts.
+
+    Args:
+        trace: The host's call.
+        core: Steps that depend on the parameters of experts.
+        end: The last of them.
+        has: Whether a value is of the kind that may weigh experts.
+    """
     made = {value: step for step in core for value in step.outputs}
     own, found, step = derived(trace), list[Value](), end
     while step.name in _LINEAR and not (step.name == "div" and step.inputs[1] in made):
