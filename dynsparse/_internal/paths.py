@@ -1,9 +1,17 @@
-"""Where modules stand in a model, and the names of such places ("body/blocks/0")."""
+"""Where modules stand in a model, and the names of such places ("body/blocks/0").
 
+A stack is one module that holds several layers, each array with a leading axis for
+them, as `nnx.vmap` makes and `nnx.scan` runs it. Its layers have names of their own
+("body/blocks[0]").
+"""
+
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from flax import nnx
+
+_LAYER = re.compile(r"(.*)\[(\d+)\]")
 
 
 def path_name(path: Iterable[Any]) -> str:
@@ -11,9 +19,25 @@ def path_name(path: Iterable[Any]) -> str:
     return "/".join(map(str, path))
 
 
+def layer_name(name: str, layer: int | None) -> str:
+    """The name of one layer of a stack; that of a module for None."""
+    return name if layer is None else f"{name}[{layer}]"
+
+
+def split_layer(name: str) -> tuple[str, int | None]:
+    """The name of a module, and which layer of its stack is meant, if it is one."""
+    found = _LAYER.fullmatch(name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
 def stands_inside(name: str, other: str) -> bool:
-    """Whether one module stands inside of another, by their names."""
-    return name != other and (not other or name.startswith(f"{other}/"))
+    """Whether one module stands inside of another, by their names.
+
+    Of two stacks that run together, each layer stands in the one of its number.
+    """
+    (own, layer), (around, number) = split_layer(name), split_layer(other)
+    inside = own != around and (not around or own.startswith(f"{around}/"))
+    return inside and number in (None, layer)
 
 
 def part_at(model: Any, path: Iterable[Any]) -> Any:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse._internal.paths import path_name, stands_inside
+from dynsparse._internal.paths import path_name, split_layer, stands_inside
 from dynsparse.budgets.shares import BudgetShares
 from dynsparse.gates import Density, TopkGate, find_gates
 
@@ -38,9 +38,12 @@ def set_density(
     found = dict.fromkeys(layers, density) if shares is None else shares(density)
     for path, node in nnx.iter_graph(model):
         if isinstance(node, Density):
-            name = _layer_of(path_name(path), layers)
-            own = found.get(name, density)
-            node[...] = own + density_offsets[name] if density_offsets else own
+            names = _layers_of(path_name(path), layers)
+            own = [found.get(name, density) for name in names]
+            if density_offsets:
+                pairs = zip(own, names, strict=True)
+                own = [each + density_offsets[name] for each, name in pairs]
+            node[...] = own[0] if len(own) == 1 else jnp.stack(own)
 
 
 def density_map(model: nnx.Module) -> Callable[[float], dict[str, float]] | None:
@@ -86,8 +89,20 @@ def fix_densities(model: nnx.Module, densities: Mapping[str, float]):
     Args:
         model: It shares its arrays with what is returned.
         densities: From `densities_at`.
+
+    Raises:
+        ValueError: If layers of a stack, which run one program, have several.
     """
-    for name, density in sorted(densities.items(), key=lambda item: len(item[0])):
+    of_modules: dict[str, float] = {}
+    for name, density in densities.items():
+        module, _ = split_layer(name)
+        if of_modules.setdefault(module, density) != density:
+            raise ValueError(
+                f"{name} has density {density}, another layer of its scan "
+                f"{of_modules[module]}: in compact execution they run one program, at "
+                f"one density."
+            )
+    for name, density in sorted(of_modules.items(), key=lambda item: len(item[0])):
         # Outer layers first: what is inside of them has densities of its own.
         within = lambda path, _, name=name: _inside(path_name(path), name)
         model = nnx.view(model, only=within, density=density)
@@ -125,9 +140,12 @@ def _gated(model: nnx.Module) -> list[str]:
     return [name for name, gate in gates if isinstance(gate, TopkGate)]
 
 
-def _layer_of(path: str, layers: list[str]) -> str:
-    """The innermost of `layers` that holds `path`."""
-    return max((name for name in layers if _inside(path, name)), key=len, default="")
+def _layers_of(path: str, layers: list[str]) -> list[str]:
+    """The innermost of `layers` that hold `path`: several where they are a stack."""
+    modules = {name: split_layer(name)[0] for name in layers}
+    around = (module for module in modules.values() if _inside(path, module))
+    innermost = max(around, key=len, default=None)
+    return [name for name in layers if modules[name] == innermost] or [""]
 
 
 def _inside(path: str, layer: str) -> bool:

@@ -222,6 +222,5 @@ def _check(prices: Prices, masks: Mapping[str, np.ndarray], num_examples: int):
                 f"layer {name!r} decided on {mask[:1].size} units of {len(mask)} "
                 f"examples, and is priced for {units} units of {num_examples}. The "
                 "first array of a call tells the batch: give one whose size no other "
-                "argument has. Layers of one nnx.scan or nnx.vmap cannot be billed: "
-                "give each a module of its own."
+                "argument has."
             )

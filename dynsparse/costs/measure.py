@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.gates import capture, evaluating, records
 
 
 def run_gates(
@@ -43,7 +43,7 @@ def run_gates(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _decide(structure: Structure, state, asked: Call):
-    _, captured = asked(nnx.capture(structure.merge(state), GateRecord))
+    _, captured = asked(capture(structure.merge(state)))
     return {name: output.mask for name, output in records(captured).items()}
 
 

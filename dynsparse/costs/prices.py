@@ -1,6 +1,8 @@
 """Prices: MACs of a gated model at any counts of open units."""
 
+import collections
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +12,12 @@ from flax import nnx
 from jaxtyping import Float, Int
 
 from dynsparse._internal.call import call
-from dynsparse._internal.paths import path_name, stands_inside
+from dynsparse._internal.paths import (
+    layer_name,
+    path_name,
+    split_layer,
+    stands_inside,
+)
 from dynsparse.costs.tables import Table
 from dynsparse.costs.traces import Macs, Traced, macs_at, mask_shapes
 from dynsparse.gates import Gate, TopkGate, gated_modules
@@ -21,7 +28,8 @@ class GatedPart:
     """A gated layer of a model, with its prices.
 
     Attributes:
-        path: Path of the layer in the model; joined by "/", the key of its record.
+        path: Path of the layer in the model.
+        layer: Which layer of a stack it is; None where the module is one layer.
         num_units: Units per example, over all its rows.
         num_rows: Decisions per example: 1, or the number of tokens.
         kind: `Gate.count` of its gate.
@@ -43,6 +51,7 @@ class GatedPart:
     """
 
     path: tuple
+    layer: int | None
     num_units: int
     num_rows: int
     kind: str
@@ -53,8 +62,8 @@ class GatedPart:
 
     @property
     def name(self) -> str:
-        """The path, joined by "/"."""
-        return path_name(self.path)
+        """The path, joined by "/", and the layer: the key of its record."""
+        return layer_name(path_name(self.path), self.layer)
 
     def gate_macs(self, counts: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """Returns the MACs of deciding; opening all units may need no decision."""
@@ -81,7 +90,7 @@ class PriceCurve(NamedTuple):
     costs: Float[np.ndarray, "points"]
 
 
-Counts = tuple[int | None, ...]  # open units by layer; None: all, and no decision
+Counts = tuple[int | None, ...]  # open units by part; None: all, and no decision
 
 
 class Prices:
@@ -132,23 +141,22 @@ class Prices:
     ):
         self._traced = Traced.of(model, call(*args, **kwargs), while_bound)
         shapes = mask_shapes(self._traced)
-        gated = {
-            path: module
-            for path, module in gated_modules(model).items()
-            if path_name(path) in shapes
-        }
-        self._paths = list(gated)
-        self._equal = [module.equal_units for module in gated.values()]
-        masks = [shapes[path_name(path)] for path in self._paths]
-        self._dense: Counts = (None,) * len(masks)
+        gated = gated_modules(model)
+        recorded = [split_layer(name) for name in shapes]
+        own = lambda path: [i for n, i in recorded if n == path_name(path)]
+        self._places = [(path, layer) for path in gated for layer in own(path)]
+        self._equal = [gated[path].equal_units for path, _ in self._places]
+        self._dense: Counts = (None,) * len(self._places)
         self.dense = self._macs(self._dense).host
         self.parts: dict[str, GatedPart] = {}
-        for index, path in enumerate(self._paths):
+        for index, (path, layer) in enumerate(self._places):
             closed, gate = self._macs(self._with({index: 0})), gated[path].gate
-            *rows, units = masks[index]
+            mask = shapes[layer_name(path_name(path), layer)]
+            *rows, units = mask
             part = GatedPart(
                 path=path,
-                num_units=math.prod(masks[index]),
+                layer=layer,
+                num_units=math.prod(mask),
                 num_rows=math.prod(rows),
                 kind=gate.count,
                 decides_always=gated[path].decides_always,
@@ -157,7 +165,7 @@ class Prices:
                 gate=0 if gate.count == "full" else closed.gates,
             )
             self.parts[part.name] = part
-        all_closed = self._macs((0,) * len(self._paths)).host
+        all_closed = self._macs((0,) * len(self._places)).host
         self.floor = all_closed + sum(part.gate for part in self.parts.values())
         self._groups = self._independent(self.dense - all_closed)
 
@@ -168,9 +176,9 @@ class Prices:
         layer inside or behind another run only where the other's do. The last points of
         all curves and the floor add up to the cost of the model with every unit open.
         """
-        order = sorted(range(len(self._paths)), key=lambda i: len(self._paths[i]))
+        order = sorted(range(len(self._places)), key=lambda i: len(self._places[i][0]))
         curves: dict[int, PriceCurve] = {}
-        counts: list[int | None] = [0] * len(self._paths)
+        counts: list[int | None] = [0] * len(self._places)
         parts = list(self.parts.values())
         for index in order:
             # A fixed count of all units needs no decision: the dense price.
@@ -238,11 +246,34 @@ class Prices:
 
     def _with(self, counts: Mapping[int, int]) -> Counts:
         """Returns counts of some layers, by index, with the others fully open."""
-        return tuple(counts.get(i) for i in range(len(self._paths)))
+        return tuple(counts.get(i) for i in range(len(self._places)))
 
     def _macs(self, counts: Counts) -> Macs:
-        opened = tuple(zip(map(tuple, self._paths), counts, strict=True))
-        return macs_at(self._traced, opened)
+        """Returns the MACs at counts that may differ from layer to layer of a stack.
+
+        All layers of a stack run one program, at one count, and add their MACs up: what
+        they cost at counts of their own is the mean over the layers of what the model
+        costs with all of them at the count of one.
+        """
+        stacks: dict[tuple, list[int | None]] = {}
+        for (path, _), count in zip(self._places, counts, strict=True):
+            stacks.setdefault(tuple(path), []).append(count)
+        sizes = sorted({len(stack) for stack in stacks.values()})
+        kinds = [_kinds(stacks, size) for size in sizes]
+        host = gates = 0
+        for chosen in itertools.product(*(kind.items() for kind in kinds)):
+            times = math.prod(number for _, number in chosen)
+            opened = dict(pair for own, _ in chosen for pair in own)
+            macs = macs_at(self._traced, tuple((p, opened[p]) for p in stacks))
+            host, gates = host + times * macs.host, gates + times * macs.gates
+        return Macs(host // math.prod(sizes), gates // math.prod(sizes))
+
+
+def _kinds(stacks: Mapping[tuple, Sequence], size: int) -> collections.Counter:
+    """Returns the counts of the layers of one number in all stacks of a size."""
+    chosen = {path: counts for path, counts in stacks.items() if len(counts) == size}
+    of_layer = zip(*chosen.values(), strict=True)
+    return collections.Counter(tuple(zip(chosen, c, strict=True)) for c in of_layer)
 
 
 def _nested(names: Sequence[str], index: int, other: int) -> bool:

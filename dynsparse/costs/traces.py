@@ -11,7 +11,7 @@ from dynsparse._internal.call import Call
 from dynsparse._internal.scopes import GATE_SCOPE
 from dynsparse._internal.structure import Structure
 from dynsparse.costs.macs import count_jaxpr, live
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.gates import capture, evaluating, records
 
 Opened = tuple[tuple[tuple, int | None], ...]  # by path; None: all, and no decision
 
@@ -78,7 +78,7 @@ def mask_shapes(traced: Traced) -> dict[str, tuple[int, ...]]:
     graphdef, state = nnx.split(evaluating(traced.model(), execution="dense"))
 
     def run(state, asked):
-        _, captured = asked(nnx.capture(nnx.merge(graphdef, state), GateRecord))
+        _, captured = asked(capture(nnx.merge(graphdef, state)))
         return {name: output.mask for name, output in records(captured).items()}
 
     try:
@@ -110,7 +110,7 @@ def macs_at(traced: Traced, opened: Opened) -> Macs:
     graphdef, state = nnx.split(model)
 
     def run(state, asked):  # the decisions are outputs, hence never dead code
-        return asked(nnx.capture(nnx.merge(graphdef, state), GateRecord))
+        return asked(capture(nnx.merge(graphdef, state)))
 
     jaxpr = jax.make_jaxpr(run)(state, traced.call()).jaxpr
     host = gates = 0

@@ -9,8 +9,14 @@ from dynsparse._internal import registry
 from dynsparse.gates.base.bernoulli import SampledBernoulli
 from dynsparse.gates.base.decision import GateOutput, deterministic_output
 from dynsparse.gates.base.gate import Gate, TemperatureGate
-from dynsparse.gates.base.in_models import evaluating, find_gates, gated_modules
-from dynsparse.gates.base.records import GateRecord, records
+from dynsparse.gates.base.in_models import (
+    evaluating,
+    find_gates,
+    gated_modules,
+    layer_names,
+    num_stacked,
+)
+from dynsparse.gates.base.records import GateRecord, Recorded, capture, records
 from dynsparse.gates.base.topk import GumbelRelaxedTopk, RelaxedTopk, TopkGate
 from dynsparse.gates.base.variables import Density, ScoreShift, Temperature
 from dynsparse.gates.ema_threshold import calibrate
@@ -21,6 +27,7 @@ __all__ = [
     "GateOutput",
     "GateRecord",
     "GumbelRelaxedTopk",
+    "Recorded",
     "RelaxedTopk",
     "SampledBernoulli",
     "ScoreShift",
@@ -29,12 +36,15 @@ __all__ = [
     "TopkGate",
     "available",
     "calibrate",
+    "capture",
     "deterministic_output",
     "evaluating",
     "find",
     "find_gates",
     "from_config",
     "gated_modules",
+    "layer_names",
+    "num_stacked",
     "records",
 ]
 

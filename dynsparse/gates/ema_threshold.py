@@ -11,6 +11,7 @@ from dynsparse import ops
 from dynsparse.gates.base.decision import GateOutput, deterministic_output
 from dynsparse.gates.base.gate import TemperatureGate
 from dynsparse.gates.base.topk import TopkGate
+from dynsparse.gates.base.variables import Scalar
 
 
 class EmaThreshold(TemperatureGate):
@@ -91,7 +92,7 @@ class EmaThreshold(TemperatureGate):
         self.threshold[...] += weight * move
 
 
-class Threshold(nnx.Variable):
+class Threshold(Scalar):
     """State of a moving average of thresholds."""
 
 

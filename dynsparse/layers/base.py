@@ -11,7 +11,14 @@ from dynsparse import ops
 from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
-from dynsparse.gates import Density, Gate, GateOutput, GateRecord, ScoreShift
+from dynsparse.gates import (
+    Density,
+    Gate,
+    GateOutput,
+    GateRecord,
+    Recorded,
+    ScoreShift,
+)
 from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
 from dynsparse.layers.execution import Axis, Executed
@@ -288,10 +295,7 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
 
     def record(self, decision: GateOutput):
         """Leaves a decision for `nnx.capture`, or for the host around this layer."""
-        ledger = branches.open_ledger()
         if not hasattr(self, "__captures__"):
             return  # outside nnx.capture there is no reader
-        if ledger is not None:
-            ledger.append((self, decision))
-        else:
-            self.sow(GateRecord, "record", decision)
+        if not branches.noted(self, decision):
+            self.sow(GateRecord, "record", Recorded.of(decision))

@@ -11,27 +11,48 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import get_opaque_trace_state
 from jaxtyping import Array, Int
 
 from dynsparse import ops
 
 Ledger = list[tuple[Any, Any]]  # layers and their decisions
+Open = tuple[Ledger, Any]  # a ledger, and the trace that it belongs to
 Branch = Callable[[int], Any]
 Spread = Callable[[Any, int, Array], Array]
 
-_innermost: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
+_innermost: ContextVar[Open | None] = ContextVar("ledger", default=None)
 
 
-def open_ledger() -> Ledger | None:
-    """Returns the ledger of the host around, which runs on a part of its input."""
-    return _innermost.get()
+def noted(layer: Any, decision: Any) -> bool:
+    """Puts a decision into the ledger of the host around, if there is one.
+
+    Args:
+        layer: Decides inside of a host that may run on a part of its input.
+        decision: About that part.
+
+    Raises:
+        ValueError: If the layer runs in a transformation inside of that host, such as
+            `nnx.scan`, out of which the decision does not come.
+    """
+    if (found := _innermost.get()) is None:
+        return False
+    ledger, trace = found
+    if trace != _trace():
+        raise ValueError(
+            f"{type(layer).__name__} (unit: {layer.unit}) decides inside of a "
+            f"transformation (scan, vmap, checkpoint) of a host that runs on a part of "
+            f"its input: gate one of the two."
+        )
+    ledger.append((layer, decision))
+    return True
 
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
     """Context in which decisions are put into the list that it yields."""
     decided: Ledger = []
-    token = _innermost.set(decided)
+    token = _innermost.set((decided, _trace()))
     try:
         yield decided
     finally:
@@ -40,8 +61,12 @@ def ledger() -> Iterator[Ledger]:
 
 def output_shape(host: Callable[..., Any], *inputs: Any) -> Any:
     """Computes shapes and types of the host's output; runs and records nothing."""
-    with ledger():
-        return jax.eval_shape(host, *inputs)
+
+    def run(*inputs: Any) -> Any:
+        with ledger():
+            return host(*inputs)
+
+    return jax.eval_shape(run, *inputs)
 
 
 def switch(
@@ -75,6 +100,10 @@ def fixed(size: int, largest: int, branch: Branch, spread: Spread) -> Any:
         output, decisions = alike(size)
         return _recorded(output, layers, decisions)
     return _recorded(*_run(size, branch, spread))
+
+
+def _trace() -> Any:
+    return get_opaque_trace_state(convention="nnx")
 
 
 def _alike(largest: int, branch: Branch, spread: Spread) -> tuple[list[Any], Branch]:

@@ -11,9 +11,10 @@ from jaxtyping import PyTree
 
 from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
-from dynsparse.gates import TopkGate, evaluating
+from dynsparse.gates import TopkGate, evaluating, num_stacked
 from dynsparse.gates.ema_threshold import EmaThreshold
 from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.scanned import repeated
 
 Model = TypeVar("Model", bound=nnx.Module)
 
@@ -77,12 +78,14 @@ def causal_twins(
     if first is None:
         raise ValueError("causal_twins: needs at least one batch, got none.")
     for layer in found.values():
-        layer.gate = EmaThreshold(
+        count = num_stacked(layer)
+        twin = EmaThreshold(
             density=layer.gate.current_density if density is None else density,
             temperature=1.0,
             decay=decay,
             rngs=nnx.Rngs(0),
         )
+        layer.gate = twin if count is None else repeated(twin, count)
     view: Any = evaluating(model)
     for path, layer in nnx.iter_modules(view):
         if tuple(path) in found and isinstance(layer, GatedLayer):

@@ -12,6 +12,7 @@ from dynsparse._internal.call import call
 from dynsparse._internal.paths import part_at, path_name
 from dynsparse.costs.macs import count_jaxpr, count_macs
 from dynsparse.gates import evaluating
+from dynsparse.layers.scanned import first_layer
 from dynsparse.layers.trace.examples import find_batch
 from dynsparse.layers.trace.execution import UnitsOfCall
 from dynsparse.layers.trace.find_loop import experts_of
@@ -35,7 +36,7 @@ class Gateable:
 
     Attributes:
         path: Pattern of the paths, in which * stands for numbers.
-        count: How many modules that is.
+        count: How many modules that is, layers of a scan counted one by one.
         granularity: A granularity of `GRANULARITIES`.
         units: Units of each module; 0 where there are none.
         macs: MACs of one example that closing all units of all modules saves.
@@ -118,11 +119,14 @@ def explain(model: nnx.Module, *args: Any, **kwargs: Any) -> Explanation:
     calls, reasons = listen(model, paths, example, values=False)
     groups: dict[tuple, list[Gateable]] = {}
     for path in paths:
-        host = part_at(model, path)
-        if path in reasons:
+        host, heard = part_at(model, path), calls.get(path)
+        if heard is None:
             rows = [Gateable("", 1, "any", 0, 0, 0.0, _short(reasons[path]))]
+        elif heard.layers is None:
+            rows = list(_rows(host, heard, example.num_examples))
         else:
-            rows = list(_rows(host, calls[path], example.num_examples))
+            of_first = _rows(first_layer(host), heard, example.num_examples)
+            rows = [row for row in of_first for _ in range(heard.layers)]
         for row in rows:
             row = dataclasses.replace(row, path=_pattern(path))
             groups.setdefault((row.path, row.granularity), []).append(row)

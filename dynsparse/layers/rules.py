@@ -64,6 +64,19 @@ def completed(
     return rule
 
 
+def of_one_layer(rule: dict[str, Any], model: nnx.Module) -> dict[str, Any]:
+    """What a rule says of each of its layers alone.
+
+    Args:
+        rule: As a user wrote it.
+        model: What a `head` is a module of.
+
+    Raises:
+        ValueError: If there is no such head.
+    """
+    return with_head({name: x for name, x in rule.items() if name != "share"}, model)
+
+
 def with_head(rule: dict[str, Any], model: nnx.Module) -> dict[str, Any]:
     """Puts the module that a rule calls its head in the place of its path.
 

@@ -1,9 +1,8 @@
 """Gates a model that knows nothing of gates."""
 
-import contextlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from flax import nnx
 
 from dynsparse._internal import registry
 from dynsparse._internal.call import Call, call
-from dynsparse._internal.paths import part_at, path_name, put_at, stands_inside
+from dynsparse._internal.paths import part_at, path_name, stands_inside
 from dynsparse.gates import evaluating
 from dynsparse.layers.blocks import GatedBlock
 from dynsparse.layers.bypass import BypassedTokens
@@ -23,16 +22,14 @@ from dynsparse.layers.open_tokens import OpenTokens
 from dynsparse.layers.places import find_places
 from dynsparse.layers.probe import drawn, moved, usual_settings
 from dynsparse.layers.proof import prove
-from dynsparse.layers.rules import completed, with_head
-from dynsparse.layers.sharing import tie
+from dynsparse.layers.rules import completed, of_one_layer
+from dynsparse.layers.scanned import first_layer
+from dynsparse.layers.swap import LONGEST_REASON, Proved, named, swapped
 from dynsparse.layers.trace.examples import Batch, check_skip
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.listen import HeardCall, listen
 
 Model = TypeVar("Model", bound=nnx.Module)
-
-_Layers = dict[tuple, tuple[dict[str, Any], Batch | None]]  # rules, by path
-_LONGEST_REASON = 400  # characters of an error of another library
 
 
 def sparsify(
@@ -50,6 +47,9 @@ def sparsify(
     gives, gradients included, and with some closed what it would give without them.
     Only then is the model changed. (Gated tokens return a pair: the host's output, zero
     at closed tokens, and the mask.)
+
+    Layers that one module stacks (`nnx.vmap`) and `nnx.scan` runs are gated as one
+    module: each has a scorer and a gate of its own, and a line of its own in bills.
 
     Args:
         model: Changed in place, unless a rule is refused.
@@ -97,10 +97,10 @@ def sparsify(
         >>> type(model.layers[0]).__name__, model(x).shape
         ('HostNeurons', (2, 3, 4))
     """
-    places = find_places(model, rules)
+    places, asked = find_places(model, rules), call(example)
     with usual_settings():
-        layers = _proved(moved(evaluating(model)), rules, places, drawn(call(example)))
-    return _replaced(model, places, layers, rngs)
+        found = _proved(moved(evaluating(model)), rules, places, drawn(asked))
+    return swapped(model, places, found, rngs, asked)
 
 
 def sparsify_unproved(
@@ -119,48 +119,8 @@ def sparsify_unproved(
         ValueError: If a granularity, gate or option is not accepted.
     """
     places = find_places(model, rules)
-    layers: _Layers = {
-        path: (dict(rules[pattern]), None) for path, pattern in places.items()
-    }
-    return _replaced(model, places, layers, rngs)
-
-
-def _replaced(
-    model: Model, places: dict[tuple, str], layers: _Layers, rngs: nnx.Rngs
-) -> Model:
-    """The model with its gated layers; unchanged where one cannot be built."""
-    before: dict[tuple, Any] = {}
-    built: dict[tuple, Any] = {}
-    root = model
-    own = {path: with_head(_own(layers[path][0]), model) for path in places}
-    try:
-        for path, pattern in reversed(places.items()):  # inner ones first
-            host = part_at(model, path)
-            with _named(path, pattern):
-                layer = gated(host, **own[path], rngs=rngs)
-                if isinstance(layer, GatedBlock):
-                    layer.batch = layers[path][1]
-                built[path] = layer
-                if path:
-                    put_at(model, path, layer)
-                    before[path] = host
-                else:
-                    root = cast(Model, layer)
-        for pattern in dict.fromkeys(places.values()):
-            together = [path for path in layers if places[path] == pattern]
-            rule, _ = layers[together[0]]
-            with _named(together[0], pattern):
-                tie([built[path] for path in together], rule.get("share", False))
-    except Exception:
-        for path, host in reversed(before.items()):
-            put_at(model, path, host)
-        raise
-    return root
-
-
-def _own(rule: dict[str, Any]) -> dict[str, Any]:
-    """What a rule says of each of its layers alone."""
-    return {name: value for name, value in rule.items() if name != "share"}
+    found = {path: Proved(dict(rules[pattern])) for path, pattern in places.items()}
+    return swapped(model, places, found, rngs)
 
 
 def _proved(
@@ -168,34 +128,47 @@ def _proved(
     rules: Mapping[str, registry.Config],
     places: Mapping[tuple, str],
     example: Call,
-) -> _Layers:
-    """The complete rule of each module, and where its examples lie, once proved."""
+) -> dict[tuple, Proved]:
+    """What is known of each module that rules are about, by path."""
     calls, reasons = _heard(model, list(places), example)
-    found: _Layers = {}
+    found: dict[tuple, Proved] = {}
     proved: list[tuple[tuple, Batch | None]] = []
     for path, pattern in places.items():
-        with _named(path, pattern):
+        with named(path, pattern):
             if path in reasons:
                 raise ValueError(reasons[path])
             host, heard = part_at(model, path), calls[path]
+            if heard.layers is not None:
+                host = first_layer(host)
             rule = completed(dict(rules[pattern]), host, heard, model)
             kind = (pattern, *_structure((host, heard.form, heard.state)))
             batch = next((batch for known, batch in proved if known == kind), None)
             if all(known != kind for known, _ in proved):  # once for each structure
-                batch = _prove(host, with_head(_own(rule), model), heard)
+                batch = _prove(host, of_one_layer(rule, model), heard)
                 proved.append((kind, batch))
-            names = [*map(path_name, places)]
+            layer = GRANULARITIES[rule["granularity"]].layer_of(host)
+            if heard.inside and (rule.get("share") or layer.falls):
+                raise ValueError(
+                    "what a layer decides inside of a scan reaches no other layer: "
+                    "exits and share need layers that run one by one."
+                )
+            names = {path_name(p): call for p, call in calls.items()}
             inside = [name for name in names if stands_inside(name, path_name(path))]
             if rule.get("head") in names:
                 raise ValueError(f"its head, {rule['head']}, is gated as well.")
-            if inside and issubclass(
-                GRANULARITIES[rule["granularity"]].layer_of(host), HostUnits
-            ):
+            if inside and issubclass(layer, HostUnits):
                 raise ValueError(
                     f"its units cannot be gated around {inside[0]}, gated as well: "
                     f"name the module that has the units alone."
                 )
-            found[path] = rule, batch
+            scanned = [name for name in inside if names[name].inside]
+            if scanned and not heard.inside:
+                raise ValueError(
+                    f"it runs {scanned[0]}, gated as well, in a scan or another "
+                    f"transformation, and on a part of its input its decisions do not "
+                    f"come out of that; gate one of the two."
+                )
+            found[path] = Proved(rule, batch, heard.layers, heard.inside)
     return {path: found[path] for path in calls}  # in the order of their calls
 
 
@@ -216,27 +189,11 @@ def _prove(host: Any, rule: dict[str, Any], heard: HeardCall) -> Batch | None:
     return layer.batch if isinstance(layer, GatedBlock) else None
 
 
-@contextlib.contextmanager
-def _named(path: tuple, pattern: str):
-    """Context that puts the module and the rule in front of an error, in one line."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        if not isinstance(error, ValueError):
-            reason = f"{type(error).__name__}: {reason}"
-        if len(reason) > _LONGEST_REASON:
-            reason = f"{reason[:_LONGEST_REASON]} ..."
-        raise ValueError(
-            f"sparsify: {path_name(path)}, by the rule {pattern!r}: {reason}"
-        ) from error
-
-
 def _heard(model: Any, places: list[tuple], example: Call) -> Any:
     try:
         return listen(model, places, example)
     except Exception as error:
-        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise ValueError(
             f"sparsify: the model cannot be called with the example, {example}: "
             f"{type(error).__name__}: {reason}"

@@ -274,4 +274,5 @@ def reseed(model: nnx.Module, key: jax.Array):
         if isinstance(node, nnx.RngStream)
     }
     keys = jax.random.split(key, max(len(tags), 1))
-    nnx.reseed(model, **dict(zip(sorted(tags), keys, strict=False)))
+    seeds = dict(zip(sorted(tags), keys, strict=False))
+    nnx.reseed(model, policy="match_shape", **seeds)  # layers of a stack draw their own

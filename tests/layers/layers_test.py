@@ -201,12 +201,14 @@ def test_experts_that_choose_have_the_same_load():
 
 def test_decisions_of_one_thread_are_no_others():
     found = []
-    with branches.ledger():
-        other = threading.Thread(target=lambda: found.append(branches.open_ledger()))
+    with branches.ledger() as ledger:
+        other = threading.Thread(
+            target=lambda: found.append(branches.noted(None, None))
+        )
         other.start()
         other.join()
-        assert branches.open_ledger() == []
-    assert found == [None]
+        assert branches.noted("layer", "decision")
+    assert (ledger, found) == ([("layer", "decision")], [False])
 
 
 def test_shorter_sequences_open_their_share():

@@ -169,12 +169,6 @@ def test_a_call_that_cannot_be_gated_is_refused_in_one_line(name):
     check_refusal(message, foreign.Residual(), BLOCKS, net=called(call))
 
 
-def test_layers_of_one_scan_are_refused():
-    scan = nnx.scan(lambda m, x: m(x), in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
-    net = called(lambda m, x: scan(m.part, x))
-    check_refusal("3 layers for one nnx.scan", foreign.stacked(), BLOCKS, net=net)
-
-
 ACCEPTED = dict(
     perceptron=(foreign.perceptron, MLP),
     gated=(

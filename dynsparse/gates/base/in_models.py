@@ -5,8 +5,9 @@ from typing import Any
 from flax import nnx
 
 from dynsparse._internal.later_tokens import check_later_tokens
-from dynsparse._internal.paths import path_name
+from dynsparse._internal.paths import layer_name, path_name
 from dynsparse.gates.base.gate import Gate
+from dynsparse.gates.base.variables import Scalar
 
 
 def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
@@ -33,6 +34,8 @@ def gated_modules(model: nnx.Module) -> dict[tuple, Any]:
 def find_gates(model: nnx.Module) -> dict[str, Gate]:
     """Finds the gates of `model` by the path of their layer, as `records` names it.
 
+    Layers of a stack share one module, whose variables hold a number for each.
+
     Args:
         model: Any module.
 
@@ -43,7 +46,36 @@ def find_gates(model: nnx.Module) -> dict[str, Gate]:
         >>> list(gates.find_gates(nnx.List([Layer(nnx.Rngs(0))])))
         ['0']
     """
-    return {path_name(path): x.gate for path, x in gated_modules(model).items()}
+    return {
+        name: module.gate
+        for path, module in gated_modules(model).items()
+        for name in layer_names(path_name(path), module)
+    }
+
+
+def layer_names(name: str, module: Any) -> list[str]:
+    """Names of the layers that a gated module stands for, as records have them.
+
+    Args:
+        name: Of the module.
+        module: One that owns a gate; one with numbers of its own where it is a stack.
+    """
+    count = num_stacked(module)
+    return [name] if count is None else [layer_name(name, i) for i in range(count)]
+
+
+def num_stacked(module: Any) -> int | None:
+    """Number of layers in the stack that a gated module is; None where it is none.
+
+    Args:
+        module: One that owns a gate. What is one number in a layer, such as a density,
+            tells it; a gate without any, such as "dense", cannot be told apart.
+    """
+    for part in (module.gate, getattr(module, "shift", None)):
+        for _, node in nnx.iter_graph(part):
+            if isinstance(node, Scalar | nnx.RngCount) and node.get_value().ndim:
+                return node.get_value().shape[0]
+    return None
 
 
 def evaluating(

@@ -1,11 +1,16 @@
 """Records: the decisions that gated layers leave for `nnx.capture`."""
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
-from dynsparse._internal.paths import path_name
+from dynsparse._internal.paths import layer_name, path_name
+from dynsparse.gates.base.decision import GateOutput
 
 
 class GateRecord(nnx.Variable):
@@ -23,6 +28,72 @@ class GateRecord(nnx.Variable):
     """
 
 
+class Recorded(NamedTuple):
+    """What a `GateRecord` holds where layers of a stack are told apart.
+
+    Attributes:
+        decision: The decision of a layer; that of all of them, once captured.
+        stack: A zero. What stacks decisions stacks it alike: its axes are those of the
+            stack.
+    """
+
+    decision: GateOutput
+    stack: Float[Array, "..."]
+
+    @classmethod
+    def of(cls, decision: GateOutput) -> "Recorded":
+        """Returns what a layer leaves that decides once."""
+        return cls(decision, jnp.zeros(()))
+
+    def layers(self, name: str) -> Iterator[tuple[str, GateOutput]]:
+        """Returns the names and decisions of the layers.
+
+        Args:
+            name: Of the module.
+
+        Raises:
+            ValueError: If it is stacked twice.
+        """
+        match self.stack.shape:
+            case ():
+                yield name, self.decision
+            case (count,):
+                for layer in range(count):
+                    own = jax.tree.map(lambda x, i=layer: x[i], self.decision)
+                    yield layer_name(name, layer), own
+            case shape:
+                raise ValueError(
+                    f"{name} is stacked twice, {shape} layers of a scan inside of "
+                    f"another: a bill tells layers of one nnx.scan apart."
+                )
+
+
+def capture(model: nnx.Module, kind: type[nnx.Variable] = GateRecord) -> Callable:
+    """`nnx.capture` of one kind, for models whose scans run blocks with lists as well.
+
+    In Flax up to 0.12.11 a `nnx.List` cannot pass through a transformation while
+    something is captured in it; nothing ever is.
+
+    Args:
+        model: Any module.
+        kind: Variable to capture.
+
+    Example:
+        >>> run = gates.capture(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+        >>> y, captured = run(jnp.ones((1, 2)))
+        >>> gates.records(captured)
+        {}
+    """
+
+    def call(model: Any, *args: Any, **kwargs: Any) -> Any:
+        for _, part in nnx.iter_modules(model):
+            if isinstance(part, nnx.List):
+                vars(part).pop("__captures__", None)
+        return model(*args, **kwargs)
+
+    return functools.partial(nnx.capture(call, kind), model)
+
+
 def records(
     captured: Mapping[Any, Any], kind: type[nnx.Variable] = GateRecord
 ) -> dict[str, Any]:
@@ -34,9 +105,10 @@ def records(
 
     Returns:
         Records by the path of their layer, such as "blocks/0/mlp"; "" is the model.
+        Layers of a stack, which `nnx.scan` runs, have one each: "blocks/mlp[0]".
 
     Raises:
-        ValueError: If a layer left more than one.
+        ValueError: If a layer left more than one, or is stacked twice.
 
     Example:
         >>> decision = gates.deterministic_output(jnp.array([1.0, 0.0]))
@@ -50,7 +122,9 @@ def records(
     for path, variable in nnx.to_flat_state(state):
         if isinstance(variable, kind):
             name = path_name(path[:-1])
-            *others, found[name] = variable.get_value()
+            *others, left = variable.get_value()
+            one = isinstance(left, Recorded)
+            found |= dict(left.layers(name)) if one else {name: left}
             if others:
                 raise ValueError(
                     f"{name or 'the layer'} is called {len(others) + 1} times in one "

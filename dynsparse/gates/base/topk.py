@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Num
 
@@ -85,9 +86,20 @@ class TopkGate(Gate):
 
     @property
     def current_density(self) -> float:
-        """Density of a view where it has one, else of the `Density` Variable."""
-        static = self.static_density
-        return float(self.density[...]) if static is None else static
+        """Density of a view where it has one, else of the `Density` Variable.
+
+        Raises:
+            ValueError: If layers of a stack have several.
+        """
+        if self.static_density is not None:
+            return self.static_density
+        first, *others = np.unique(jax.device_get(self.density[...])).tolist()
+        if others:
+            raise ValueError(
+                f"the layers of a scan have densities from {first} to {others[-1]}: "
+                f"give one for all of them."
+            )
+        return first
 
     def counts(self, scores: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
         """Units of each row to open: the density times those not forbidden."""

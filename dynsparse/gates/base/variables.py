@@ -4,7 +4,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-class Temperature(nnx.Variable):
+class Scalar(nnx.Variable):
+    """One number of a gate; in a stack of layers, one for each of them."""
+
+
+class Temperature(Scalar):
     """Relaxation temperature of a gate, > 0, a scalar that schedules anneal.
 
     Example:
@@ -16,7 +20,7 @@ class Temperature(nnx.Variable):
     """
 
 
-class Density(nnx.Variable):
+class Density(Scalar):
     """Fraction of units that a top-k gate opens, in [0, 1], a scalar.
 
     Example:
@@ -28,7 +32,7 @@ class Density(nnx.Variable):
     """
 
 
-class ScoreShift(nnx.Variable):
+class ScoreShift(Scalar):
     """Number that a gated layer adds to all scores of a varying-count gate.
 
     Calibration moves it after training; in units of the scores.
