@@ -39,7 +39,7 @@ class Proved(NamedTuple):
 
 def swapped(
     model: Model,
-    places: Mapping[tuple, str],
+    places: dict[tuple, str],
     found: Mapping[tuple, Proved],
     rngs: nnx.Rngs,
     example: Call | None = None,

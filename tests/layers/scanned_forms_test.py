@@ -12,6 +12,8 @@ from tests.layers import foreign
 from tests.layers.proof_test import BLOCKS, X, called, check_refusal, sparse
 
 LAYERS = 3
+NESTED = ("part", "part/host/part")
+SHARED = dict(share=True)
 CARRY = dict(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
 step = lambda x, layer: layer(x)
 
@@ -163,3 +165,32 @@ def test_a_block_around_a_scan_of_gated_layers_is_refused():
             rngs=nnx.Rngs(1, gate=2),
         )
     assert isinstance(body.part, foreign.Residual)
+
+
+def test_layers_of_a_scan_share_no_decision():
+    net = NETS["layers_first"]
+    check_refusal("share need layers", foreign.stacked(), BLOCKS | SHARED, net=net)
+
+
+def test_both_a_block_and_its_units_are_gated_in_one_scan():
+    make = lambda rngs: foreign.Net(foreign.perceptron())
+    gate = dict(name="gumbel_sigmoid", temperature=1.0)
+    scorer = dict(name="linear")
+    rule = dict(granularity="neurons", num_blocks=4, gate=gate, scorer=scorer)
+    rules = {"part": dict(gate=gate, scorer=scorer, **BLOCKS), "part/part": rule}
+    scanned = dynsparse.sparsify(
+        NETS["layers_first"](stack(make, LAYERS)(nnx.Rngs(0))),
+        rules,
+        X,
+        rngs=nnx.Rngs(1, gate=2),
+    )
+    masked, decided = run(evaluating(scanned))
+    compact, same = run(evaluating(scanned, execution="compact"))
+    np.testing.assert_allclose(compact, masked, atol=1e-5)
+    assert set(decided) == {f"{n}[{i}]" for n in NESTED for i in range(LAYERS)}
+    for i in range(LAYERS):  # where a block is closed, so are its units
+        outer, inner = (same[f"{name}[{i}]"].mask for name in NESTED)
+        expected = decided[f"{NESTED[1]}[{i}]"].mask * outer[:, None]
+        np.testing.assert_array_equal(inner, expected)
+    bill = costs.bill(scanned, X)
+    assert (bill.used <= bill.dense + sum(p.gate for p in bill.layers.values())).all()
