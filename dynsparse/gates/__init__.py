@@ -16,7 +16,7 @@ from dynsparse.gates.base.in_models import (
     layer_names,
     num_stacked,
 )
-from dynsparse.gates.base.records import GateRecord, Recorded, capture, records
+from dynsparse.gates.base.records import GateRecord, capture, leave, records
 from dynsparse.gates.base.topk import GumbelRelaxedTopk, RelaxedTopk, TopkGate
 from dynsparse.gates.base.variables import Density, ScoreShift, Temperature
 from dynsparse.gates.ema_threshold import calibrate
@@ -27,7 +27,6 @@ __all__ = [
     "GateOutput",
     "GateRecord",
     "GumbelRelaxedTopk",
-    "Recorded",
     "RelaxedTopk",
     "SampledBernoulli",
     "ScoreShift",
@@ -44,6 +43,7 @@ __all__ = [
     "from_config",
     "gated_modules",
     "layer_names",
+    "leave",
     "num_stacked",
     "records",
 ]

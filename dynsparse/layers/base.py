@@ -11,14 +11,7 @@ from dynsparse import ops
 from dynsparse._internal.known import KnownAnswers
 from dynsparse._internal.later_tokens import check_later_tokens
 from dynsparse._internal.scopes import GATE_SCOPE
-from dynsparse.gates import (
-    Density,
-    Gate,
-    GateOutput,
-    GateRecord,
-    Recorded,
-    ScoreShift,
-)
+from dynsparse.gates import Density, Gate, GateOutput, ScoreShift, leave
 from dynsparse.layers import branches
 from dynsparse.layers.calls import check_norms, told_in_words
 from dynsparse.layers.execution import Axis, Executed
@@ -298,4 +291,4 @@ class GatedLayer(KnownAnswers, Executed, Hosted):
         if not hasattr(self, "__captures__"):
             return  # outside nnx.capture there is no reader
         if not branches.noted(self, decision):
-            self.sow(GateRecord, "record", Recorded.of(decision))
+            leave(self, decision)

@@ -28,7 +28,7 @@ class GateRecord(nnx.Variable):
     """
 
 
-class Recorded(NamedTuple):
+class _Recorded(NamedTuple):
     """What a `GateRecord` holds where layers of a stack are told apart.
 
     Attributes:
@@ -39,11 +39,6 @@ class Recorded(NamedTuple):
 
     decision: GateOutput
     stack: Float[Array, "..."]
-
-    @classmethod
-    def of(cls, decision: GateOutput) -> "Recorded":
-        """Returns what a layer leaves that decides once."""
-        return cls(decision, jnp.zeros(()))
 
     def layers(self, name: str) -> Iterator[tuple[str, GateOutput]]:
         """Returns the names and decisions of the layers.
@@ -66,6 +61,16 @@ class Recorded(NamedTuple):
                     f"{name} is stacked twice, {shape} layers of a scan inside of "
                     f"another: a bill tells layers of one nnx.scan apart."
                 )
+
+
+def leave(layer: nnx.Module, decision: GateOutput):
+    """Leaves a decision for `nnx.capture`, from where `records` reads it.
+
+    Args:
+        layer: What has decided.
+        decision: Its decision.
+    """
+    layer.sow(GateRecord, "record", _Recorded(decision, jnp.zeros(())))
 
 
 def capture(model: nnx.Module, kind: type[nnx.Variable] = GateRecord) -> Callable:
@@ -123,7 +128,7 @@ def records(
         if isinstance(variable, kind):
             name = path_name(path[:-1])
             *others, left = variable.get_value()
-            one = isinstance(left, Recorded)
+            one = isinstance(left, _Recorded)
             found |= dict(left.layers(name)) if one else {name: left}
             if others:
                 raise ValueError(
