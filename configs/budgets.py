@@ -1,4 +1,4 @@
-"""The budgets: what a training may spend, one row a way to say so."""
+"""The table of budgets, third word of `--config`: a policy and its keys in each row."""
 
 import functools
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The running averages of norms at one density, which training mixes with others."""
+"""Re-estimates running averages of norms at one density; training mixes them all."""
 
 import functools
 from collections.abc import Iterable

@@ -1,4 +1,10 @@
-"""Gated layers: a host module, a scorer and a gate; one granularity per file."""
+"""Gated layers: a host, a scorer and a gate; one granularity per file.
+
+A host is the module that is gated, as it stood in the model; a granularity says what a
+unit of it is; rows are what decides: examples, tokens, positions. `sparsify` puts
+gated layers into a model, and `trace` finds units and rows in what a host computes.
+Execution is masked (all units computed, for training) or compact (open ones alone).
+"""
 
 from dynsparse.layers import scorers
 from dynsparse.layers.attention import Attention, Cache, masked_attention

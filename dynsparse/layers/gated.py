@@ -6,6 +6,7 @@ from flax import nnx
 
 from dynsparse import gates
 from dynsparse._internal import registry
+from dynsparse._internal.suggest import did_you_mean
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.granularities import GRANULARITIES, options_of, takes_scorer
 from dynsparse.layers.scorers import make_scorer
@@ -47,7 +48,8 @@ def gated(
     """
     if granularity not in GRANULARITIES:
         raise ValueError(
-            f"granularity must be one of {tuple(GRANULARITIES)}, got {granularity!r}."
+            f"granularity must be one of {tuple(GRANULARITIES)}, got {granularity!r}"
+            f"{did_you_mean(str(granularity), GRANULARITIES)}"
         )
     if gate is None:
         raise ValueError(f"{granularity} needs a gate.")

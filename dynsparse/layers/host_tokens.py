@@ -1,4 +1,4 @@
-"""Bypassed tokens of any host that attends: its own trace says where it sums."""
+"""Gated tokens of any host; `trace/tokens.py` finds where they are summed."""
 
 from typing import Any
 

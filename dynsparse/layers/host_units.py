@@ -1,4 +1,4 @@
-"""Gated units of any host: blocks of an axis that its trace finds, where it stands."""
+"""Gated layers for the units of any host; `trace/units.py` finds the axis."""
 
 import math
 from typing import Any, ClassVar

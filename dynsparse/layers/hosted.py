@@ -1,4 +1,4 @@
-"""Modules around a host: what they read of its call, and what it is asked for."""
+"""The base of modules around a host: how they read its call and answer for it."""
 
 from typing import Any
 

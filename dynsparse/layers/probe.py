@@ -1,4 +1,4 @@
-"""Random values in place of those that decide nothing: weights and example inputs."""
+"""Random weights and example inputs for a proof: what starts at zero shows by them."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""Proof that a gated layer is the module that it was made from, on an example."""
+"""Checks on one call that a layer gives what its host gives, units open and closed."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

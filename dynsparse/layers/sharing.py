@@ -1,4 +1,4 @@
-"""Decisions that reach several layers: one for all, or one that falls."""
+"""Decisions between layers: the same in all, or never more than in the one before."""
 
 import weakref
 from typing import Any

@@ -150,7 +150,7 @@ def _rules(model: Any, granularity: str) -> Any:
     except AttributeError:
         raise ValueError(
             f"model: {type(model).__name__} has no method rules(granularity); give "
-            f'rules, such as rules={{"blocks/*": {{"granularity": {granularity!r}}}}}.'
+            f'rules, such as rules={{"blocks/*": {{"granularity": "{granularity}"}}}}.'
         ) from None
     return make(granularity)
 

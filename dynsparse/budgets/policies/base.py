@@ -1,4 +1,4 @@
-"""The contract of budget policies."""
+"""The base class of budget policies: what training asks of one, in order."""
 
 import dataclasses
 import inspect
@@ -21,10 +21,11 @@ State = dict[str, Any]
 class Policy(Checked):
     """Says what a training may spend; the base class asks for penalties alone.
 
-    A policy of one's own is a subclass, found by `--config.budget.name=package.module:
-    Class`. Training calls its methods from `gate_keys` to `finish` in the order in
-    which they stand here. Everything is constant but the state, which is saved with the
-    run: plain arrays, in which runs that train together may differ.
+    A policy of one's own is a subclass, named by its place in the config:
+    `--config.budget.name=package.module:Class`. Training calls its methods from
+    `gate_keys` to `finish` in the order in which they stand here. Everything is
+    constant but the state, which is saved with the run: plain arrays, in which runs
+    that train together may differ.
 
     >>> policy = budgets.Policy()
     >>> policy.passes, policy.init(), policy.finish(lambda shift: 0.5)

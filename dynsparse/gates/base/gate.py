@@ -1,4 +1,4 @@
-"""The contract that every gate obeys."""
+"""The base classes of gates: `Gate`, and `TemperatureGate` for relaxations."""
 
 import abc
 from typing import ClassVar, Literal

@@ -1,4 +1,4 @@
-"""Linear scores."""
+"""Scores by a linear map of normalised features."""
 
 from flax import nnx
 

@@ -1,4 +1,4 @@
-"""Classes of axes: which axes of a program's values are the same axis."""
+"""Which axes are the same: a union-find over their factors and segments, with locks."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Operations that move entries, or map them one by one."""
+"""Rules of axes for operations that move, map or make entries."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Units of a host: the axis that some product contracts, wherever else it stands."""
+"""Finds the units of a host: an axis that products sum over, with all its places."""
 
 import dataclasses
 import functools
