@@ -29,8 +29,8 @@ class TemperatureSchedule(Checked):
     until: PositiveFraction
 
     def __call__(
-        self, temperature: Float[Array, ""], step: Int[Array, ""], num_steps: int
-    ) -> Float[Array, ""]:
+        self, temperature: Float[Array, "*layers"], step: Int[Array, ""], num_steps: int
+    ) -> Float[Array, "*layers"]:
         """Returns the temperature of the next step.
 
         Args:
@@ -67,7 +67,7 @@ def anneal(
     if schedule is None:
         return {}
     nodes = temperatures(model)
-    metrics = dict(temperature=nodes[0][...])
+    metrics = dict(temperature=nodes[0][...].reshape(-1)[0])  # of a scan's first layer
     for node in nodes:
         node[...] = schedule(node[...], step, num_steps)
     return metrics

@@ -65,7 +65,7 @@ def shifted(prepared: PreparedRun, state: State, shift: float) -> State:
 
 def is_shifted(prepared: PreparedRun, state: State) -> bool:
     """Whether scores were moved after the last step."""
-    return any(float(node[...]) for node in _shifts(prepared.trainer.model(state)))
+    return any(node[...].any() for node in _shifts(prepared.trainer.model(state)))
 
 
 def _shifts(model: nnx.Module) -> list[ScoreShift]:
