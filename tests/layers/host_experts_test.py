@@ -16,6 +16,7 @@ from tests.layers.zoo_experts import CHOSEN, EXPERTS, WIDTH
 
 X = jax.random.normal(jax.random.key(0), (2, 3, WIDTH))
 TOPK = dict(name="hard_topk", density=1.0)
+SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 RULE = dict(granularity="experts", gate=TOPK)
 RARE = pytest.mark.full
 HOSTS = [
@@ -104,8 +105,7 @@ def test_the_router_of_the_host_is_the_scorer():
 
 
 def test_a_new_scorer_chooses_among_the_experts_that_the_router_uses():
-    gate = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
-    _, model = sparse("RoutedMoE", gate=gate, scorer=dict(name="linear"))
+    _, model = sparse("RoutedMoE", gate=SOFT, scorer=dict(name="linear"))
     _, whole = routed("RoutedMoE")
     opened = masks(dynsparse.evaluating(model)) > 0
     assert (opened <= (masks(dynsparse.evaluating(whole)) > 0)).all()
@@ -119,7 +119,52 @@ def test_a_new_scorer_chooses_among_the_experts_that_the_router_uses():
         assert jnp.any(slope["kernel"][...])
 
 
+AROUND = dict(
+    blocks=dict(gate=dict(name="gumbel_sigmoid", temperature=1.0)),
+    bypass=dict(gate=SOFT),
+    neurons=dict(gate=SOFT, num_blocks=4),
+    width=dict(gate=SOFT, num_slices=4),
+)
+OTHERS = [
+    ("RoutedMoE", "blocks"),
+    ("MoELayer", "bypass"),
+    ("WeighedInside", "neurons"),
+    ("SparseMoeBlock", "width"),
+    *(
+        pytest.param(*pair, marks=RARE)
+        for pair in [
+            ("RoutedMoE", "neurons"),
+            ("RoutedMoE", "width"),
+            ("WeighedInside", "blocks"),
+            ("GptOssMLP", "blocks"),
+            ("GptOssMLP", "neurons"),
+            ("MoELayer", "blocks"),
+            ("MoELayer", "neurons"),
+            ("SparseMoeBlock", "blocks"),
+            ("SparseMoeBlock", "bypass"),
+            ("VmappedExperts", "blocks"),
+            ("VmappedExperts", "bypass"),
+            ("VmappedExperts", "neurons"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), OTHERS)
+def test_other_granularities_gate_such_hosts_as_any(name, kind):
+    scorer = {} if kind == "width" else dict(scorer=dict(name="linear"))
+    _, model = sparse(name, granularity=kind, **AROUND[kind], **scorer)
+    density = {} if kind == "blocks" else dict(density=0.5)
+    compact = dynsparse.evaluating(model, execution="compact", **density)
+    np.testing.assert_allclose(compact(X), dynsparse.evaluating(model)(X), atol=1e-5)
+
+
 REFUSED = dict(
+    written=(
+        "RoutedMoE",
+        dict(granularity="bypass", scorer=dict(name="linear")),
+        "tokens are mixed by other means .it is read or written at its own places",
+    ),
     capacity=("Capacity", {}, "rows of the input do not reach its units .cumsum"),
     ragged=("MoERagged", {}, "ragged_dot_general already runs each token by its own"),
     number=("RoutedMoE", dict(num_experts=3), "num_experts=3, but wo is of 4"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from dynsparse.layers.trace.classes import Axis, Classes
+from dynsparse.layers.trace.own_places import own_places
 from dynsparse.layers.trace.program import Program, Step, Value
 
 NUMBERED = "its entries are numbered"
@@ -21,10 +22,11 @@ class Axes:
 
     Attributes:
         classes: The classes of the axes.
+        places: Where the program reads or writes each row at its own place.
     """
 
     def __init__(self, program: Program, rules: Mapping[str, Rule]):
-        self.classes = Classes()
+        self.classes, self.places = Classes(), own_places(program)
         self._axes: dict[Value, list[Axis]] = {}
         self._rules = rules
         self._steps = {step: i for i, step in enumerate(program.steps)}
@@ -35,7 +37,7 @@ class Axes:
         """Returns the axes of a value, outer ones first."""
         if value not in self._axes:
             self._axes[value] = [self.classes.new(size) for size in value.shape]
-            for i in value.numbered:
+            for i in () if value in self.places.counts else value.numbered:
                 self.classes.lock(self._axes[value][i], NUMBERED)
         return self._axes[value]
 

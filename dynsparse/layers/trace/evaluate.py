@@ -99,6 +99,9 @@ def _resized(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> dict[st
         params["new_sizes"] = new(step.outputs[0])
     elif name == "broadcast_in_dim":
         params["shape"] = new(step.outputs[0])
+    elif name == "tile":
+        pairs = zip(new(step.outputs[0]), arrays[0].shape, strict=True)
+        params["reps"] = tuple(total // size for total, size in pairs)
     elif name == "conv_general_dilated" and params["feature_group_count"] > 1:
         features = params["dimension_numbers"].lhs_spec[1]
         params["feature_group_count"] = arrays[0].shape[features]

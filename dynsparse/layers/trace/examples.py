@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dynsparse.layers.trace.host import HostTrace
+from dynsparse.layers.trace.own_places import IN_PLACE
 from dynsparse.layers.trace.program import Program, Step, Value
 from dynsparse.layers.trace.rows import Rows
 
@@ -54,6 +55,8 @@ def find_batch(
     axes = trace.axes
     (factor,) = _first_factor(trace)
     for lock in axes.classes.locks(factor):
+        if lock.reason == IN_PLACE:
+            continue
         raise ValueError(
             f"examples depend on each other or on their number ({lock.reason})"
         )

@@ -78,7 +78,7 @@ def _loop(trace: HostTrace, merge: Step, values: Sequence[Value]) -> Loop | None
         Expert(
             trace=trace,
             factor=-1,
-            reader=own[_kernels(region, own)[-1]],
+            reader=_last(trace, region),
             ends=frozenset([made[value]]),
             before=(),
             inside=tuple(s for s in steps if s in region),
@@ -101,6 +101,13 @@ def _loop(trace: HostTrace, merge: Step, values: Sequence[Value]) -> Loop | None
         results=tuple(regions),
         entries=_entries(trace, experts),
     )
+
+
+def _last(trace: HostTrace, region: set[Step]) -> str:
+    """The parameter that the last product of some steps reads."""
+    own, steps = derived(trace), [s for s in trace.program.steps if s in region]
+    names = [own[v] for s in steps for v in s.inputs if _kernels({s}, own) and v in own]
+    return names[-1]
 
 
 def _stacked(

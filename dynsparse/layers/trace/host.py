@@ -13,12 +13,12 @@ from flax import nnx
 
 from dynsparse._internal.paths import path_name
 from dynsparse._internal.structure import Structure
-from dynsparse.layers.trace import loops, moves, products
+from dynsparse.layers.trace import indexing, loops, moves, products
 from dynsparse.layers.trace.axes import Axes
 from dynsparse.layers.trace.evaluate import read, run
 from dynsparse.layers.trace.program import Program, Value, program_of
 
-_RULES = {**loops.RULES, **moves.RULES, **products.RULES}
+_RULES = {**indexing.RULES, **loops.RULES, **moves.RULES, **products.RULES}
 _HOST, _ARGS, _KWARGS = range(3)  # first part of the path of an input
 
 

@@ -181,48 +181,20 @@ def _pad(known: Axes, step: Step):
             known.classes.lock(axis, "padding along it")
 
 
-def _gather(known: Axes, step: Step):
-    value, indices = step.inputs[:2]
-    numbers, sizes = step.params["dimension_numbers"], step.params["slice_sizes"]
-    axes, result = known.of(value), known.of(step.outputs[0])
-    gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
-    left = [i for i in range(len(axes)) if i not in gone]
-    for i, j in zip(left, numbers.offset_dims, strict=True):
-        if sizes[i] == known.classes.size(axes[i]) and i not in numbers.start_index_map:
-            known.same([axes[i]], [result[j]])
-        else:
-            known.classes.lock(axes[i], "a look-up along it")
-    for i in numbers.collapsed_slice_dims:
-        known.classes.lock(axes[i], "a look-up along it")
-    pairs = zip(
-        numbers.operand_batching_dims,
-        numbers.start_indices_batching_dims,
-        strict=True,
-    )
-    for i, j in pairs:
-        known.same([axes[i]], [known.of(indices)[j]])
-    others = [a for j, a in enumerate(result) if j not in numbers.offset_dims]
-    known.same(known.of(indices)[:-1], others)
-
-
-def _slice_at(known: Axes, step: Step):
-    """A slice, or the place of an update, that is known at run time alone."""
-    value, (result,) = step.inputs[0], step.outputs
-    update = step.name == "dynamic_update_slice"
-    part = step.inputs[1] if update else result
-    if update:
-        known.same(known.of(value), known.of(result))
-    for axis, other in zip(known.of(value), known.of(part), strict=True):
-        if known.classes.size(axis) == known.classes.size(other):
+def _tile(known: Axes, step: Step):
+    result = known.of(step.outputs[0])
+    pairs = zip(known.of(step.inputs[0]), result, step.params["reps"], strict=True)
+    for axis, other, times in pairs:
+        if times == 1:
             known.same([axis], [other])
-        else:
-            known.classes.lock(axis, "a part of it is read or written")
-            known.classes.lock(other, "it is a part of another")
+        elif known.classes.size(axis) > 1:
+            known.classes.same(other, (*known.classes.new(times), *axis))
 
 
 def _iota(known: Axes, step: Step):
     axis = known.of(step.outputs[0])[step.params["dimension"]]
-    known.classes.lock(axis, NUMBERED)
+    if step not in known.places.counts:
+        known.classes.lock(axis, NUMBERED)
 
 
 def _random(known: Axes, step: Step):
@@ -245,9 +217,6 @@ RULES: dict[str, Rule] = {
     "bitcast_convert_type": _elementwise,
     "broadcast_in_dim": _broadcast,
     "concatenate": _concatenate,
-    "dynamic_slice": _slice_at,
-    "dynamic_update_slice": _slice_at,
-    "gather": _gather,
     "iota": _iota,
     "pad": _pad,
     "random_bits": _random,
@@ -261,6 +230,7 @@ RULES: dict[str, Rule] = {
     "split": _split,
     "squeeze": _squeeze,
     "stack": _stack,
+    "tile": _tile,
     "transpose": _transpose,
     "unstack": _unstack,
 }

@@ -15,6 +15,7 @@ from dynsparse.layers.trace.program import Step, Value
 
 Kind = Literal["any", "split", "channels"]
 _PRODUCTS = ("dot_general", "conv_general_dilated")
+_MOVES = ("convert_element_type", "reshape", "slice", "squeeze", "transpose")
 _SUMS = ("add", "convert_element_type", "mul", "neg", "reshape", "sub")
 
 Reader = tuple[str, Step, list[Axis]]  # a parameter, who reads it, over which axes
@@ -69,7 +70,7 @@ class Units:
         found = {}
         for step in self.ends:
             value = step.inputs[1 - self.weighed(step)]
-            while value in made and made[value].name == "convert_element_type":
+            while value in made and made[value].name in _MOVES:
                 value = made[value].inputs[0]
             if value not in named:
                 return None
@@ -121,13 +122,20 @@ def find_units(trace: HostTrace, reader: str | None, kind: Kind = "any") -> Unit
     if kind == "channels" and convolutions:
         readers = convolutions
     reasons: list[str] = []
+    rest: list[tuple[str, int]] = []
     for name, _, axes in _likeliest_first(trace, readers):
         factors = [f for axis in axes for f in trace.axes.classes.factors(axis)]
         factors = [f for f in factors if trace.axes.classes.size((f,)) > 1]
+        rest += [(name, factor) for factor in factors[1:] if kind != "split"]
         try:
             if not factors or (kind == "split" and len(factors) == 1):
                 raise ValueError("what it reads is not split into heads")
             return _units(trace, factors[0], name)
+        except ValueError as error:
+            reasons.append(f"{name}: {error}")
+    for name, factor in rest:  # such as the hidden units of experts
+        try:
+            return _units(trace, factor, name)
         except ValueError as error:
             reasons.append(f"{name}: {error}")
     detail = "; ".join(dict.fromkeys(reasons)) or "no product reads a parameter"
