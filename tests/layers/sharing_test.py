@@ -16,7 +16,7 @@ EXITS = dict(granularity="exits", gate=GUMBEL, scorer=SURE, head="head")
 NETWORK = dict(name="mlp", hidden=4)
 SHARED = dict(
     bypass=dict(granularity="bypass", gate=SOFT),
-    neurons=dict(granularity="neurons", gate=SOFT, num_blocks=4),
+    neurons=dict(granularity="neurons", gate=SOFT, num_blocks=2),
     blocks=dict(granularity="blocks", gate=GUMBEL),
 )
 IMAGES = jax.random.normal(jax.random.key(0), (12, 4, WIDTH))
