@@ -11,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 from dynsparse._internal.ranges import check_types, hints_of
 from dynsparse._internal.suggest import did_you_mean
 
+_LONGEST = 200  # characters of a name in an error
+
 
 @runtime_checkable
 class Config(Protocol):
@@ -42,6 +44,7 @@ def find(package: str, name: str, where: str = "") -> Any:
         ValueError: If there is no such file, module or class.
     """
     kind = where or package.rpartition(".")[2]
+    shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
     if ":" in name:
         module, _, attribute = name.partition(":")
     elif name in available(package):
@@ -49,13 +52,16 @@ def find(package: str, name: str, where: str = "") -> Any:
     else:
         names = ", ".join(available(package))
         raise ValueError(
-            f"{kind}: unknown name {name!r}; accepted: {names}, or package.module:Class"
+            f"{kind}: unknown name {shown!r}; accepted: {names}, or package.module:Class"
             f"{did_you_mean(name, available(package))}"
         )
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{kind}: cannot load {name!r}: {error}") from error
+        raise ValueError(f"{kind}: cannot load {shown!r}: {error}") from error
+    if not callable(found):
+        raise ValueError(f"{kind}: {shown} is {found!r}, not a class or a function.")
+    return found
 
 
 def build(package: str, config: Config, where: str = "", /, **arguments: Any) -> Any:

@@ -68,9 +68,10 @@ def override(
         with config.unlocked(), section.ignore_type():
             section[name] = fitted
     for part, name in names().items():
-        if name not in (None, before[part]):
+        told = config.names.get(_TOLD[part])
+        if name not in (None, before[part]) and isinstance(told, str):
             with config.names.unlocked():
-                config.names[_TOLD[part]] += f" with {name}"
+                config.names[_TOLD[part]] = f"{told} with {name}"
 
 
 def find_key(config: ConfigDict, key: str, front: str = "") -> tuple[ConfigDict, str]:

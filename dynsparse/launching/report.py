@@ -93,7 +93,10 @@ def read_sweep(folder: pathlib.Path) -> str | None:
     if recorded is None:
         return None
     with reading(folder / SWEEP, reports.PUT_BACK):
-        return recorded["sweep"]
+        sweep = recorded["sweep"]
+        if not isinstance(sweep, str):
+            raise TypeError(f"sweep is {sweep!r}, not a text")
+        return sweep
 
 
 def write_report(

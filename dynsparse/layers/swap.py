@@ -103,6 +103,5 @@ def named(path: tuple, pattern: str):
             reason = f"{type(error).__name__}: {reason}"
         if len(reason) > LONGEST_REASON:
             reason = f"{reason[:LONGEST_REASON]} ..."
-        raise ValueError(
-            f"sparsify: {path_name(path)}, by the rule {pattern!r}: {reason}"
-        ) from error
+        front = f"{path_name(path) or 'the model'}, by the rule {pattern!r}"
+        raise ValueError(f"sparsify: {front}: {reason}") from error

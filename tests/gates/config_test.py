@@ -61,6 +61,8 @@ def test_unknown_and_missing_keys_are_named(row):
         ("base", "unknown name 'base'"),
         ("no_such_package:Gate", "cannot load 'no_such_package:Gate'"),
         ("dynsparse.gates.dense:Nothing", "cannot load"),
+        ("math:pi", "math:pi is 3.14.*, not a class or a function"),
+        ("x" * 5000, "unknown name .x{200}\.\.\.."),
     ],
 )
 def test_unknown_gate_is_named_with_what_is_accepted(name, message):

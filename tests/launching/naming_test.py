@@ -60,3 +60,5 @@ def test_names_are_recorded_with_the_config():
 def test_names_are_words(names):
     with pytest.raises(launching.UserError, match=r"^names\.m"):
         named("static", f"--config.{names}")
+    with pytest.raises(launching.UserError, match=r"^names\.m"):
+        named("static", f"--config.{names}", "--config.gate.name=0")
