@@ -52,8 +52,8 @@ def find(package: str, name: str, where: str = "") -> Any:
     else:
         names = ", ".join(available(package))
         raise ValueError(
-            f"{kind}: unknown name {shown!r}; accepted: {names}, or package.module:Class"
-            f"{did_you_mean(name, available(package))}"
+            f"{kind}: unknown name {shown!r}; accepted: {names}, or "
+            f"package.module:Class{did_you_mean(name, available(package))}"
         )
     try:
         found = getattr(importlib.import_module(module), attribute)

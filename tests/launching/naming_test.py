@@ -56,9 +56,15 @@ def test_names_are_recorded_with_the_config():
     assert names == dict(method="static", model="mixer", budget="own")
 
 
-@pytest.mark.parametrize("names", ["names.method=", "names={}", "names={'method': 3}"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["names.method="],
+        ["names={}"],
+        ["names={'method': 3}"],
+        ["names={}", "gate.name=0"],
+    ],
+)
 def test_names_are_words(names):
     with pytest.raises(launching.UserError, match=r"^names\.m"):
-        named("static", f"--config.{names}")
-    with pytest.raises(launching.UserError, match=r"^names\.m"):
-        named("static", f"--config.{names}", "--config.gate.name=0")
+        named("static", *(f"--config.{change}" for change in names))
