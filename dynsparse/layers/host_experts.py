@@ -35,7 +35,8 @@ class HostExperts(HostUnits):
     weighs by exactly 0, such as one that is not among its top k, is closed at every
     density, so that compact execution skips it: with `density=1.0` a host that computes
     all experts for each token and adds up two of them (Shazeer et al., 2017,
-    arXiv:1701.06538) runs these two alone.
+    arXiv:1701.06538) runs these two alone. A top-k gate opens its share of the experts
+    that the router uses.
 
     Args:
         host: Any module, called with features, [*rows, width], and whatever else.

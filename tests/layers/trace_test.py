@@ -88,7 +88,7 @@ def test_masked_equals_compact_and_the_bill_is_the_models(name, kind):
     assert bill.mean < bill.dense + bill.layers["part"].gate.mean()
 
 
-UNITS = [pair for pair in PAIRS if pair[1] not in ("blocks", "bypass")]
+UNITS = [pair for pair in PAIRS if pair[1] not in ("blocks", "bypass", "experts")]
 
 
 @pytest.mark.parametrize(("name", "kind"), UNITS)

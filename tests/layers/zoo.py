@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 import dynsparse
-from tests.layers import zoo_images, zoo_tokens
+from tests.layers import zoo_experts, zoo_images, zoo_tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,4 +92,8 @@ ZOO = dict(
     ),
     adapted=Entry(zoo_tokens.Adapted, call(_TOKENS), _fits(bypass={})),
     remat=Entry(zoo_tokens.Rematerialised, call(_TOKENS), _fits()),
+    routed=Entry(zoo_experts.RoutedMoE, call(_TOKENS), _fits(experts={})),
+    sparse_moe=Entry(
+        zoo_experts.SparseMoeBlock, call(_TOKENS), _fits(experts={}, bypass={})
+    ),
 )
