@@ -136,7 +136,6 @@ OTHERS = [
             ("RoutedMoE", "neurons"),
             ("RoutedMoE", "width"),
             ("WeighedInside", "blocks"),
-            ("GptOssMLP", "blocks"),
             ("GptOssMLP", "neurons"),
             ("MoELayer", "blocks"),
             ("MoELayer", "neurons"),
@@ -160,6 +159,11 @@ def test_other_granularities_gate_such_hosts_as_any(name, kind):
 
 
 REFUSED = dict(
+    joined=(
+        "GptOssMLP",
+        dict(granularity="blocks", scorer=dict(name="linear"), **AROUND["blocks"]),
+        "an array of shape .6, 4. joins the examples with another axis",
+    ),
     written=(
         "RoutedMoE",
         dict(granularity="bypass", scorer=dict(name="linear")),

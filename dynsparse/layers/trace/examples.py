@@ -71,8 +71,8 @@ def find_batch(
     held = [v for v in trace.arguments if v not in arguments]
     if axes.any_holding(held, factor):
         raise ValueError("a module among its arguments holds examples")
-    at = [_only(axes.holding(value, factor)) for value in arguments]
-    results = [_only(axes.holding(value, factor)) for value in trace.results]
+    at = [_axis(trace, value, factor) for value in arguments]
+    results = [_axis(trace, value, factor) for value in trace.results]
     if None in results:
         place = results.index(None)
         raise ValueError(
@@ -131,9 +131,16 @@ def _first_factor(trace: HostTrace) -> tuple[int]:
     return (found[0],)
 
 
-def _only(axes: list[int]) -> int | None:
+def _axis(trace: HostTrace, value: Value, factor: int) -> int | None:
+    """The axis of the examples of a value; None where it has none."""
+    axes, classes = trace.axes.holding(value, factor), trace.axes.classes
     if len(axes) > 1:
         raise ValueError("a value has the examples along two axes")
+    if axes and classes.size(trace.axes.of(value)[axes[0]]) != classes.size((factor,)):
+        raise ValueError(
+            f"an array of shape {list(value.shape)} joins the examples with another "
+            f"axis"
+        )
     return axes[0] if axes else None
 
 
