@@ -76,8 +76,8 @@ def leave(layer: nnx.Module, decision: GateOutput):
 def capture(model: nnx.Module, kind: type[nnx.Variable] = GateRecord) -> Callable:
     """`nnx.capture` of one kind, for models whose scans run blocks with lists as well.
 
-    In Flax up to 0.12.11 a `nnx.List` cannot pass through a transformation while
-    something is captured in it; nothing ever is.
+    In Flax 0.12.8 a `nnx.List` cannot pass through a transformation while something may
+    be captured in it, though nothing ever is. (0.12.12 has no such trouble.)
 
     Args:
         model: Any module.
