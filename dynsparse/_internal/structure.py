@@ -1,5 +1,6 @@
 """The structure of a model, for which programs are compiled once."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -22,7 +23,8 @@ class Structure:
         try:
             self._hash = hash(graphdef)
         except TypeError:
-            self._graphdef = copy.deepcopy(graphdef)  # what it holds may change later
+            with contextlib.suppress(TypeError):  # some functions cannot be copied
+                self._graphdef = copy.deepcopy(graphdef)  # what it holds may change
             self._hash = hash(Structure)
 
     @classmethod

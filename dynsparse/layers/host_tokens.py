@@ -12,9 +12,10 @@ from dynsparse.layers import branches
 from dynsparse.layers.base import GatedLayer
 from dynsparse.layers.host_arrays import features_of
 from dynsparse.layers.open_tokens import spread_tokens
+from dynsparse.layers.trace.attending import run_some_tokens, run_tokens
 from dynsparse.layers.trace.examples import skips
 from dynsparse.layers.trace.host import HostCall
-from dynsparse.layers.trace.tokens import find_tokens, run_some_tokens, run_tokens
+from dynsparse.layers.trace.tokens import find_tokens
 
 
 class HostTokens(GatedLayer):

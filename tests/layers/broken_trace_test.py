@@ -12,7 +12,7 @@ from flax import nnx
 
 from dynsparse import ops
 from dynsparse.layers import blocks, host_tokens, host_units
-from dynsparse.layers.trace import evaluate, execution, host, tokens
+from dynsparse.layers.trace import attending, evaluate, execution, host
 from dynsparse.layers.trace.classes import Classes
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.rows import Rows
@@ -172,8 +172,8 @@ BROKEN = dict(  # the host, what is broken, and how
     ),
     closed_tokens_are_read=(
         "tokens",
-        tokens,
-        "_reduced",
+        attending,
+        "reduced",
         lambda f: lambda found, step: (0, None),
     ),
     first_tokens_for_open_ones=(

@@ -176,14 +176,26 @@ class Classes:
             return False
         if segments is None:
             inner = self.new(rest)
-        else:  # equal segments in a row: an outer factor that counts them
-            if len(segments) != count or len(set(map(self.size, segments))) > 1:
-                return False
-            inner = segments[0]
+        elif len(segments) == count and len(set(map(self.size, segments))) == 1:
+            inner = segments[0]  # equal segments: an outer factor that counts them
             for other in segments[1:]:
                 self.same(inner, other)
             del self._segments[factor]
+        else:  # segments of the outer factor, whose entries are alike
+            return self._split_segments(factor, rest)
         self._product[factor] = (*self.new(count), *inner)
+        return True
+
+    def _split_segments(self, factor: int, rest: int) -> bool:
+        segments = self._segments[factor]
+        if any(self.size(axis) % rest for axis in segments):
+            return False
+        del self._segments[factor]
+        inner, outer = self.new(rest), []
+        for axis in segments:
+            outer.append(self.new(self.size(axis) // rest))
+            self.same(axis, (*outer[-1], *inner))
+        self._product[factor] = (*self.joined(outer), *inner)
         return True
 
     def _unite(self, a: int, b: int):

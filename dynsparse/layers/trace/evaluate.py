@@ -64,6 +64,8 @@ def apply(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> list[Any]:
     )
     if not changed:
         return _as_traced(step, arrays)
+    if step.name == "sharding_constraint":  # of the whole array
+        return arrays
     if step.bodies:
         return _RESIZED_CALLS[step.name](step, arrays, axes, sizes)
     primitive = step.equation.primitive
@@ -103,14 +105,16 @@ def _resized(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> dict[st
         pairs = zip(new(step.outputs[0]), arrays[0].shape, strict=True)
         params["reps"] = tuple(total // size for total, size in pairs)
     elif name == "conv_general_dilated" and params["feature_group_count"] > 1:
-        features = params["dimension_numbers"].lhs_spec[1]
-        params["feature_group_count"] = arrays[0].shape[features]
+        features = arrays[0].shape[params["dimension_numbers"].lhs_spec[1]]
+        each = arrays[1].shape[params["dimension_numbers"].rhs_spec[1]]
+        params["feature_group_count"] = features // each
     elif name == "slice":
         starts, ends = params["start_indices"], params["limit_indices"]
+        strides = params["strides"] or [1] * len(starts)
         bounds = [
-            _bounds(axes, axis, start, end, sizes)
-            for axis, start, end in zip(
-                axes.of(step.inputs[0]), starts, ends, strict=True
+            _bounds(axes, axis, start, end, stride, sizes)
+            for axis, start, end, stride in zip(
+                axes.of(step.inputs[0]), starts, ends, strides, strict=True
             )
         ]
         params["start_indices"], params["limit_indices"] = zip(*bounds, strict=True)
@@ -125,9 +129,11 @@ def _resized(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> dict[st
     return params
 
 
-def _bounds(axes: Axes, axis: Any, start: int, end: int, sizes: Sizes):
+def _bounds(axes: Axes, axis: Any, start: int, end: int, stride: int, sizes: Sizes):
     """Start and end of a slice, where what lies before and in it has become shorter."""
     size = axes.classes.size(axis)
+    if stride != 1:
+        return start, end - size + axes.classes.size(axis, dict(sizes))
     places = sorted({0, start, end, size})
     pieces = axes.classes.cut(axis, places)
     lengths = [axes.classes.size(piece, dict(sizes)) for piece in pieces]

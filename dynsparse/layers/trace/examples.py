@@ -12,6 +12,7 @@ from dynsparse.layers.trace.rows import Rows
 Closed = Literal["input", "zeros"]
 _PRODUCTS = ("dot_general", "conv_general_dilated")
 _MOVES = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "transpose")
+_MOVES += ("concatenate", "pad")  # beside others, such as registers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,9 +181,9 @@ def _adds_inside(
 
 
 def _is_input(value: Value, made: dict[Value, Step], stream: Value) -> bool:
-    while value is not stream:
-        step = made.get(value)
-        if step is None or step.name not in _MOVES:
-            return False
-        value = step.inputs[0]
-    return True
+    if value is stream:
+        return True
+    step = made.get(value)
+    if step is None or step.name not in _MOVES:
+        return False
+    return any(_is_input(source, made, stream) for source in step.inputs)

@@ -11,14 +11,8 @@ from dynsparse.layers.trace.axes import DRAWN, NUMBERED
 from dynsparse.layers.trace.evaluate import read
 from dynsparse.layers.trace.execution import UnitsOfCall
 from dynsparse.layers.trace.host import HostTrace
-from dynsparse.layers.trace.program import Step, Value
-from dynsparse.layers.trace.units import (
-    Units,
-    ancestors,
-    contracted,
-    derived,
-    descendants,
-)
+from dynsparse.layers.trace.program import Step, Value, ancestors, descendants
+from dynsparse.layers.trace.units import Units, contracted, derived
 
 Holds = Callable[[Value], bool]  # whether a value has the experts
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dynsparse.layers.trace.experts import ExpertsOfCall, find_experts, weights_of
 from dynsparse.layers.trace.host import HostCall, HostTrace
 from dynsparse.layers.trace.looped import Entries, Expert, Loop, LoopOfCall
-from dynsparse.layers.trace.program import Step, Value
+from dynsparse.layers.trace.program import Step, Value, ancestors, descendants
 from dynsparse.layers.trace.rows import Rows
-from dynsparse.layers.trace.units import ancestors, derived, descendants
+from dynsparse.layers.trace.units import derived
 
 
 @functools.lru_cache(maxsize=1 << 10)

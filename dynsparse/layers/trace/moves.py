@@ -12,20 +12,27 @@ _ELEMENTWISE = frozenset(
         "acos",
         "acosh",
         "add",
+        "add_any",
         "and",
         "asin",
         "asinh",
         "atan",
         "atan2",
         "atanh",
+        "bessel_i0e",
+        "bessel_i1e",
         "cbrt",
         "ceil",
         "clamp",
+        "clz",
+        "complex",
+        "conj",
         "convert_element_type",
         "copy",
         "copy_p",
         "cos",
         "cosh",
+        "device_put",
         "digamma",
         "div",
         "eq",
@@ -38,6 +45,8 @@ _ELEMENTWISE = frozenset(
         "floor",
         "ge",
         "gt",
+        "igamma",
+        "igammac",
         "imag",
         "integer_pow",
         "is_finite",
@@ -50,6 +59,7 @@ _ELEMENTWISE = frozenset(
         "max",
         "min",
         "mul",
+        "name",
         "ne",
         "neg",
         "nextafter",
@@ -64,6 +74,7 @@ _ELEMENTWISE = frozenset(
         "round",
         "rsqrt",
         "select_n",
+        "sharding_constraint",
         "shift_left",
         "shift_right_arithmetic",
         "shift_right_logical",
@@ -149,13 +160,24 @@ def _slice(known: Axes, step: Step):
     ):
         size = known.classes.size(axis)
         if stride != 1:
-            known.classes.lock(axis, "a slice with a stride")
+            _every(known, axis, other, start, stride)
         elif end - start == size:
             known.same([axis], [other])
         else:
             places = sorted({0, start, end, size})
             piece = known.classes.cut(axis, places)[places.index(start)]
             known.same([piece], [other])
+
+
+def _every(known: Axes, axis: Axis, part: Axis, start: int, stride: int):
+    """Every second entry of an axis, say: that axis counts pairs of them."""
+    count, rest = divmod(known.classes.size(axis), stride)
+    if rest or start >= stride or known.classes.size(part) != count:
+        known.classes.lock(axis, "a slice with a stride")
+        return
+    outer = known.classes.new(count)
+    known.classes.same(axis, (*outer, *known.classes.new(stride)))
+    known.classes.same(outer, part)
 
 
 def _stack(known: Axes, step: Step):

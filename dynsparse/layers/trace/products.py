@@ -13,6 +13,7 @@ _REDUCTIONS = frozenset(
         "reduce_or",
         "reduce_prod",
         "reduce_sum",
+        "reduce_xor",
     ]
 )
 _ALONG = frozenset(
@@ -40,17 +41,10 @@ def _convolution(known: Axes, step: Step):
         known.lock_all(step.inputs, "a convolution with groups of examples")
         return
     known.same([x[batch]], [result[spec.out_spec[0]]])
-    if groups == 1:
-        known.same([x[features]], [kernel[inputs]])
-    elif groups == known.classes.size(x[features]):
-        known.classes.lock(kernel[inputs], "window of a depthwise convolution")
-        if groups == known.classes.size(kernel[outputs]):
-            known.same([x[features]], [kernel[outputs]])
-        else:
-            known.classes.lock(x[features], "several outputs for each channel")
-    else:
-        known.classes.lock(x[features], "a convolution in groups")
-        known.classes.lock(kernel[outputs], "a convolution in groups")
+    group = known.classes.new(groups)  # depthwise: as many as there are channels
+    each = known.classes.new(known.classes.size(kernel[outputs]) // groups)
+    known.classes.same(x[features], (*group, *kernel[inputs]))
+    known.classes.same(kernel[outputs], (*group, *each))
     known.same([kernel[outputs]], [result[spec.out_spec[1]]])
     for i, j in zip(space, spec.out_spec[2:], strict=True):
         # The place of a pixel stays its place where no pixel is left out.
@@ -94,11 +88,21 @@ def _along(known: Axes, step: Step):
                 known.same(axes, known.of(result))
 
 
+def _transform(known: Axes, step: Step):
+    """A Fourier transform: of the last axes, for each entry of the others."""
+    (value,), (result,) = step.inputs, step.outputs
+    count = len(value.shape) - len(step.params["fft_lengths"])
+    for axis in (*known.of(value)[count:], *known.of(result)[count:]):
+        known.classes.lock(axis, "a Fourier transform along it")
+    known.same(known.of(value)[:count], known.of(result)[:count])
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_ALONG, _along),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     "conv_general_dilated": _convolution,
     "dot_general": _product,
+    "fft": _transform,
     "reduce_window_max": _window,
     "reduce_window_min": _window,
     "reduce_window_sum": _window,

@@ -1,7 +1,7 @@
 """A traced program as one list of steps, its calls inlined."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -105,6 +105,36 @@ def scan_sizes(step: Step) -> tuple[int, int]:
     alike = lambda pairs: sum(len(a.shape) == len(b.shape) for a, b in pairs)
     carried = alike(zip(body.outputs, step.outputs, strict=True))
     return alike(zip(body.inputs, step.inputs, strict=True)) - carried, carried
+
+
+def descendants(ends: Iterable[Step], steps: Sequence[Step]) -> set[Step]:
+    """Returns the steps that depend on the results of some steps.
+
+    Args:
+        ends: Some steps.
+        steps: All steps, in order.
+    """
+    known, found = {value for step in ends for value in step.outputs}, set()
+    for step in steps:
+        if any(value in known for value in step.inputs):
+            found.add(step)
+            known.update(step.outputs)
+    return found
+
+
+def ancestors(values: Iterable[Value], steps: Sequence[Step]) -> set[Step]:
+    """Returns the steps that some values depend on.
+
+    Args:
+        values: Some values.
+        steps: All steps, in order.
+    """
+    wanted, found = set(values), set()
+    for step in reversed(steps):
+        if any(value in wanted for value in step.outputs):
+            found.add(step)
+            wanted.update(step.inputs)
+    return found
 
 
 def program_of(closed: ClosedJaxpr) -> Program:

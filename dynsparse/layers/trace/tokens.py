@@ -2,19 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
-
-from dynsparse import ops
 from dynsparse.layers.trace.axes import NUMBERED
-from dynsparse.layers.trace.evaluate import Values, apply, read, run
-from dynsparse.layers.trace.host import HostCall, HostTrace
+from dynsparse.layers.trace.evaluate import Sizes
+from dynsparse.layers.trace.host import HostTrace
 from dynsparse.layers.trace.program import Step, Value
 
-Weights = Callable[[Value, int], Array]  # of the tokens along an axis of a value
 _ALONG = {  # what may stand between a sum and the division by it
     *("add", "broadcast_in_dim", "convert_element_type", "reshape", "select_n"),
     *("eq", "ge", "gt", "le", "lt", "max", "ne"),
@@ -49,6 +43,27 @@ class Tokens:
         given = dict.fromkeys(value for step in self.moving for value in step.inputs)
         return [value for value in given if value not in made]
 
+    def pieces(self, value: Value, axis: int, sizes: Sizes | None = None) -> list[int]:
+        """Computes how long what stands before, as and behind the tokens is.
+
+        Args:
+            value: Has tokens along an axis, maybe beside others, such as registers.
+            axis: Index of the axis.
+            sizes: New lengths of factors.
+
+        Raises:
+            ValueError: If tokens are joined with another axis otherwise.
+        """
+        classes = self.trace.axes.classes
+        (first, *more) = classes.factors(self.trace.axes.of(value)[axis])
+        row = [(first,)] if first == self.factor else classes.segments(first) or ()
+        parts = [classes.factors(piece) for piece in row]
+        if more or (self.factor,) not in parts:
+            raise ValueError("the tokens are joined with another axis")
+        place = parts.index((self.factor,))
+        long = [classes.size(piece, dict(sizes or {})) for piece in parts]
+        return [sum(long[:place]), long[place], sum(long[place + 1 :])]
+
 
 @functools.lru_cache(maxsize=1 << 8)
 def find_tokens(trace: HostTrace) -> Tokens:
@@ -76,7 +91,7 @@ def find_tokens(trace: HostTrace) -> Tokens:
     known = {v for v in trace.arguments if axes.holding(v, factor)}
     moving = []
     for step in trace.program.steps:
-        if any(value in known for value in step.inputs):
+        if any(value in known for value in step.inputs) or _fills(trace, step, factor):
             moving.append(step)
             known.update(step.outputs)
     before = [step for step in trace.program.steps if step not in set(moving)]
@@ -90,6 +105,16 @@ def find_tokens(trace: HostTrace) -> Tokens:
     tokens = Tokens(trace, batch, factor, tuple(before), tuple(moving))
     _check_mixing(tokens)
     return tokens
+
+
+def _fills(trace: HostTrace, step: Step, factor: int) -> bool:
+    """Whether a step fills an axis that tokens share with others, as with zeros."""
+    axes = trace.axes
+    if step.name != "broadcast_in_dim" or axes.any_holding(step.inputs, factor):
+        return False
+    (result,) = step.outputs
+    own = [axes.of(result)[i] for i in axes.holding(result, factor)]
+    return any(len(axes.classes.factors(axis)) > 1 for axis in own)
 
 
 def _check_mixing(tokens: Tokens):
@@ -118,11 +143,15 @@ def _check_mixing(tokens: Tokens):
             for body in step.bodies:
                 if any(inner.name in ("dot_general", "scan") for inner in body.steps):
                     raise ValueError(f"{step.name} may mix tokens")
+        for value in step.inputs if reduced(tokens, step)[1] is not None else ():
+            for i in axes.holding(value, tokens.factor):
+                tokens.pieces(value, i)
     for value in outside:
-        for factor in {tokens.batch, tokens.factor} - {None}:
-            for i in axes.holding(value, factor):
-                if axes.classes.factors(axes.of(value)[i]) != (factor,):
-                    raise ValueError("the tokens are joined with another axis")
+        for i in axes.holding(value, tokens.factor):
+            tokens.pieces(value, i)
+        for i in [] if tokens.batch is None else axes.holding(value, tokens.batch):
+            if axes.classes.factors(axes.of(value)[i]) != (tokens.batch,):
+                raise ValueError("the examples are joined with another axis")
 
 
 def summed_over(tokens: Tokens, step: Step) -> list[Value]:
@@ -147,102 +176,8 @@ def _divides(value: Value, steps: Sequence[Step]) -> bool:
     )
 
 
-def run_tokens(
-    call: HostCall, tokens: Tokens, mask: Float[Array, "batch n"]
-) -> Float[Array, "batch n width"]:
-    """Runs a host on all tokens; closed ones are left out of what the others read.
-
-    Args:
-        call: The call.
-        tokens: Its tokens.
-        mask: Weighs the tokens.
-    """
-    axes = tokens.trace.axes
-
-    def along(value: Value, axis: int) -> Array:
-        if tokens.batch is None:
-            return mask.reshape(_only(value, axis))
-        (at,) = axes.holding(value, tokens.batch)
-        shape = [1] * len(value.shape)
-        shape[at], shape[axis] = mask.shape
-        return (mask if at < axis else mask.T).reshape(shape)
-
-    values = run(tokens.before, call.inputs(), axes)
-    _attend(tokens, values, along, {})
-    return read(values, tokens.trace.results[0])
-
-
-def run_some_tokens(
-    call: HostCall,
-    tokens: Tokens,
-    indices: Int[Array, "batch k"],
-    mask: Float[Array, "batch k"],
-) -> Float[Array, "batch k width"]:
-    """Runs a host on some tokens of each example.
-
-    Args:
-        call: The call.
-        tokens: Its tokens.
-        indices: Which tokens, in order.
-        mask: Weighs these tokens.
-    """
-    axes, batch = tokens.trace.axes, tokens.batch
-    values = run(tokens.before, call.inputs(), axes)
-    outside, result = tokens.outside, tokens.trace.results[0]
-    own: dict[Value, int] = {}  # with the axis of the examples
-    if batch is not None:
-        held = {value: axes.holding(value, batch) for value in outside}
-        own = {value: at[0] for value, at in held.items() if at}
-    alone = {value: read(values, value) for value in outside if value not in own}
-    sizes = {tokens.factor: indices.shape[1]} | ({} if batch is None else {batch: 1})
-
-    def example(indices: Array, mask: Array, arrays: Sequence[Array]) -> Array:
-        along = lambda value, axis: mask.reshape(_only(value, axis))
-        rows = zip(own.items(), arrays, strict=True)
-        some: Values = alone | {v: jnp.expand_dims(x, at) for (v, at), x in rows}
-        for value in outside:
-            for axis in axes.holding(value, tokens.factor):
-                some[value] = jnp.take(some[value], indices, axis=axis, mode="clip")
-        _attend(tokens, some, along, sizes)
-        return read(some, result)[0]
-
-    if batch is None:
-        return example(indices[0], mask[0], [])[None]
-    arrays = [read(values, value) for value in own]
-    over = (0, 0, list(own.values()))
-    return jax.vmap(example, in_axes=over)(indices, mask, arrays)
-
-
-def _only(value: Value, axis: int) -> list[int]:
-    """Shape of a vector along one axis of a value."""
-    return [-1 if i == axis else 1 for i in range(len(value.shape))]
-
-
-def _attend(tokens: Tokens, values: Values, along: Weights, sizes: dict[int, int]):
-    """Runs the steps that have tokens; what sums over tokens leaves closed ones out."""
-    for step in tokens.moving:
-        arrays = [read(values, value) for value in step.inputs]
-        operand, over = _reduced(tokens, step)
-        if over is None:
-            results = apply(step, arrays, tokens.trace.axes, sizes)
-        elif step.name == "reduce_max":
-            x, opened = arrays[0], along(step.inputs[0], over) > 0
-            arrays[0] = jnp.where(opened, x, jnp.finfo(x.dtype).min)
-            results = apply(step, arrays, tokens.trace.axes, sizes)
-            # What is closed stays below, so that no exponential overflows.
-            most = jnp.expand_dims(results[0], step.params["axes"])
-            values[step.inputs[0]] = jnp.where(opened, x, jnp.minimum(x, most))
-        else:
-            weights = along(step.inputs[operand], over)
-            arrays[operand] = ops.weigh(arrays[operand], weights)
-            results = apply(step, arrays, tokens.trace.axes, sizes)
-            if step.name == "reduce_sum":  # 0 where all that is read is closed
-                results = [jnp.where(results[0] == 0, 1, results[0])]
-        values.update(zip(step.outputs, results, strict=True))
-
-
-def _reduced(tokens: Tokens, step: Step) -> tuple[int, int | None]:
-    """The operand of a step to weigh, and its axis of tokens over which it runs."""
+def reduced(tokens: Tokens, step: Step) -> tuple[int, int | None]:
+    """Returns the operand of a step to weigh, and its axis of tokens if it sums."""
     axes, operand, over = tokens.trace.axes, 0, ()
     if step.name in ("reduce_max", "reduce_sum"):
         over = step.params["axes"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Int
 from dynsparse.layers.trace.axes import DRAWN, NUMBERED
 from dynsparse.layers.trace.classes import Axis
 from dynsparse.layers.trace.host import HostTrace
-from dynsparse.layers.trace.program import Step, Value
+from dynsparse.layers.trace.program import Step, Value, ancestors, descendants
 
 Kind = Literal["any", "split", "channels"]
 _PRODUCTS = ("dot_general", "conv_general_dilated")
@@ -104,7 +104,7 @@ def find_units(trace: HostTrace, reader: str | None, kind: Kind = "any") -> Unit
             "down_proj/kernel"; None for that of the last product that will do.
         kind: What the units are, where no parameter is named: "split" are those of an
             axis that is a product, such as heads; "channels" are read by a convolution,
-            if there is one.
+            if one will do.
 
     Raises:
         ValueError: If there are none, with the reason.
@@ -118,22 +118,20 @@ def find_units(trace: HostTrace, reader: str | None, kind: Kind = "any") -> Unit
                 f"{', '.join(known) or 'none'}."
             )
         readers = [row for row in readers if row[0] == reader]
-    convolutions = [row for row in readers if row[1].name == "conv_general_dilated"]
-    if kind == "channels" and convolutions:
-        readers = convolutions
+    order = _likeliest_first(trace, readers)
+    if kind == "channels":  # a stable sort: convolutions first
+        order.sort(key=lambda row: row[1].name != "conv_general_dilated")
     reasons: list[str] = []
-    rest: list[tuple[str, int]] = []
-    for name, _, axes in _likeliest_first(trace, readers):
+    found: list[tuple[int, str, int]] = []
+    for name, _, axes in order:
         factors = [f for axis in axes for f in trace.axes.classes.factors(axis)]
         factors = [f for f in factors if trace.axes.classes.size((f,)) > 1]
-        rest += [(name, factor) for factor in factors[1:] if kind != "split"]
-        try:
-            if not factors or (kind == "split" and len(factors) == 1):
-                raise ValueError("what it reads is not split into heads")
-            return _units(trace, factors[0], name)
-        except ValueError as error:
-            reasons.append(f"{name}: {error}")
-    for name, factor in rest:  # such as the hidden units of experts
+        if len(factors) < (2 if kind == "split" else 1):
+            reasons.append(f"{name}: what it reads is not split into heads")
+            continue
+        factors = factors[:1] if kind == "split" else factors
+        found += [(i > 0, name, factor) for i, factor in enumerate(factors)]
+    for _, name, factor in sorted(found, key=lambda row: row[0]):  # outer ones first
         try:
             return _units(trace, factor, name)
         except ValueError as error:
@@ -166,7 +164,7 @@ def _readers(trace: HostTrace) -> list[Reader]:
             if own.count(True) == 1:
                 i = own.index(True)
                 value = step.inputs[i]
-                axes = [trace.axes.of(value)[j] for j in contracted(step, i)]
+                axes = [trace.axes.of(value)[j] for j in sorted(contracted(step, i))]
                 found.append((names[value], step, axes))
     return found
 
@@ -264,33 +262,13 @@ def _check_free(trace: HostTrace, factor: int):
             raise ValueError(lock.reason)
     if trace.axes.classes.segments(factor) is not None:
         raise ValueError("they are put together from parts")
+    if trace.axes.any_holding(trace.arguments, factor) and not _made(trace, factor):
+        raise ValueError("they are features of an argument")
 
 
-def descendants(ends: Iterable[Step], steps: Sequence[Step]) -> set[Step]:
-    """Returns the steps that depend on the results of some steps.
-
-    Args:
-        ends: Some steps.
-        steps: All steps, in order.
-    """
-    known, found = {value for step in ends for value in step.outputs}, set()
-    for step in steps:
-        if any(value in known for value in step.inputs):
-            found.add(step)
-            known.update(step.outputs)
-    return found
-
-
-def ancestors(values: Iterable[Value], steps: Sequence[Step]) -> set[Step]:
-    """Returns the steps that some values depend on.
-
-    Args:
-        values: Some values.
-        steps: All steps, in order.
-    """
-    wanted, found = set(values), set()
-    for step in reversed(steps):
-        if any(value in wanted for value in step.outputs):
-            found.add(step)
-            wanted.update(step.inputs)
-    return found
+def _made(trace: HostTrace, factor: int) -> bool:
+    """Whether a product with a parameter makes units of a factor."""
+    axes, own = trace.axes, derived(trace)
+    made = [s for s in trace.program.steps if axes.any_holding(s.outputs, factor)]
+    read_by = [v for s in made if s.name in _PRODUCTS for v in s.inputs if v in own]
+    return axes.any_holding(read_by, factor)
