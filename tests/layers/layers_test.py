@@ -141,7 +141,8 @@ def test_every_granularity_is_in_the_table():
     elsewhere |= {kind for kind in gated if issubclass(kind, layers.HostUnits)}
     assert gated - elsewhere == built
     kinds = {kind for entry in ZOO.values() for kind in entry.fits}
-    assert kinds == {"blocks", "bypass", "heads", "neurons", "width", "channels"}
+    wanted = {"blocks", "bypass", "heads", "neurons", "width", "channels", "experts"}
+    assert kinds == wanted
 
 
 @pytest.mark.parametrize("layer", ["neurons", "experts"])

@@ -59,6 +59,17 @@ def layer_names(name: str, module: Any) -> list[str]:
     Args:
         name: Of the module.
         module: One that owns a gate; one with numbers of its own where it is a stack.
+
+    Example:
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0)),
+        ...     granularity="width",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     num_slices=4,
+        ...     rngs=nnx.Rngs(0),
+        ... )
+        >>> gates.layer_names("blocks/0", layer)
+        ['blocks/0']
     """
     count = num_stacked(module)
     return [name] if count is None else [layer_name(name, i) for i in range(count)]
@@ -70,6 +81,17 @@ def num_stacked(module: Any) -> int | None:
     Args:
         module: One that owns a gate. What is one number in a layer, such as a density,
             tells it; a gate without any, such as "dense", cannot be told apart.
+
+    Example:
+        >>> layer = layers.gated(
+        ...     layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0)),
+        ...     granularity="width",
+        ...     gate=dict(name="hard_topk", density=0.5),
+        ...     num_slices=4,
+        ...     rngs=nnx.Rngs(0),
+        ... )
+        >>> gates.num_stacked(layer) is None
+        True
     """
     for part in (module.gate, getattr(module, "shift", None)):
         for _, node in nnx.iter_graph(part):

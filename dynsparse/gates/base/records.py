@@ -69,6 +69,15 @@ def leave(layer: nnx.Module, decision: GateOutput):
     Args:
         layer: What has decided.
         decision: Its decision.
+
+    Example:
+        >>> class Layer(nnx.Module):
+        ...     def __call__(self, x):
+        ...         gates.leave(self, gates.GateOutput(x, x))
+        ...         return x
+        >>> _, captured = gates.capture(Layer())(jnp.ones((1, 2)))
+        >>> gates.records(captured)[""].mask
+        Array([[1., 1.]], dtype=float32)
     """
     layer.sow(GateRecord, "record", _Recorded(decision, jnp.zeros(())))
 
