@@ -60,8 +60,8 @@ def test_rows_are_read_back_as_they_were_measured(served):
     for row in rows:
         by_policy.setdefault(row["policy"], []).append(row["arrival"])
     first, *others = by_policy.values()
-    for arrivals in others:  # the same load for all
-        np.testing.assert_array_equal(arrivals, first)
+    for arrivals in others:  # the same load for all, whichever was answered first
+        np.testing.assert_array_equal(sorted(arrivals), sorted(first))
 
 
 @pytest.mark.system
