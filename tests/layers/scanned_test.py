@@ -134,6 +134,9 @@ def test_both_executions_of_a_scan_are_equal(name, kind):
     views = evaluating(scanned), evaluating(scanned, execution="compact", **density)
     masked, compact = (run(*nnx.split(view), ZOO[name].call) for view in views)
     close(compact, masked)
+    masks = [record.mask for record in masked[1].values()]
+    assert len(masks) == DEPTH
+    assert kind == "blocks" or all((mask == 0).any() for mask in masks)
 
 
 @functools.partial(jax.jit, static_argnums=0)
