@@ -9,6 +9,7 @@ import dynsparse
 from dynsparse import costs
 from dynsparse.gates import evaluating
 from tests.layers.generated_hosts import BATCH, reader_of
+from tests.layers.zoo import Net
 
 TOPK = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -20,16 +21,6 @@ RULES = dict(
     blocks={},
     bypass={},
 )
-
-
-class Net(nnx.Module):
-    """A model with one part, called as the model is."""
-
-    def __init__(self, part):
-        self.part = part
-
-    def __call__(self, *args, **kwargs):
-        return self.part(*args, **kwargs)
 
 
 def sparse(found, kind):

@@ -13,7 +13,7 @@ from dynsparse.layers.trace.execution import UnitsOfCall
 from dynsparse.layers.trace.host import HostCall
 from dynsparse.layers.trace.rows import Rows
 from dynsparse.layers.trace.units import find_units
-from tests.layers.zoo import ZOO
+from tests.layers.zoo import ZOO, Net
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -35,16 +35,6 @@ def as_public_models_run():
     """Settings of JAX that others write their models for."""
     with jax.numpy_rank_promotion("allow"):
         yield
-
-
-class Net(nnx.Module):
-    """A model with one part, called as the model is."""
-
-    def __init__(self, part):
-        self.part = part
-
-    def __call__(self, *args, **kwargs):
-        return self.part(*args, **kwargs)
 
 
 def sparse(name, kind):

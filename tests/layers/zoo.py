@@ -12,6 +12,16 @@ import dynsparse
 from tests.layers import zoo_experts, zoo_images, zoo_tokens
 
 
+class Net(nnx.Module):
+    """A model with one part, called as the model is."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def __call__(self, *args, **kwargs):
+        return self.part(*args, **kwargs)
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """A host and how it is called.
