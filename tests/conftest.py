@@ -47,7 +47,7 @@ ENOUGH_MEMORY = 2e9  # bytes that a worker keeps of the files it has tested
 def few_capacities():
     """None, half and all of the units: what compact execution compiles, and no more."""
     from dynsparse import layers
-    from dynsparse.layers.parts import GatedParts
+    from dynsparse.layers.units.parts import GatedParts
 
     with pytest.MonkeyPatch.context() as patch:
         for kind in (layers.GatedLayer, layers.GatedPositions, GatedParts):

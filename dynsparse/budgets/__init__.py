@@ -1,7 +1,6 @@
 """What a model may open while it trains: policies, penalties and controllers."""
 
 from dynsparse.budgets import controllers, penalties, policies, sampling
-from dynsparse.budgets.averages import averages_at
 from dynsparse.budgets.densities import (
     densities_at,
     density_map,
@@ -11,6 +10,7 @@ from dynsparse.budgets.densities import (
     set_density,
 )
 from dynsparse.budgets.distillation import Distillation
+from dynsparse.budgets.norm_averages import averages_at
 from dynsparse.budgets.policies import Policy
 from dynsparse.budgets.ramp import Ramp
 from dynsparse.budgets.shares import BudgetShares, shadow_prices

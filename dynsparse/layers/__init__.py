@@ -1,45 +1,49 @@
 """Gated layers: a host, a scorer and a gate; one granularity per file.
 
 A host is the module that is gated, as it stood in the model; a granularity says what a
-unit of it is; rows are what decides: examples, tokens, positions. `sparsify` puts
-gated layers into a model, and `trace` finds units and rows in what a host computes.
-Execution is masked (all units computed, for training) or compact (open ones alone).
+unit of it is; rows are what decides: examples, tokens, positions. Execution is masked
+(all units computed, for training) or compact (open ones alone).
+
+base: what all gated layers share. rows, units, exits: the granularities, each in its
+own file. scorers: what is scored. hosts: plain modules that models are made of. trace:
+finds rows and units in what a host computes. rules: puts layers into a model
+(`sparsify`), once the proof in proof holds.
 """
 
 from dynsparse.layers import scorers
-from dynsparse.layers.attention import Attention, Cache, masked_attention
-from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.blocks import GatedBlock
-from dynsparse.layers.bypass import BypassedTokens
+from dynsparse.layers.base.gated_layer import GatedLayer
 from dynsparse.layers.causal import causal_twins
-from dynsparse.layers.channels import ConvPair, GatedChannels
-from dynsparse.layers.exits import Answered, GatedStage, Stage, Stages
-from dynsparse.layers.expert_choice import ExpertChoice
-from dynsparse.layers.experts import Experts, GatedExperts
+from dynsparse.layers.exits.host_exits import HostExit
+from dynsparse.layers.exits.stages import Answered, GatedStage, Stage, Stages
 from dynsparse.layers.explain import explain
-from dynsparse.layers.features import FieldEmbedding, GatedFeatures
-from dynsparse.layers.gated import gated
-from dynsparse.layers.granularities import GRANULARITIES
-from dynsparse.layers.heads import GatedHeads
-from dynsparse.layers.host_exits import HostExit
-from dynsparse.layers.host_experts import HostExperts, RouterScores
-from dynsparse.layers.host_tokens import HostTokens
-from dynsparse.layers.host_units import (
+from dynsparse.layers.hosts.attention import Attention, Cache, masked_attention
+from dynsparse.layers.hosts.mlp import Mlp
+from dynsparse.layers.hosts.token_blocks import TokenBlocks
+from dynsparse.layers.hosts.transformer import TransformerBlock
+from dynsparse.layers.rows.blocks import GatedBlock
+from dynsparse.layers.rows.bypass import BypassedTokens
+from dynsparse.layers.rows.fields import FieldEmbedding, GatedFeatures
+from dynsparse.layers.rows.host_tokens import HostTokens
+from dynsparse.layers.rows.positions import GatedPositions, PaddedOnce
+from dynsparse.layers.rows.tokens import GatedTokens
+from dynsparse.layers.rules.gated import gated
+from dynsparse.layers.rules.granularities import GRANULARITIES
+from dynsparse.layers.rules.sparsify import sparsify
+from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
+from dynsparse.layers.units.channels import ConvPair, GatedChannels
+from dynsparse.layers.units.expert_choice import ExpertChoice
+from dynsparse.layers.units.experts import Experts, GatedExperts
+from dynsparse.layers.units.heads import GatedHeads
+from dynsparse.layers.units.host_experts import HostExperts, RouterScores
+from dynsparse.layers.units.host_units import (
     HostChannels,
     HostHeads,
     HostNeurons,
     HostUnits,
     HostWidth,
 )
-from dynsparse.layers.mlp import Mlp
-from dynsparse.layers.neurons import GatedNeurons
-from dynsparse.layers.positions import GatedPositions, PaddedOnce
-from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
-from dynsparse.layers.sparsify import sparsify
-from dynsparse.layers.token_blocks import TokenBlocks
-from dynsparse.layers.tokens import GatedTokens
-from dynsparse.layers.transformer import TransformerBlock
-from dynsparse.layers.width import GatedWidth, NestedScorer
+from dynsparse.layers.units.neurons import GatedNeurons
+from dynsparse.layers.units.width import GatedWidth, NestedScorer
 
 __all__ = [
     "GRANULARITIES",

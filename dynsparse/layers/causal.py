@@ -13,8 +13,8 @@ from dynsparse._internal.call import Call, call
 from dynsparse._internal.structure import Structure
 from dynsparse.gates import TopkGate, evaluating, num_stacked
 from dynsparse.gates.ema_threshold import EmaThreshold
-from dynsparse.layers.base import GatedLayer
-from dynsparse.layers.scanned import repeated
+from dynsparse.layers.base.gated_layer import GatedLayer
+from dynsparse.layers.rules.scanned import repeated
 
 Model = TypeVar("Model", bound=nnx.Module)
 

@@ -12,14 +12,14 @@ from dynsparse._internal.call import call
 from dynsparse._internal.paths import part_at, path_name
 from dynsparse.costs.macs import count_jaxpr, count_macs
 from dynsparse.gates import evaluating
-from dynsparse.layers.scanned import first_layer
-from dynsparse.layers.trace.examples import find_batch
-from dynsparse.layers.trace.execution import UnitsOfCall
-from dynsparse.layers.trace.find_loop import experts_of
-from dynsparse.layers.trace.host import HostCall
-from dynsparse.layers.trace.listen import HeardCall, Path, listen
-from dynsparse.layers.trace.rows import Rows
-from dynsparse.layers.trace.units import Kind, find_units
+from dynsparse.layers.rules.scanned import first_layer
+from dynsparse.layers.trace.program.host_call import HostCall
+from dynsparse.layers.trace.program.listen import HeardCall, Path, listen
+from dynsparse.layers.trace.rows.examples import find_batch
+from dynsparse.layers.trace.rows.rows import Rows
+from dynsparse.layers.trace.units.find_experts import experts_of
+from dynsparse.layers.trace.units.find_units import Kind, find_units
+from dynsparse.layers.trace.units.run_units import UnitsOfCall
 
 _KINDS: dict[str, Kind | Literal["experts"]] = {
     "channels": "channels",

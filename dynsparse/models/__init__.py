@@ -10,7 +10,7 @@ from dynsparse import costs
 from dynsparse._internal import registry
 from dynsparse._internal.suggest import did_you_mean
 from dynsparse.gates import evaluating
-from dynsparse.layers.sparsify import sparsify, sparsify_unproved
+from dynsparse.layers.rules.sparsify import sparsify, sparsify_unproved
 from dynsparse.models.decoder import generate
 
 __all__ = ["available", "check", "from_config", "generate", "narrower"]

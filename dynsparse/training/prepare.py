@@ -16,7 +16,7 @@ from dynsparse.budgets import Policy, density_map, has_density
 from dynsparse.costs import Prices, budget_of, largest_density
 from dynsparse.data import Dataset
 from dynsparse.gates import Gate, TopkGate, gated_modules
-from dynsparse.layers.width import NestedScorer
+from dynsparse.layers.units.width import NestedScorer
 from dynsparse.models.base.images import PatchGrid
 from dynsparse.training.batches import Batches
 from dynsparse.training.folder.checkpoint import has_checkpoint

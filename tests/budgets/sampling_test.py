@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from dynsparse.budgets import Distillation, Ramp, sampling, set_density
-from tests.layers.rows import build
+from tests.layers.small_layers import build
 
 ROWS = dict(
     uniform=dict(low=0.2, high=0.6, full=0.25),

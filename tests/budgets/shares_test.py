@@ -15,7 +15,7 @@ from dynsparse.budgets import (
     set_density,
 )
 from dynsparse.gates import GateRecord, evaluating, records
-from tests.layers.rows import build
+from tests.layers.small_layers import build
 from tests.training import tiny
 
 COSTS = dict(a=1.0, b=4.0, c=2.0)

@@ -11,7 +11,7 @@ from dynsparse import costs, gates, layers
 from dynsparse.gates import records
 from dynsparse.layers import GatedTokens, TransformerBlock
 from dynsparse.layers.scorers.base import Network
-from tests.layers.rows import SPECS, TOKENS, WIDTH, build
+from tests.layers.small_layers import SPECS, TOKENS, WIDTH, build
 from tests.models.conv_vit_test import GUMBEL, SOFT, run
 from tests.models.conv_vit_test import build as build_model
 

@@ -6,7 +6,7 @@ from flax import nnx
 
 from dynsparse import costs
 from dynsparse.gates import evaluating
-from tests.layers.rows import build, inputs
+from tests.layers.small_layers import build, inputs
 from tests.sampled import sampled
 
 LAYERS = ("bypass", "channels", "features", "neurons", "positions", "tokens")

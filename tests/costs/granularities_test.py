@@ -11,8 +11,8 @@ from flax import nnx
 from dynsparse import costs, layers, ops
 from dynsparse.budgets import Usage
 from dynsparse.gates import GateRecord, deterministic_output, evaluating, records
-from dynsparse.layers.parts import GatedParts
-from tests.layers.rows import (
+from dynsparse.layers.units.parts import GatedParts
+from tests.layers.small_layers import (
     LAYERS,
     SIDE,
     SPECS,

@@ -6,7 +6,7 @@ from flax import nnx
 from jax import export
 
 from dynsparse import costs, gates
-from tests.layers.rows import LAYERS, build, compact_view, inputs, output
+from tests.layers.small_layers import LAYERS, build, compact_view, inputs, output
 
 # Fixed counts of each example: the one compact execution without sizes of its own.
 GATHERED = ("bypass", "tokens", "features", "width")

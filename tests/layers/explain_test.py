@@ -7,7 +7,7 @@ from flax import nnx
 
 import dynsparse
 from dynsparse import costs
-from tests.layers.zoo import ZOO
+from tests.layers.zoo.zoo import ZOO
 
 
 @pytest.fixture(autouse=True)

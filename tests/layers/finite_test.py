@@ -10,7 +10,7 @@ from flax import nnx
 
 from dynsparse import gates, ops
 from dynsparse.layers import masked_attention
-from tests.layers.rows import SPECS, TOKENS, build, inputs, output
+from tests.layers.small_layers import SPECS, TOKENS, build, inputs, output
 from tests.sampled import unless
 
 HUGE = 1e38  # a weight that overflows

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from dynsparse import gates, layers
-from tests.layers.rows import LAYERS, WIDTH, build, compact_view, inputs, output
+from tests.layers.small_layers import LAYERS, WIDTH, build, compact_view, inputs, output
 
 ASKED = [  # by one gate each: layers that decide by scores
     (layer, "gumbel_sigmoid" if "gumbel_sigmoid" in row.gates else "soft_topk")

@@ -7,7 +7,7 @@ from flax import nnx
 
 from dynsparse import costs, gates, layers
 from tests.gates.rows import GATES, N, by_name
-from tests.layers.rows import LAYERS, build, compact_view, inputs, output
+from tests.layers.small_layers import LAYERS, build, compact_view, inputs, output
 from tests.sampled import unless
 
 

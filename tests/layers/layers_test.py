@@ -12,12 +12,10 @@ from flax import nnx
 
 from dynsparse import layers
 from dynsparse.gates import evaluating
-from dynsparse.layers import (
-    branches,
-)
+from dynsparse.layers.base import branches
 from tests.layers.masked_equals_compact_test import run
-from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs, output
-from tests.layers.zoo import ZOO
+from tests.layers.small_layers import LAYERS, TOKENS, WIDTH, build, inputs, output
+from tests.layers.zoo.zoo import ZOO
 from tests.sampled import sampled, unless
 
 X = jax.random.normal(jax.random.key(3), (5, TOKENS, WIDTH))

@@ -17,7 +17,7 @@ from dynsparse.gates import (
     evaluating,
     records,
 )
-from tests.layers.rows import (
+from tests.layers.small_layers import (
     LAYERS,
     PAIRS,
     SPECS,

@@ -7,7 +7,7 @@ import pytest
 
 from dynsparse.gates import evaluating
 from tests.layers.masked_equals_compact_test import run
-from tests.layers.rows import TOKENS, Inner, build, inputs
+from tests.layers.small_layers import TOKENS, Inner, build, inputs
 
 
 def test_experts_do_not_choose_among_closed_tokens():

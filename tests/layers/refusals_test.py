@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from dynsparse import gates, layers
-from tests.layers.rows import LAYERS, TOKENS, WIDTH, build, inputs
+from tests.layers.small_layers import LAYERS, TOKENS, WIDTH, build, inputs
 
 REFUSED = [(layer, gate) for layer, row in LAYERS.items() for gate in row.refused]
 

@@ -3,7 +3,7 @@
 from flax import nnx
 
 from dynsparse._internal import registry
-from dynsparse.layers.base import GatedLayer
+from dynsparse.layers.base.gated_layer import GatedLayer
 from dynsparse.layers.scorers.base import Scorer, ScoreShape
 
 __all__ = ["ScoreShape", "Scorer", "available", "find", "make_scorer"]

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
-from dynsparse.layers.execution import Axis
-from dynsparse.layers.tables import look_up
+from dynsparse.layers.base.execution import Axis
+from dynsparse.layers.base.tables import look_up
 
 NARROW = 4  # features per code that the scorer of a field looks up
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse.layers.channels import ConvPair
-from dynsparse.layers.positions import PaddedOnce
+from dynsparse.layers.rows.positions import PaddedOnce
+from dynsparse.layers.units.channels import ConvPair
 
 
 class Shape(NamedTuple):

@@ -1,0 +1,1 @@
+"""What all gated layers share: executions, decisions, how they stand for a host."""

@@ -1,0 +1,1 @@
+"""Early exits: examples that leave before the end."""

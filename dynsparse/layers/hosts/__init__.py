@@ -1,0 +1,1 @@
+"""Plain modules that models are made of and rules gate."""

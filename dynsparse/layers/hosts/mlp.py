@@ -1,0 +1,75 @@
+"""A two-layer perceptron."""
+
+from collections.abc import Callable
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from dynsparse import ops
+from dynsparse.layers.units.slices import Some, sliced
+
+
+class Mlp(nnx.Module):
+    """Linear map, activation, linear map, over the last axis.
+
+    Args:
+        up: Features to hidden units.
+        down: Hidden units to features.
+        activation: Applied to each hidden unit alone.
+
+    Example:
+        >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=nnx.Rngs(0))
+        >>> mlp(jnp.ones((2, 3, 4))).shape
+        (2, 3, 4)
+    """
+
+    def __init__(
+        self, *, up: nnx.Linear, down: nnx.Linear, activation: Callable = jax.nn.gelu
+    ):
+        self.up = up
+        self.down = down
+        self.activation = activation
+
+    @classmethod
+    def create(cls, *, width: int, hidden: int, rngs: nnx.Rngs) -> "Mlp":
+        """Builds a perceptron with new weights.
+
+        Args:
+            width: Features of input and output.
+            hidden: Hidden units.
+            rngs: Initialises from the `params` stream.
+        """
+        return cls(
+            up=nnx.Linear(width, hidden, rngs=rngs),
+            down=nnx.Linear(hidden, width, rngs=rngs),
+        )
+
+    @property
+    def width(self) -> int:
+        """Features of the input."""
+        return self.up.in_features
+
+    def __call__(
+        self,
+        x: Float[Array, "*rows width"],
+        mask: Float[Array, "*rows"] | None = None,
+    ) -> Float[Array, "*rows width"]:
+        """Maps each row alone; `mask` is for gated ones, which skip closed rows."""
+        return self.down(self.activation(self.up(x)))
+
+    def weighed(
+        self,
+        x: Float[Array, "*rows width"],
+        weights: Float[Array, "*#rows hidden"],
+    ) -> Float[Array, "*rows width"]:
+        """Maps each row with its hidden units weighed; weight 0 removes a unit."""
+        hidden = self.activation(ops.drop_closed(self.up(x), weights))
+        return self.down(ops.weigh(hidden, weights))
+
+    def some(
+        self, units: Some, x: Float[Array, "*rows width"]
+    ) -> Float[Array, "*rows width"]:
+        """Computes what some hidden units add, without the bias of the output."""
+        hidden = self.activation(sliced(self.up, outputs=units)(x))
+        return sliced(self.down, inputs=units)(hidden)

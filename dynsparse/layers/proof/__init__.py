@@ -1,0 +1,1 @@
+"""The proof that a gated layer computes what its host computes."""

@@ -1,0 +1,1 @@
+"""Rows: examples, tokens, positions and fields that a host runs on."""

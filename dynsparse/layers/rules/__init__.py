@@ -1,0 +1,1 @@
+"""Rules: from a pattern and a granularity to gated layers in a model."""

@@ -1,0 +1,1 @@
+"""Which axes of a program are the same, operation by operation."""

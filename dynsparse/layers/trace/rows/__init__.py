@@ -1,0 +1,1 @@
+"""Rows in the program of a host: examples and tokens."""

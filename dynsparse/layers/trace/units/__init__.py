@@ -1,0 +1,1 @@
+"""Units in the program of a host: found, and run in part."""

@@ -1,0 +1,1 @@
+"""Units: what of a host an example or a token runs."""
