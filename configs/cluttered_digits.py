@@ -30,6 +30,9 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             seed=0,  # of the images, so that all runs see the same
         )
     )
+    config.task = ConfigDict(
+        dict(name="images", shift=0, flip=False, standardise=False)
+    )
     config.optimizer = ConfigDict(
         dict(warmup_steps=100, weight_decay=0.05, clip_norm=1.0)
     )
@@ -51,7 +54,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
             budgets=(0.5,),  # fractions of the dense MACs; the bill chooses the density
             batch_size=64,  # of every pass, the timed ones included
             latency_repeats=20,
-            num_images=12,  # in kept.png
+            num_examples=12,  # in kept.png
         )
     )
     config.update(choices(argument))

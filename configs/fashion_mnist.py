@@ -21,7 +21,7 @@ def get_config(argument: str = "soft_topk,resnet") -> ConfigDict:
     config = npz_images.get_config(",".join([method, *(rest or ["resnet"])]))
     with config.unlocked():
         config.update(
-            data=dict(flip=True),
+            task=dict(flip=True),
             train=dict(num_steps=2_000, eval_every=250),
         )
     return config

@@ -22,8 +22,7 @@ def get_config(argument: str = "soft_topk") -> ConfigDict:
                 path="",
                 validation_fraction=0.1,
                 seed=0,
-                shift=0,
-                flip=False,
             )
         )
+        config.task.standardise = True
     return config

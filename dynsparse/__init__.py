@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dynsparse import ops as ops
     from dynsparse import reports as reports
     from dynsparse import serving as serving
+    from dynsparse import tasks as tasks
     from dynsparse import testing as testing
     from dynsparse import training as training
     from dynsparse._internal.call import Call as Call
@@ -62,7 +63,8 @@ _NAMES = {
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 _PACKAGES = ("budgets", "configs", "costs", "data", "experiments", "gates", "launching")
-_PACKAGES += ("layers", "models", "ops", "reports", "serving", "testing", "training")
+_PACKAGES += ("layers", "models", "ops", "reports", "serving", "tasks")
+_PACKAGES += ("testing", "training")
 
 __all__ = [*_MODULE_OF, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 

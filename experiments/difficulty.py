@@ -59,15 +59,15 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     from dynsparse.training.evaluation.evaluate import audit
 
     del points
-    same = experiment.dataset.test
+    same = experiment.task.test
     rows = []
     harder = _beyond(experiment.config["data"], len(same))
     for name, split in zip(PICTURES, (same, harder), strict=True):
         answers, bill = audit(experiment, state, split)
         varies = bill.used.min() < bill.used.max()
-        row = dict(images=name, budget=bill.budget, accuracy=answers.accuracy)
+        row = dict(images=name, budget=bill.budget, accuracy=answers.score)
         for factor in FACTORS:
-            found = spearmanr(bill.used, split.factors[factor]) if varies else None
+            found = spearmanr(bill.used, split.arrays[factor]) if varies else None
             row[factor] = float(found.statistic) if found else 0.0
         rows.append(row)
     return rows
@@ -80,7 +80,7 @@ def _beyond(task: Mapping[str, Any], number: int):
     config = dict(task) | dict(num_train=1, num_validation=1, num_test=number)
     config["max_fragments"] *= MORE
     images = data.from_config(config).test
-    return images.take(images.factors["clutter"] > 1 / MORE)
+    return images.take(images.arrays["clutter"] > 1 / MORE)
 
 
 def report(rows: Sequence[Row]) -> Report:

@@ -57,8 +57,8 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     """The open tokens of the test images beside the true ones, by density."""
     del state
     return [
-        dict(density=round(point.density, 3), accuracy=point.answers.accuracy)
-        | vars(point.recovery)
+        dict(density=round(point.density, 3), accuracy=point.answers.score)
+        | vars(next(iter(point.answers.recovery.values())))
         | dict(fixed_recall=_fixed_recall(experiment, point.density))
         for point in points
     ]
@@ -66,20 +66,22 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
 
 def _fixed_recall(experiment, density: float) -> float:
     """Recall of the tokens that find most on training images, the same for all."""
+    import jax.numpy as jnp
     import numpy as np
 
-    from dynsparse.training.evaluation.recovery import score_recovery, true_patches
+    from dynsparse.training.evaluation.recovery import score_recovery
 
-    data = experiment.dataset
     train, test = (
-        true_patches(split.best_mask, experiment.grid)
-        for split in (data.train, data.test)
+        np.asarray(experiment.grid.mostly(jnp.asarray(source.arrays["relevant"])))
+        for source in (experiment.task.train, experiment.task.test)
     )
     k = round(density * train.shape[-1])
     worth = (train / np.minimum(k, train.sum(-1, keepdims=True))).mean(0)
     kept = np.zeros(test.shape, bool)
     kept[:, np.argsort(-worth)[:k]] = True
-    return score_recovery(kept, test).recall
+    kept, test = jnp.asarray(kept), jnp.asarray(test)
+    found = score_recovery(kept, test, jnp.ones(len(test)))
+    return float(found["recall"].value)
 
 
 def report(rows: Sequence[Row]) -> Report:

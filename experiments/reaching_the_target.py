@@ -78,9 +78,9 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     from dynsparse.training.evaluation.evaluate import audit
 
     row = lambda answers, bill, scores: dict(
-        spent=bill.budget, accuracy=answers.accuracy, scores=scores
+        spent=bill.budget, accuracy=answers.score, scores=scores
     )
-    test, policy = experiment.dataset.test, experiment.settings.budget
+    test, policy = experiment.task.test, experiment.settings.budget
     held = isinstance(policy, Constrained)
     found = MOVED if held else TRAINED
     rows = [row(point.answers, point.bill, found) for point in points]

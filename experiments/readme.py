@@ -52,15 +52,15 @@ def block(docs: pathlib.Path) -> str:
 
 
 def _row(point: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
-    found = point["recovery"]
+    (found,) = point["recovery"].values()
     beside = lambda name: f"{found[name]:.2f} ({found[f'random_{name}']:.2f})"
     return {
         "density": f"{point['density']:.3f}",
         "M MACs": f"{point['macs_mean'] / 1e6:.2f}",
         "of dense MACs": f"{point['budget']:.3f}",
         "of dense time": f"{point['latency_ms'] / point['latency_dense_ms']:.2f}",
-        "test accuracy": f"{100 * point['accuracy']:.1f} %",
-        "random tokens": f"{100 * other['accuracy']:.1f} %",
+        "test accuracy": f"{100 * point['score']:.1f} %",
+        "random tokens": f"{100 * other['score']:.1f} %",
         "precision (random)": beside("precision"),
         "recall (random)": beside("recall"),
     }

@@ -26,7 +26,7 @@ import numpy as np
 from dynsparse import training
 from dynsparse.bench.load_test import ServedModel
 from dynsparse.bench.policies import PATIENCE, replay_policies
-from dynsparse.bench.replay import LabelledRequests, summary
+from dynsparse.bench.replay import summary
 from dynsparse.bench.sources import another_process, beside_busy_core
 from dynsparse.reports import Report, answer, draw_panels, grouped
 from dynsparse.reports.stats import Row
@@ -39,7 +39,7 @@ AS_WELL = 0.005  # of accuracy that a single rung may be behind the controller
 HELD = dict(during=0.95, after_2_s=0.99)  # in time, that a policy is to hold
 PHASES = ("before", "during", "after_2_s")  # that accuracy is compared in
 FIELDS = (
-    *("load", "policy", "phase", "requests", "in_time", "refused", "accuracy"),
+    *("load", "policy", "phase", "requests", "in_time", "refused", "score"),
     *("budget", "p95_ms", "top_after_s", "idle_ms", "cpu_s_per_1000", "peak_mb"),
 )
 
@@ -72,15 +72,13 @@ def examine(experiment, state, points) -> list[dict[str, Any]]:
     served = ServedModel(
         name="serving",
         model=experiment.trainer.model(state),
-        dataset=experiment.dataset,
+        task=experiment.task,
         least_density=training.least_density(experiment),
     )
-    images = served.seen(experiment.dataset.test)
     rungs, lowest = (3, 0.15) if small else (6, 0.095)
-    ladder = served.ladder(images[:SIZE], rungs=rungs, lowest=lowest, size=SIZE)
+    ladder = served.ladder(rungs=rungs, lowest=lowest, size=SIZE)
     deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, SIZE)
-    labels = experiment.dataset.test.labels
-    requests = LabelledRequests.cut(images, labels, size=SIZE, deadline=deadline)
+    requests = served.requests(experiment.task.test, size=SIZE, deadline=deadline)
     rows = list(_rungs(ladder, requests, 2 if small else 150))
     for load in ("spike", "competition"):
         rows += _replayed(ladder, requests, load, 3.0 if small else SECONDS)
@@ -122,17 +120,15 @@ def _rungs(ladder, requests, most: int) -> Iterator[dict[str, Any]]:
     number = min(len(requests.inputs), most)
     for index, rung in enumerate(ladder.rungs):
         used, right = time.process_time(), []
-        for x, labels in zip(
-            requests.inputs[:number], requests.labels[:number], strict=True
-        ):
-            right.append((ladder(index, x).argmax(-1) == labels).mean())
+        for place, x in enumerate(requests.inputs[:number]):
+            right.append(requests.score(place, ladder(index, x)))
         used = time.process_time() - used
         yield dict(
             load="none",
             policy=f"rung {index}",
             phase="idle",
             requests=number,
-            accuracy=float(np.mean(right)),
+            score=float(np.mean(right)),
             budget=rung.budget,
             idle_ms=1e3 * rung.seconds[SIZE],
             cpu_s_per_1000=1000 * used / (number * SIZE),
@@ -149,7 +145,7 @@ def report(results: Sequence[Row]) -> Report:
     single, as_well = _single_rung(at)
     met = [_holds(at, "controller", phase) for phase in HELD]
     met += [(burdened["in_time"] or 0) >= HELD["during"]]
-    met += [(before["accuracy"] or 0) - (during["accuracy"] or 0) <= 0.02]
+    met += [(before["score"] or 0) - (during["score"] or 0) <= 0.02]
     met += [back is not None and back <= 2, not as_well]
     by_policy = ", ".join(
         f"{policy} {_percent(row['in_time'])}"
@@ -161,7 +157,7 @@ def report(results: Sequence[Row]) -> Report:
         f"{rungs[-1] / rungs[0]:.1f} times as long as the lowest.",
         f"Spike, controller: {_percent(during['in_time'])} in time during it, "
         f"{_percent(after['in_time'])} from 2 s after it; accuracy "
-        f"{_percent(during['accuracy'])} during it, {_percent(before['accuracy'])} "
+        f"{_percent(during['score'])} during it, {_percent(before['score'])} "
         f"before; top rung back after {'-' if back is None else f'{back:.2f}'} s. "
         f"During it by policy: {by_policy}.",
         single,
@@ -197,9 +193,7 @@ def _single_rung(at: At) -> tuple[str, bool]:
     ]
     if not holding:
         return "No single rung holds the deadlines of the spike.", False
-    accuracies = lambda policy: [
-        at["spike", policy, p]["accuracy"] or 0 for p in PHASES
-    ]
+    accuracies = lambda policy: [at["spike", policy, p]["score"] or 0 for p in PHASES]
     own = accuracies("controller")
     behind = {
         policy: max(a - b for a, b in zip(own, accuracies(policy), strict=True))
@@ -222,7 +216,7 @@ def _draw(figure, results: Sequence[Row]):
     words = dict(before="before", during="during", after_2_s="from 2 s after")
     shares = [
         dict(row, phase=words[row["phase"]])
-        | {name: row[name] or 0.0 for name in ("in_time", "accuracy")}
+        | {name: row[name] or 0.0 for name in ("in_time", "score")}
         for row in results
         if row["phase"] in words
     ]
@@ -230,7 +224,7 @@ def _draw(figure, results: Sequence[Row]):
         figure,
         shares,
         x="policy",
-        y=("in_time", "accuracy"),
+        y=("in_time", "score"),
         hue="phase",
         panel="load",
         labels=dict(in_time="in time, of the requests", policy=""),

@@ -70,20 +70,21 @@ def sweep(add, size):
 def examine(experiment, state, points) -> list[dict[str, Any]]:
     """The accuracy as in training, beside those of evaluation."""
     from dynsparse.training.evaluation.calibration import shifted
-    from dynsparse.training.evaluation.evaluate import audit, compile_forward
+    from dynsparse.training.evaluation.evaluate import audit
+    from dynsparse.training.evaluation.forward import compile_forward
 
-    test, trained = experiment.dataset.test, shifted(experiment, state, 0.0)
+    test, trained = experiment.task.test, shifted(experiment, state, 0.0)
     noisy = compile_forward(experiment.trainer, noise=True)
     as_trained, _ = audit(experiment, trained, test, forward=noisy)
     evaluated, bill = audit(experiment, trained, test)
     (point,) = points
     return [
         dict(
-            gap=as_trained.accuracy - evaluated.accuracy,
-            training=as_trained.accuracy,
-            evaluation=evaluated.accuracy,
+            gap=as_trained.score - evaluated.score,
+            training=as_trained.score,
+            evaluation=evaluated.score,
             spent=bill.budget,
-            accuracy=point.answers.accuracy,
+            accuracy=point.answers.score,
             budget=point.bill.budget,
         )
     ]

@@ -25,6 +25,7 @@ ALLOWED = {
     "costs": {"ops", "gates"},
     "budgets": {"ops", "gates"},
     "data": set(),
+    "tasks": {"data", "budgets", "reports"},
     "training": {
         "ops",
         "gates",
@@ -33,11 +34,12 @@ ALLOWED = {
         "costs",
         "budgets",
         "data",
+        "tasks",
         "reports",
     },
     "serving": {"ops", "gates", "costs", "budgets"},
-    "bench": {"serving", "data", "reports"},
-    "testing": {"ops", "gates", "layers", "models", "data"},
+    "bench": {"serving", "data", "tasks", "reports"},
+    "testing": {"ops", "gates", "layers", "models", "data", "tasks"},
     "reports": set(),
     "launching": {"reports", "bench", "training"},
 }

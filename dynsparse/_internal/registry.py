@@ -1,4 +1,4 @@
-"""Finds a class by the name of its file, and reads its arguments from a config."""
+"""Finds what a file is named for, and reads its arguments from a config."""
 
 import dataclasses
 import importlib
@@ -12,6 +12,7 @@ from dynsparse._internal.ranges import check_types, hints_of
 from dynsparse._internal.suggest import did_you_mean
 
 _LONGEST = 200  # characters of a name in an error
+_MAKE = "make"  # the function of a file that holds no class
 
 
 @runtime_checkable
@@ -32,12 +33,13 @@ def available(package: str) -> list[str]:
 
 
 def find(package: str, name: str, where: str = "") -> Any:
-    """Returns the class, or the function of a user, that `name` stands for.
+    """Returns the class or the function that `name` stands for.
 
     Args:
         package: Dotted package of this library, such as "dynsparse.gates".
         name: A file of that package, which holds the class of the same name in
-            CamelCase, or "package.module:Class" for one outside the library.
+            CamelCase or a function `make`, or "package.module:Class" (or a function)
+            for one outside the library.
         where: Section that names it, for the error.
 
     Raises:
@@ -48,7 +50,9 @@ def find(package: str, name: str, where: str = "") -> Any:
     if ":" in name:
         module, _, attribute = name.partition(":")
     elif name in available(package):
-        module, attribute = f"{package}.{name}", _camel_case(name)
+        module, attribute = f"{package}.{name}", _MAKE
+        if not hasattr(importlib.import_module(module), _MAKE):
+            attribute = _camel_case(name)
     else:
         names = ", ".join(available(package))
         raise ValueError(

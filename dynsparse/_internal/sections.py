@@ -6,8 +6,8 @@ from dynsparse._internal.suggest import did_you_mean
 
 # Those that a config may set to None.
 OPTIONAL = ("gate_optimizer", "temperature_schedule")
-SECTIONS = ("seed", "names", "data", "model", "gate", "scorer", "budget", "optimizer")
-SECTIONS += ("train", "evaluation", *OPTIONAL)
+SECTIONS = ("seed", "names", "data", "task", "model", "gate", "scorer", "budget")
+SECTIONS += ("optimizer", "train", "evaluation", *OPTIONAL)
 
 
 def check_sections(config: Any):

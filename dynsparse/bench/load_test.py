@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import pathlib
 import threading
 from collections.abc import Callable, Sequence
@@ -16,12 +17,14 @@ from rich.live import Live
 from rich.text import Text
 
 from dynsparse import reports
+from dynsparse._internal.call import Call
 from dynsparse.bench.options import LoadTestOptions
 from dynsparse.bench.policies import PATIENCE, replay_policies
-from dynsparse.bench.replay import FIELDS, LabelledRequests, Row
-from dynsparse.data import Dataset, Split
+from dynsparse.bench.replay import FIELDS, Row, ScoredRequests
+from dynsparse.data import Source, read_batch
 from dynsparse.reports.tables import write_csv
 from dynsparse.serving import Ladder, geometric_budgets
+from dynsparse.tasks import Batch, Task
 
 _BAR = 20  # characters
 
@@ -33,25 +36,55 @@ class ServedModel:
     Attributes:
         name: Name of the run, for titles.
         model: The trained model.
-        dataset: Its test images make the requests; each rung's accuracy is measured on
-            its validation images.
+        task: Its test examples make the requests; the score of each rung is measured on
+            its validation examples.
         inputs: Training batches, as in `Ladder.compile`.
         least_density: Smallest density that the model was trained at, in [0, 1].
     """
 
     name: str
     model: nnx.Module
-    dataset: Dataset
+    task: Task
     inputs: Sequence[PyTree] = ()
     least_density: float = 0.0
 
-    def seen(self, split: Split) -> np.ndarray:
-        """Returns the images of a split as the model takes them."""
-        return np.asarray(self.dataset.inputs(split.images))
+    def __post_init__(self):
+        task = self.task
+        if task.unit != "%" or not task.higher_is_better:
+            raise ValueError(
+                "serve: a controller weighs right answers against late ones, which "
+                f"needs a share as the score; {task.metric} of this run is none."
+            )
+
+    def called(self, batch: Batch) -> Call:
+        """Returns the call of the model with examples of a source, on the host."""
+        return jax.tree.map(np.asarray, self.task.call(batch))
+
+    def score(self, outputs: PyTree, batch: Batch) -> float:
+        """Returns the score of outputs, in [0, 1]."""
+        means = _scores(self.task, outputs, batch)
+        values = {name: float(mean.value) for name, mean in means.items()}
+        return self.task.finish(values)[self.task.metric]
+
+    def requests(self, source: Source, *, size: int, deadline: float) -> ScoredRequests:
+        """Cuts a source into as many requests of `size` examples as it fills.
+
+        Args:
+            source: Examples.
+            size: Examples of a request.
+            deadline: Of a request, in seconds.
+        """
+        starts = range(0, len(source) - size + 1, size)
+        batches = [read_batch(source, range(s, s + size)) for s in starts]
+        return ScoredRequests(
+            inputs=[self.called(batch) for batch in batches],
+            score=lambda index, outputs: self.score(outputs, batches[index]),
+            size=size,
+            deadline=deadline,
+        )
 
     def ladder(
         self,
-        examples: np.ndarray,
         *,
         rungs: int,
         lowest: float,
@@ -61,28 +94,32 @@ class ServedModel:
         """Compiles a ladder of the model for requests of one size.
 
         Args:
-            examples: Inputs to time the programs with.
             rungs: As in `geometric_budgets`.
             lowest: As in `geometric_budgets`.
             size: Examples per request.
             watch: As in `Ladder.compile`.
         """
-        example = jax.ShapeDtypeStruct((1, *examples.shape[1:]), examples.dtype)
         budgets = geometric_budgets(
             self.model,
-            example,
+            self.task.example(),
             rungs=rungs,
             lowest=lowest,
             least_density=self.least_density,
         )
-        validation = self.dataset.validation
+        timed, held_out = (
+            read_batch(source, range(min(number, len(source))))
+            for source, number in (
+                (self.task.test, max(size, 64)),
+                (self.task.validation, len(self.task.validation)),
+            )
+        )
         return Ladder.compile(
             self.model,
-            examples=examples,
+            examples=self.called(timed),
             budgets=budgets,
             batch_sizes=(size,),
             inputs=self.inputs,
-            labelled=(self.seen(validation), validation.labels),
+            held_out=(self.called(held_out), lambda x: self.score(x, held_out)),
             least_density=self.least_density,
             watch=watch,
         )
@@ -111,13 +148,15 @@ def run_load_test(
         Whether every policy was replayed to its end.
 
     Raises:
-        ValueError: If there are fewer images than a request has, or no rung has the
-            least accuracy.
+        ValueError: If there are fewer examples than a request has, or no rung has the
+            least score.
         KeyboardInterrupt: If it was stopped before anything was measured.
     """
-    size, test = options.request_size, served.dataset.test
+    size, test = options.request_size, served.task.test
     if len(test) < size:
-        raise ValueError(f"request_size {size} exceeds the {len(test)} test images.")
+        raise ValueError(
+            f"request_size {size} exceeds the {len(test)} test {served.task.noun}s."
+        )
     with console.status("billing the model") as status:
 
         def told(words: str):
@@ -125,22 +164,20 @@ def run_load_test(
                 raise KeyboardInterrupt
             status.update(words)
 
-        images = served.seen(test)
         ladder = served.ladder(
-            images[: max(size, 64)],
             rungs=options.rungs,
             lowest=options.lowest,
             size=size,
             watch=told,
         )
-    usable = ladder.front(options.least_accuracy)
+    usable = ladder.front(options.least_score)
     ladder.save(folder / "ladder.json")
     deadline = PATIENCE * ladder.seconds(len(ladder.rungs) - 1, size)
     console.print(_ladder_lines(ladder, size, deadline, usable), highlight=False)
     with _LiveLine(console) as live:
         replay_policies(
             ladder,
-            LabelledRequests.cut(images, test.labels, size=size, deadline=deadline),
+            served.requests(test, size=size, deadline=deadline),
             load=options.load,
             seconds=options.seconds,
             rounds=options.rounds,
@@ -168,12 +205,12 @@ def _ladder_lines(
         lines.append(
             f"rung {index}: {density}{rung.budget:.3f} of the dense MACs, "
             f"{1e3 * rung.seconds[size]:.1f} ms, {rung.peak_bytes[size] / 1e6:.1f} MB, "
-            f"validation accuracy {100 * (rung.accuracy or 0):.1f} %"
+            f"{100 * (rung.score or 0):.1f} % right on validation"
         )
         if index not in usable:
-            reason = "another rung is as fast and as accurate"
+            reason = "another rung is as fast and as good"
             if index in ladder.front():
-                reason = "below --least_accuracy"
+                reason = "below --least_score"
             lines[-1] += f" ({reason}: the controller skips it)"
     if ladder.rungs[0].density is None:
         lines.append("one rung: the gates of this run have no density to choose")
@@ -182,6 +219,11 @@ def _ladder_lines(
     device = jax.devices()[0].device_kind
     lines.append(f"requests of {size}, deadline {1e3 * deadline:.0f} ms, on {device}")
     return "\n".join(lines)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _scores(task: Task, outputs: PyTree, batch: Batch):
+    return task.scores(outputs, batch)
 
 
 class _LiveLine:
@@ -208,7 +250,7 @@ class _LiveLine:
             total.update(requests=1, in_time=row["in_time"], answered=answered)
             total.update(right=row["right"] or 0.0, both=row["right_in_time"])
             in_time, both = (total[k] / total["requests"] for k in ("in_time", "both"))
-            accuracy = total["right"] / max(total["answered"], 1)
+            right = total["right"] / max(total["answered"], 1)
         state = f"refused: {row['reason']}"
         if answered:
             bar = ("█" * round(_BAR * row["budget"])).ljust(_BAR, "·")
@@ -216,6 +258,6 @@ class _LiveLine:
         self._live.update(
             Text(
                 f"{row['policy']:<10} {row['arrival']:5.1f} s  {state}  "
-                f"in time {in_time:.1%}  accuracy {accuracy:.1%}  both {both:.1%}"
+                f"in time {in_time:.1%}  right {right:.1%}  both {both:.1%}"
             )
         )

@@ -16,7 +16,7 @@ class LoadTestOptions:
             units become one rung.
         lowest: Smallest budget, as a fraction of the dense MACs, in (0, 1). The ladder
             starts higher where the model was not trained at so low a density.
-        least_accuracy: Validation accuracy that a rung needs for the controller to use
+        least_score: Validation score that a rung needs for the controller to use
             it, in [0, 1].
         seed: Seed of the arrival times.
 
@@ -31,5 +31,5 @@ class LoadTestOptions:
     request_size: int = 64
     rungs: int = 6
     lowest: float = 0.15
-    least_accuracy: float = 0.0
+    least_score: float = 0.0
     seed: int = 0

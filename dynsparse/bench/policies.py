@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dynsparse.bench.arrivals import PROFILES, arrivals
-from dynsparse.bench.replay import LabelledRequests, Row, replay
+from dynsparse.bench.replay import Row, ScoredRequests, replay
 from dynsparse.bench.sources import Source, this_thread
 from dynsparse.serving import Ladder
 
@@ -12,7 +12,7 @@ PATIENCE = 3  # deadline of a request, in median passes of the top rung
 
 def replay_policies(
     ladder: Ladder,
-    requests: LabelledRequests,
+    requests: ScoredRequests,
     *,
     load: str,
     seconds: float,
@@ -41,7 +41,7 @@ def replay_policies(
         stopped: Returns True to end now.
     """
     top = len(ladder.rungs) - 1
-    capacity = 1 / ladder.seconds(top, len(requests.inputs[0]))
+    capacity = 1 / ladder.seconds(top, requests.size)
     policies = [None, *reversed(range(len(ladder.rungs)))]
     for number in range(rounds):
         times = arrivals(

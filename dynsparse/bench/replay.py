@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Int, Shaped
+from jaxtyping import PyTree
 
 from dynsparse.bench.sources import Source, Times, this_thread
 from dynsparse.serving import Deadline, Ladder, Pinned, Refused, Runtime, Server
@@ -25,38 +25,29 @@ FIELDS: tuple[str, ...] = (
     "reason",
 )
 Row = dict[str, Any]
-Batch = Shaped[Array, "n *shape"] | Shaped[np.ndarray, "n *shape"]
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledRequests:
-    """Requests whose right answers are known, sent in turn.
+class ScoredRequests:
+    """Requests whose answers can be judged, sent in turn.
 
     Attributes:
-        inputs: Examples of each request.
-        labels: Class of each example of each request.
+        inputs: Examples of each request: an array or a `dynsparse.call`.
+        score: `score(index, outputs)`, in [0, 1], of the answer to a request, such as
+            the share of its examples that are classified right.
+        size: Examples of a request.
         deadline: Seconds within which a request must be answered, > 0.
     """
 
-    inputs: Sequence[Batch]
-    labels: Int[np.ndarray, "requests examples"]
+    inputs: Sequence[PyTree]
+    score: Callable[[int, PyTree], float]
+    size: int
     deadline: float
-
-    @classmethod
-    def cut(
-        cls, inputs: Batch, labels: np.ndarray, *, size: int, deadline: float
-    ) -> "LabelledRequests":
-        """Cuts a data set into as many requests of `size` examples as it fills."""
-        number = len(inputs) // size
-        cut = lambda x: np.asarray(x)[: number * size].reshape(
-            number, size, *x.shape[1:]
-        )
-        return cls(list(cut(inputs)), cut(labels), deadline)
 
 
 def replay(
     ladder: Ladder,
-    requests: LabelledRequests,
+    requests: ScoredRequests,
     times: Times,
     *,
     pinned: int | None = None,
@@ -80,9 +71,9 @@ def replay(
 
     Returns:
         A row of `FIELDS` per request, in the order of arrival. `seconds` is the time
-        until the answer, `right` the share of its examples that are classified right,
-        and `right_in_time` the same, but 0 for an answer that is late or refused. A
-        refused request has None for `rung`, `budget`, `seconds` and `right`.
+        until the answer, `right` its score, and `right_in_time` the same, but 0 for an
+        answer that is late or refused. A refused request has None for `rung`,
+        `budget`, `seconds` and `right`.
 
     Raises:
         Exception: The error of the first pass that failed.
@@ -123,7 +114,7 @@ def replay(
 def _outcome(
     future: Future,
     ladder: Ladder,
-    requests: LabelledRequests,
+    requests: ScoredRequests,
     chosen: int,
     seconds: float,
 ) -> Row:
@@ -132,7 +123,7 @@ def _outcome(
         nothing = dict.fromkeys(("rung", "budget", "seconds", "right"))
         return nothing | dict(in_time=False, right_in_time=0.0, reason=str(error))
     answer = future.result()
-    right = float((answer.output.argmax(-1) == requests.labels[chosen]).mean())
+    right = requests.score(chosen, answer.output)
     in_time = seconds <= requests.deadline
     return dict(
         rung=answer.rung,
@@ -155,7 +146,7 @@ def summary(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> Row:
 
     Returns:
         `requests`, their number; `in_time` and `refused`, shares of them; and, over the
-        answered ones, `accuracy`, mean `budget` and `p95_ms`, the 95th percentile of
+        answered ones, `score`, mean `budget` and `p95_ms`, the 95th percentile of
         the time to answer. What has no request is None.
     """
     chosen = [row for row in rows if start <= row["arrival"] < end]
@@ -166,7 +157,7 @@ def summary(rows: Sequence[Mapping[str, Any]], start: float, end: float) -> Row:
         requests=len(chosen),
         in_time=mean("in_time", chosen),
         refused=1 - len(answered) / len(chosen) if chosen else None,
-        accuracy=mean("right", answered),
+        score=mean("right", answered),
         budget=mean("budget", answered),
         p95_ms=1e3 * float(np.percentile(seconds, 95)) if seconds else None,
     )

@@ -9,7 +9,7 @@ from dynsparse.budgets.densities import (
     has_density,
     set_density,
 )
-from dynsparse.budgets.distillation import Distillation
+from dynsparse.budgets.distillation import Distillation, softmax_kl
 from dynsparse.budgets.norm_averages import averages_at
 from dynsparse.budgets.policies import Policy
 from dynsparse.budgets.ramp import Ramp
@@ -37,4 +37,5 @@ __all__ = [
     "sampling",
     "set_density",
     "shadow_prices",
+    "softmax_kl",
 ]

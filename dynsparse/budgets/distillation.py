@@ -1,13 +1,16 @@
 """Teaches low densities what the full one answers."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from dynsparse._internal.ranges import Checked, Fraction, NotNegative, Positive
+
+Distance = Callable[..., Float[Array, "batch"]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,25 +44,50 @@ class Distillation(Checked):
     def __call__(
         self,
         losses: Float[Array, "passes batch"],
-        logits: Float[Array, "passes batch classes"],
+        outputs: PyTree,
         features: Sequence[Float[Array, "passes batch _"]] = (),
+        distance: Distance | None = None,
     ) -> Float[Array, "passes batch"]:
         """Returns the losses, those of the students mixed with their distance.
 
         Args:
-            losses: From the labels.
-            logits: In float32; the first pass is the teacher.
+            losses: From the targets.
+            outputs: Of the model, in float32, each [passes, batch, ...]; the first pass
+                is the teacher.
             features: What each head read.
+            distance: Of a student's outputs from the teacher's at a temperature,
+                [batch]; that of `softmax_kl` where it is None.
         """
-        log_probs = jax.nn.log_softmax(logits / self.temperature)
-        teacher = jax.lax.stop_gradient(log_probs[:1])
-        distance = (jnp.exp(teacher) * (teacher - log_probs[1:])).sum(-1)
-        students = (1 - self.weight) * losses[1:] + (
-            self.weight * self.temperature**2 * distance
+        teacher = jax.lax.stop_gradient(jax.tree.map(lambda x: x[0], outputs))
+        apart = functools.partial(
+            distance or softmax_kl, teacher, temperature=self.temperature
         )
+        distances = jax.vmap(apart)(jax.tree.map(lambda x: x[1:], outputs))
+        students = (1 - self.weight) * losses[1:] + self.weight * distances
         if self.features:
             students = students + self.features * sum(map(_hint, features))
         return jnp.concatenate([losses[:1], students])
+
+
+def softmax_kl(
+    teacher: Float[Array, "batch *axes classes"],
+    student: Float[Array, "batch *axes classes"],
+    temperature: float,
+) -> Float[Array, "batch"]:
+    r"""Returns $T^2\,\mathrm{KL}(p_T \| q_T)$ of two softmaxes, mean over the axes.
+
+    Args:
+        teacher: Logits of p.
+        student: Logits of q.
+        temperature: $T > 0$.
+
+    >>> logits = jnp.array([[0.0, jnp.log(3.0)]])
+    >>> float(budgets.softmax_kl(logits, jnp.zeros((1, 2)), 1.0)[0].round(4))
+    0.1308
+    """
+    p, q = (jax.nn.log_softmax(x / temperature) for x in (teacher, student))
+    distance = temperature**2 * (jnp.exp(p) * (p - q)).sum(-1)
+    return distance.mean(tuple(range(1, distance.ndim)))
 
 
 def _hint(features: Float[Array, "passes batch width"]) -> Array:

@@ -1,6 +1,6 @@
 """Costs of functions, models and decisions: multiply-accumulates, time and memory."""
 
-from dynsparse.costs.bill import Bill, LayerBill, bill, itemize
+from dynsparse.costs.bill import Bill, LayerBill, bill, itemize, itemize_counts
 from dynsparse.costs.budget import budget_of, largest_density
 from dynsparse.costs.macs import count_macs
 from dynsparse.costs.measure import (
@@ -22,6 +22,7 @@ __all__ = [
     "budget_of",
     "count_macs",
     "itemize",
+    "itemize_counts",
     "largest_density",
     "median_seconds",
     "peak_bytes",

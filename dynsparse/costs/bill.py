@@ -200,6 +200,33 @@ def itemize(
     opened = {name: np.asarray(mask) > 0 for name, mask in masks.items()}
     counts = {name: x.sum(tuple(range(1, x.ndim))) for name, x in opened.items()}
     _check(prices, opened, num_examples)
+    return itemize_counts(prices, counts, num_examples=num_examples)
+
+
+def itemize_counts(
+    prices: Prices, counts: Mapping[str, Int[np.ndarray, "_"]], *, num_examples: int
+) -> Bill:
+    """Returns the bill of decisions of which only the numbers of open units are known.
+
+    Args:
+        prices: Prices of the model that made the decisions.
+        counts: Open units of each gated layer, by example.
+        num_examples: n, which a model without gates leaves open.
+
+    Raises:
+        ValueError: If the counts of a layer are missing.
+
+    >>> rngs = nnx.Rngs(0, gate=1)
+    >>> mlp = layers.Mlp.create(width=4, hidden=8, rngs=rngs)
+    >>> gate = dict(name="hard_topk", density=0.5)
+    >>> model = layers.gated(
+    ...     mlp, granularity="width", num_slices=4, gate=gate, rngs=rngs
+    ... )
+    >>> prices = costs.Prices(model, jax.ShapeDtypeStruct((1, 3, 4), "float32"))
+    >>> counts = {name: np.array([3, 1]) for name in prices.parts}
+    >>> costs.itemize_counts(prices, counts, num_examples=2).budget
+    0.5
+    """
     used = np.broadcast_to(prices.used(counts), (num_examples,))
     layers = {
         name: LayerBill(

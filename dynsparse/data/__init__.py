@@ -1,9 +1,18 @@
-"""Data sets of labelled images, one per file, found by the name of the file."""
+"""Data sets, one per file, found by the name of the file, and sources of examples."""
 
 from dynsparse._internal import registry
-from dynsparse.data.base import Dataset, Inputs, KnownDataset, Split
+from dynsparse.data.base.sources import Arrays, Deferred, Source, read_batch
+from dynsparse.data.base.splits import Splits
 
-__all__ = ["Dataset", "Inputs", "KnownDataset", "Split", "available", "from_config"]
+__all__ = [
+    "Arrays",
+    "Deferred",
+    "Source",
+    "Splits",
+    "available",
+    "from_config",
+    "read_batch",
+]
 
 
 def available() -> list[str]:
@@ -15,12 +24,12 @@ def available() -> list[str]:
     return registry.available(__name__)
 
 
-def from_config(config: registry.Config) -> Dataset:
-    """Builds the data set that `config` names.
+def from_config(config: registry.Config) -> Splits:
+    """Makes the data set that `config` names.
 
     Args:
-        config: `name`, one of `available()` or "package.module:Class", and exactly the
-            keys of that class's constructor.
+        config: `name`, one of `available()` or "package.module:make", and exactly the
+            keys of that function, which returns `Splits`.
 
     Raises:
         ValueError: If a name, key, value or file is not accepted.
@@ -28,7 +37,13 @@ def from_config(config: registry.Config) -> Dataset:
     >>> sizes = dict(num_train=4, num_validation=2, num_test=2, canvas=16, digit_size=8)
     >>> clutter = dict(max_fragments=2, fragment_size=4, min_contrast=0.5, seed=0)
     >>> digits = data.from_config(dict(name="cluttered_digits", **sizes, **clutter))
-    >>> digits.train.images.shape
-    (4, 16, 16, 1)
+    >>> digits.example["image"].shape, len(digits.train)
+    ((16, 16, 1), 4)
     """
-    return registry.build(__name__, config)
+    splits = registry.build(__name__, config)
+    if not isinstance(splits, Splits):
+        raise ValueError(
+            f"data: {config['name']} must return dynsparse.data.Splits, "
+            f"got {type(splits).__name__}."
+        )
+    return splits

@@ -8,21 +8,33 @@ from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from dynsparse.data.base import Dataset, Split
+from dynsparse.data.base.sources import Arrays
+from dynsparse.data.base.splits import Splits
 
 _TEST_SOURCES, _VALIDATION_SOURCES = 360, 240  # of 1,797
 
 
-class ClutteredDigits(Dataset):
-    """Images of one handwritten digit at a random place, among clutter.
+def make(
+    *,
+    num_train: int,
+    num_validation: int,
+    num_test: int,
+    canvas: int,
+    digit_size: int,
+    max_fragments: int,
+    fragment_size: int,
+    min_contrast: float,
+    seed: int,
+) -> Splits:
+    """Draws images of one handwritten digit at a random place, among clutter.
 
     The sources are scikit-learn's 1,797 digits of 8x8 pixels. They are split by class
     in the same way for every `seed`, so that no digit or fragment of a test image comes
     from a digit of a training image. The seed draws places, contrasts and clutter.
 
-    `best_mask` marks the square of the digit. `difficulty` is the mean of two
-    `factors`: `clutter`, the share of the possible fragments, and `faintness`, the lack
-    of contrast.
+    Beside `image` and `label` an example has `relevant`, the pixels of the square of
+    the digit, and `difficulty`, the mean of two factors: `clutter`, the share of the
+    possible fragments, and `faintness`, the lack of contrast.
 
     Args:
         num_train: Number of training images.
@@ -38,67 +50,47 @@ class ClutteredDigits(Dataset):
     Raises:
         ValueError: If a size does not fit or a value is out of range.
     """
-
-    num_classes = 10
-    class_names = tuple("0123456789")
-
-    def __init__(
-        self,
-        *,
-        num_train: int,
-        num_validation: int,
-        num_test: int,
-        canvas: int,
-        digit_size: int,
-        max_fragments: int,
-        fragment_size: int,
-        min_contrast: float,
-        seed: int,
-    ):
-        for name, number in (
-            ("num_train", num_train),
-            ("num_validation", num_validation),
-            ("num_test", num_test),
-        ):
-            if number < 1:
-                raise ValueError(f"data: {name} must be at least 1, got {number}.")
-        if digit_size % 8 or not 8 <= digit_size <= canvas:
-            raise ValueError(
-                f"data: digit_size must be a multiple of 8 in [8, canvas={canvas}], "
-                f"got {digit_size}."
-            )
-        if not 1 <= fragment_size <= digit_size:
-            raise ValueError(
-                f"data: fragment_size must be in [1, digit_size={digit_size}], "
-                f"got {fragment_size}."
-            )
-        if max_fragments < 0 or not 0 < min_contrast <= 1:
-            raise ValueError(
-                "data: needs max_fragments >= 0 and min_contrast in (0, 1], got "
-                f"{max_fragments} and {min_contrast}."
-            )
-        enlarged, labels = _sources(digit_size)
-        settings: dict[str, Any] = dict(
-            canvas=canvas,
-            max_fragments=max_fragments,
-            fragment_size=fragment_size,
-            min_contrast=min_contrast,
+    numbers = dict(num_train=num_train, num_validation=num_validation)
+    numbers["num_test"] = num_test
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"data: {name} must be at least 1, got {number}.")
+    if digit_size % 8 or not 8 <= digit_size <= canvas:
+        raise ValueError(
+            f"data: digit_size must be a multiple of 8 in [8, canvas={canvas}], "
+            f"got {digit_size}."
         )
-        sources = source_splits(labels)
-        numbers = (num_train, num_validation, num_test)
-        splits = [
-            _draw(
-                np.random.default_rng((seed, stream)),
-                number,
-                enlarged[chosen],
-                labels[chosen],
-                **settings,
-            )
-            for stream, (number, chosen) in enumerate(
-                zip(numbers, sources, strict=True)
-            )
-        ]
-        self.train, self.validation, self.test = splits
+    if not 1 <= fragment_size <= digit_size:
+        raise ValueError(
+            f"data: fragment_size must be in [1, digit_size={digit_size}], "
+            f"got {fragment_size}."
+        )
+    if max_fragments < 0 or not 0 < min_contrast <= 1:
+        raise ValueError(
+            "data: needs max_fragments >= 0 and min_contrast in (0, 1], got "
+            f"{max_fragments} and {min_contrast}."
+        )
+    enlarged, labels = _sources(digit_size)
+    settings: dict[str, Any] = dict(
+        canvas=canvas,
+        max_fragments=max_fragments,
+        fragment_size=fragment_size,
+        min_contrast=min_contrast,
+    )
+    train, validation, test = (
+        _draw(
+            np.random.default_rng((seed, stream)),
+            number,
+            enlarged[chosen],
+            labels[chosen],
+            **settings,
+        )
+        for stream, (number, chosen) in enumerate(
+            zip(numbers.values(), source_splits(labels), strict=True)
+        )
+    )
+    facts = dict(num_classes=10, class_names=list("0123456789"))
+    return Splits(train=train, validation=validation, test=test, facts=facts)
 
 
 @functools.cache
@@ -136,7 +128,7 @@ def _draw(
     max_fragments: int,
     fragment_size: int,
     min_contrast: float,
-) -> Split:
+) -> Arrays:
     images = np.zeros((number, canvas, canvas), np.float32)
     digit_size = digits.shape[-1]
     contrasts = lambda: rng.uniform(min_contrast, 1, number).astype(np.float32)
@@ -154,18 +146,19 @@ def _draw(
     place = rng.integers(0, canvas - digit_size + 1, (2, number))
     _overlay(images, digits[chosen] * contrast[:, None, None], place)
 
-    best_mask = np.zeros(images.shape, bool)
-    best_mask[_windows(np.arange(number), place, digit_size)] = True
-    factors = dict(
-        clutter=(fragments / max(max_fragments, 1)).astype(np.float32),
-        faintness=(1 - contrast) / np.float32(max(1 - min_contrast, 1e-6)),
-    )
-    return Split(
-        images=np.rint(images * 255).astype(np.uint8)[..., None],
-        labels=labels[chosen].astype(np.int32),
-        best_mask=best_mask,
-        difficulty=(factors["clutter"] + factors["faintness"]) / 2,
-        factors=factors,
+    relevant = np.zeros(images.shape, bool)
+    relevant[_windows(np.arange(number), place, digit_size)] = True
+    clutter = (fragments / max(max_fragments, 1)).astype(np.float32)
+    faintness = (1 - contrast) / np.float32(max(1 - min_contrast, 1e-6))
+    return Arrays(
+        dict(
+            image=np.rint(images * 255).astype(np.uint8)[..., None],
+            label=labels[chosen].astype(np.int32),
+            relevant=relevant,
+            difficulty=(clutter + faintness) / 2,
+            clutter=clutter,
+            faintness=faintness,
+        )
     )
 
 

@@ -8,19 +8,19 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from dynsparse.data.base import Augment, Dataset, Inputs, Split
+from dynsparse.data.base.sources import Arrays
+from dynsparse.data.base.splits import Splits
 
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 _MAX_CLASSES = 100_000  # above, a label is rather an identifier or a mistake
 
 
-class NpzImages(Dataset):
-    """Images of a file with the arrays `x_train`, `y_train`, `x_test` and `y_test`.
+def make(*, path: str, validation_fraction: float, seed: int) -> Splits:
+    """Reads a file with the arrays `x_train`, `y_train`, `x_test` and `y_test`.
 
     The arrays `x_val` and `y_val` are the validation split, where the file has them.
     Images are uint8, [n, height, width] or [n, height, width, channels]; labels are
-    integers from 0 to the largest label of `y_train`. Models see images with mean 0 and
-    standard deviation 1 by channel, over the training split.
+    integers from 0 to the largest label of `y_train`.
 
     Types and shapes of all arrays are checked before any data is read; arrays of other
     names are not read at all.
@@ -30,46 +30,25 @@ class NpzImages(Dataset):
         validation_fraction: Share of the training images that is set aside for
             validation, in (0, 1), stratified by label, if the file has no `x_val`.
         seed: Seed of that choice.
-        shift: Maximum random shift of training images, in pixels along each side;
-            black pixels fill in.
-        flip: Whether training mirrors half of the images, left to right.
 
     Raises:
         ValueError: If the file or an array is missing, empty, too large for the memory
             that is free, or of the wrong type or shape, or a label is out of range;
             the message names it.
     """
-
-    def __init__(
-        self,
-        *,
-        path: str,
-        validation_fraction: float,
-        seed: int,
-        shift: int,
-        flip: bool,
-    ):
-        if not 0 < validation_fraction < 1:
-            raise ValueError(
-                "data: validation_fraction must be in (0, 1), got "
-                f"{validation_fraction}."
-            )
-        arrays = _load(path)
-        self.num_classes = _num_classes(path, arrays["y_train"])
-        train = _split(path, arrays, "train", self.num_classes)
-        self.test = _split(path, arrays, "test", self.num_classes)
-        if "x_val" in arrays:
-            self.train = train
-            self.validation = _split(path, arrays, "val", self.num_classes)
-        else:
-            self.train, self.validation = _cut(path, train, validation_fraction, seed)
-        if not 0 <= shift < min(self.image_shape[:2]):
-            raise ValueError(
-                f"data: shift must be in [0, {min(self.image_shape[:2])}), the side of "
-                f"an image, got {shift}."
-            )
-        self.augment = Augment(shift=shift, flip=flip)
-        self.inputs = Inputs.standardising(self.train.images)
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            f"data: validation_fraction must be in (0, 1), got {validation_fraction}."
+        )
+    arrays = _load(path)
+    num_classes = _num_classes(path, arrays["y_train"])
+    train, test = (_split(path, arrays, n, num_classes) for n in ("train", "test"))
+    if "x_val" in arrays:
+        validation = _split(path, arrays, "val", num_classes)
+    else:
+        train, validation = _cut(path, train, validation_fraction, seed)
+    facts = dict(num_classes=num_classes)
+    return Splits(train=train, validation=validation, test=test, facts=facts)
 
 
 class _Header(NamedTuple):
@@ -185,7 +164,7 @@ def _num_classes(path: str, labels: np.ndarray) -> int:
     return largest + 1
 
 
-def _split(path: str, arrays, name: str, num_classes: int) -> Split:
+def _split(path: str, arrays, name: str, num_classes: int) -> Arrays:
     images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
@@ -193,15 +172,15 @@ def _split(path: str, arrays, name: str, num_classes: int) -> Split:
             f"y_train, got {labels.min()} to {labels.max()}."
         )
     images = images if images.ndim == 4 else images[..., None]
-    return Split(images=images, labels=labels.astype(np.int32))
+    return Arrays(dict(image=images, label=labels.astype(np.int32)))
 
 
-def _cut(path: str, train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+def _cut(path: str, train: Arrays, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
     try:
         first, second = train_test_split(
             np.arange(len(train)),
             test_size=fraction,
-            stratify=train.labels,
+            stratify=train.arrays["label"],
             random_state=seed,
         )
     except ValueError as error:

@@ -43,6 +43,7 @@ _PLACE_TAKEN = (
     "have the same method, setting and seed; give what differs one of its own"
 )
 _TASK = ("--config=", "--config.data=", "--config.data.name=")  # words that change it
+_SET_BY_TASK = ("data.", "task.")  # what belongs to the task that is replaced
 _REQUIRED = {"config", "method", "seed"}
 _OPTIONAL = {"setting": "default", "overrides": {}}
 _LONGEST = 80  # characters of a level of a name
@@ -161,7 +162,9 @@ class Sweep:
         asked = asked | _OPTIONAL | asked
         if task := self.config.partition(":")[0]:
             asked["config"] = task + "".join(asked["config"].partition(":")[1:])
-            kept = {k: v for k, v in asked["overrides"].items() if k[:5] != "data."}
+            kept = {
+                k: v for k, v in asked["overrides"].items() if k[:5] not in _SET_BY_TASK
+            }
             asked["overrides"] = kept
         config = load_config(asked["config"])
         override(config, [*asked["overrides"].items(), ("seed", asked["seed"])], "")

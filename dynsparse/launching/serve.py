@@ -33,7 +33,7 @@ _NUMBERS = (
         "lowest budget, a fraction of the dense MACs",
     ),
     (
-        "least_accuracy",
+        "least_score",
         number(float, 0, 1),
         "on validation, for rungs that the controller may use",
     ),
@@ -86,7 +86,7 @@ def serve(values: argparse.Namespace, console: Console) -> int:
             served = ServedModel(
                 name=values.run.name,
                 model=run.prepared.trainer.model(run.state),
-                dataset=run.prepared.dataset,
+                task=run.prepared.task,
                 inputs=training.training_inputs(run.prepared),
                 least_density=training.least_density(run.prepared),
             )

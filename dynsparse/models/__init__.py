@@ -1,6 +1,7 @@
 """Models: plain networks and rules that gate them, one architecture per file."""
 
 import bisect
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,7 +16,6 @@ from dynsparse.models.decoder import generate
 
 __all__ = ["available", "check", "from_config", "generate", "narrower"]
 
-_GIVEN = ("rngs", "image_shape", "num_classes")  # to every model of images
 _GATING = ("granularity", "rules")
 
 
@@ -80,20 +80,25 @@ def from_config(
     return sparsify(model, rules, example, rngs=rngs)
 
 
-def check(config: registry.Config):
+def check(config: registry.Config, given: Sequence[str] | None):
     """Refuses a name, a key, or a value of the wrong type, without building.
 
     Args:
         config: As in `from_config`.
+        given: Names of the arguments that the data decide, such as `image_shape`; None
+            where they are not known yet: then keys are left alone.
 
     Raises:
         ValueError: If a name, key or type is not accepted.
 
-    >>> models.check(dict(name="resnet", granularity="blocks", depht=8))
+    >>> images = ("image_shape", "num_classes")
+    >>> models.check(dict(name="resnet", granularity="blocks", depht=8), images)
     Traceback (most recent call last):
     ValueError: model...: resnet has no key 'depht'; accepted: ...
     """
-    registry.check(__name__, _parted(config)[0], _GIVEN)
+    keys, _ = _parted(config)
+    if given is not None:
+        registry.check(__name__, keys, ("rngs", *given))
 
 
 def _parted(config: registry.Config) -> tuple[dict[str, Any], dict[str, Any]]:

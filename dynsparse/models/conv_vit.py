@@ -79,7 +79,7 @@ class ConvVit(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of images that have passed `Dataset.inputs`."""
+        """Returns the logits of images that have passed the inputs of a task."""
         tokens, mask = self.body(self.stem(images))
         pooled = masked_max(self.norm(tokens), mask)
         leave_features(self, pooled)

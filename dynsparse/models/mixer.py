@@ -98,7 +98,7 @@ class Mixer(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of images that have passed `Dataset.inputs`."""
+        """Returns the logits of images that have passed the inputs of a task."""
         return self.head(self.body(self.embed(images))[0])
 
 

@@ -142,7 +142,7 @@ class Resnet(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of images that have passed `Dataset.inputs`."""
+        """Returns the logits of images that have passed the inputs of a task."""
         check_images(images)
         features = self.body(self.stem(images))
         return features if self.head is None else self.head(features)

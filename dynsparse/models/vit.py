@@ -110,7 +110,7 @@ class Vit(nnx.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch classes"]:
-        """Returns the logits of images that have passed `Dataset.inputs`."""
+        """Returns the logits of images that have passed the inputs of a task."""
         tokens = self.embed(images)
         if self.head is None:
             return self.body(tokens)

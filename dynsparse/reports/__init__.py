@@ -2,13 +2,14 @@
 
 from dynsparse.reports.comparison import BASELINES, compare_methods
 from dynsparse.reports.figures import draw_panels
+from dynsparse.reports.metric import Metric
 from dynsparse.reports.report import (
     Report,
     common_origin,
     report_means,
     write_report,
 )
-from dynsparse.reports.run_figures import MOST_IMAGES, draw_curve, draw_kept
+from dynsparse.reports.run_figures import MOST_EXAMPLES, draw_curve, draw_kept
 from dynsparse.reports.run_tables import compare_runs, run_summary
 from dynsparse.reports.runs import (
     BUSY,
@@ -36,10 +37,11 @@ __all__ = [
     "BASELINES",
     "BUSY",
     "FIELDS",
-    "MOST_IMAGES",
+    "MOST_EXAMPLES",
     "PUT_BACK",
     "Events",
     "Interval",
+    "Metric",
     "Report",
     "answer",
     "area_differences",

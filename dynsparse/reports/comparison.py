@@ -52,7 +52,7 @@ def compare_methods(
             belongs to a group.
 
     Example:
-        >>> row = dict(method="soft_topk", setting="any", seed=0, accuracy=0.9)
+        >>> row = dict(method="soft_topk", setting="any", seed=0, score=0.9)
         >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
         >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
         >>> report = reports.compare_methods([row])

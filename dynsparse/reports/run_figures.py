@@ -7,22 +7,28 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dynsparse.reports import figures, runs
+from dynsparse.reports.metric import Metric
 
-MOST_IMAGES = 32  # columns of kept.png
+MOST_EXAMPLES = 32  # columns of kept.png
 _DIMMED = 0.25
 _KEPT = np.array([0.90, 0.62, 0.0])  # tints the kept patches
 
 
 def draw_curve(
-    run: pathlib.Path, title: str, *, dense_accuracy: float | None = None
+    run: pathlib.Path,
+    title: str,
+    metric: Metric,
+    *,
+    dense_score: float | None = None,
 ) -> pathlib.Path:
-    """Draws `run`/curve.png: accuracy and time against cost; SVG and PDF beside it.
+    """Draws `run`/curve.png: score and time against cost; SVG and PDF beside it.
 
     Args:
         run: Folder that holds curve.csv.
         title: Title of the figure.
-        dense_accuracy: Accuracy of the model with everything open, where it is no point
-            of the curve.
+        metric: The score of the curve.
+        dense_score: That of the model with everything open, where it is no point of the
+            curve.
 
     Returns:
         The PNG.
@@ -31,14 +37,14 @@ def draw_curve(
         >>> import pathlib
         >>> row = dict.fromkeys(reports.FIELDS, 0.5)
         >>> reports.tables.write_csv(pathlib.Path("curve.csv"), [row])
-        >>> reports.draw_curve(pathlib.Path(), "a run").name
+        >>> reports.draw_curve(pathlib.Path(), "a run", reports.Metric()).name
         'curve.png'
     """
     rows = runs.read_curve(run)
     figure = Figure(figsize=(figures.PAGE, 4.5), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    _draw_accuracy(left, rows, dense_accuracy)
+    _draw_score(left, rows, metric, dense_score)
     _draw_time(right, rows)
     return figures.save(figure, run / "curve")
 
@@ -66,7 +72,7 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
     with np.load(run / "kept.npz") as file:
         kept = dict(file)
     labels, densities = kept["labels"], kept["densities"]
-    images = [_rgb(image) for image in kept["images"][:MOST_IMAGES]]
+    images = [_rgb(image) for image in kept["images"][:MOST_EXAMPLES]]
     called = lambda verb, label: (
         f"{verb} {kept['classes'][label]}" if "classes" in kept else f"class {label}"
     )
@@ -92,27 +98,35 @@ def draw_kept(run: pathlib.Path) -> pathlib.Path:
     return figures.save(figure, run / "kept")
 
 
-def _draw_accuracy(
-    axes, rows: Sequence[Mapping[str, float]], dense_accuracy: float | None
+def _draw_score(
+    axes,
+    rows: Sequence[Mapping[str, float]],
+    metric: Metric,
+    dense_score: float | None,
 ):
     small = dict(textcoords="offset points", fontsize="small")
     dense = rows[0]["macs_dense"] / 1e6
-    points = [(row["macs_mean"] / 1e6, 100 * row["accuracy"]) for row in rows]
+    points = [(row["macs_mean"] / 1e6, metric.shown(row["score"])) for row in rows]
     axes.plot(*zip(*points, strict=True), "o-", color=figures.BLUE)
     for number, (row, at) in enumerate(zip(rows, points, strict=True)):
         beside = (0, (-15, 8)[number % 2])  # neighbours may be close
         axes.annotate(f"{row['density']:.2f}", at, xytext=beside, ha="center", **small)
     axes.axvline(dense, color=figures.GREY, linestyle=":", label="dense MACs")
-    if dense_accuracy is not None:
-        at = (dense, 100 * dense_accuracy)
+    if dense_score is not None:
+        at = (dense, metric.shown(dense_score))
         points.append(at)
         axes.plot(*at, "*", color=figures.GREY, markersize=13, zorder=3)
-        words = f"same network, all gates open: {at[1]:.1f} %"
+        words = f"same network, all gates open: {at[1]:.3g} {metric.unit}"
         axes.annotate(words, at, xytext=(-10, 0), ha="right", va="center", **small)
-    axes.set_title("Accuracy against cost (labels: density)", fontsize="medium")
-    axes.set(ylabel="test accuracy (%)", xlim=(0, 1.08 * dense))
-    axes.set_xlabel("MACs per image (millions; 1 MAC = 2 FLOPs)")
-    figures.fit(axes, [accuracy for _, accuracy in points], least=4.0)
+    better = "higher" if metric.higher_is_better else "lower"
+    title = f"{metric.words.capitalize()} against cost (labels: density)"
+    axes.set_title(title, fontsize="medium")
+    axes.set(ylabel=f"test {metric.label}, {better} is better")
+    axes.set(xlim=(0, 1.08 * dense))
+    axes.set_xlabel(f"MACs per {metric.noun} (millions; 1 MAC = 2 FLOPs)")
+    scores = [score for _, score in points]
+    least = 4.0 if metric.unit == "%" else 0.04 * max(map(abs, scores))
+    figures.fit(axes, scores, least=least)
 
 
 def _draw_time(axes, rows: Sequence[Mapping[str, float]]):

@@ -11,12 +11,12 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
+from dynsparse.reports.metric import Metric
 from dynsparse.reports.runs import BUSY, is_busy, quartiles, read_run, time_ratio
 from dynsparse.reports.stats import grouped
 from dynsparse.reports.tables import screen_table
 from dynsparse.reports.telling import differences, telling
 
-_COLUMNS = ("density", "M MACs", "MACs", "acc %", "ms", "time")
 _MADE_WITH = ("commit", "device", "processor", "cores", "python", "packages")
 _LINE = 40  # characters of all values of a key, above which each has its own
 _WORDS = 2  # at most, in the name of a run
@@ -35,15 +35,15 @@ def run_summary(
 
     Example:
         >>> import pathlib
-        >>> point = dict.fromkeys(reports.FIELDS, 0.5) | dict(recovery=None)
+        >>> point = dict.fromkeys(reports.FIELDS, 0.5) | dict(recovery={})
         >>> result = dict(title="a run", curve=[point], warnings=[], batch_size=64)
         >>> result |= dict(macs_dense=2e6, macs_floor=1e5)
+        >>> result |= dict(metric=reports.Metric()._asdict())
         >>> summary = reports.run_summary(result, pathlib.Path("runs/a"))
         >>> summary.renderables[0].row_count
         1
     """
-    figures = [run / name for name in ("curve.png", "kept.png")]
-    shown = " ".join(str(figure) for figure in figures if figure.exists())
+    shown = " ".join(map(str, sorted(run.glob("*.png"))))
     board = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run)])
     lines = [f"warning  {warning}" for warning in result["warnings"]]
     lines += [f"curve    {more}"] if more else []
@@ -53,14 +53,15 @@ def run_summary(
 def curve_table(result: Mapping[str, Any]) -> Table:
     """Returns density, cost, accuracy and time at each point of a run, as a table."""
     points: Sequence[Mapping[str, Any]] = result["curve"]
-    recovery = any(point["recovery"] for point in points)
+    metric = Metric.of(result)
+    recovery = all(len(point["recovery"]) == 1 for point in points)
     more = ("prec %", "rand", "rec %", "rand") if recovery else ()
-    table = screen_table(result["title"], (*_COLUMNS, *more))
+    table = screen_table(result["title"], (*_columns(metric), *more))
     for point in points:
-        *cells, time = _cells(point)
+        *cells, time = _cells(point, metric)
         low, _, high = quartiles(point)
         time += f" ({low:.2f}-{high:.2f})" * (low < high)
-        found = point["recovery"] if recovery else {}
+        (found,) = point["recovery"].values() if recovery else ({},)
         names = ("precision", "random_precision", "recall", "random_recall")
         shares = [_share(found[name]) for name in names if name in found]
         table.add_row(*cells, time, *shares)
@@ -68,17 +69,17 @@ def curve_table(result: Mapping[str, Any]) -> Table:
     opened = result.get("everything_open")
     same = "" if opened is None else "*the same network, all gates open; "
     if opened is not None:
-        share = f"{100 * opened:.2f}"
-        table.add_row("open*", f"{dense / 1e6:.3f}", "1.000", share, "", "1.00")
+        score = metric.text(opened)
+        table.add_row("open*", f"{dense / 1e6:.3f}", "1.000", score, "", "1.00")
     table.caption = (
-        f"{f'{BUSY}. ' if is_busy(points) else ''}{same}per image; ms per batch of "
-        f"{result['batch_size']}; MACs and time "
+        f"{f'{BUSY}. ' if is_busy(points) else ''}{same}per {metric.noun}; "
+        f"ms per batch of {result['batch_size']}; MACs and time "
         f"as fractions of the dense network's (time: median and quartiles of paired "
         f"turns; {dense / 1e6:.3f} M MACs); floor, which no gate can close: "
         f"{floor / 1e6:.3f} M MACs ({floor / dense:.1%})"
     )
     if recovery:
-        table.caption += "; precision and recall of the true patches, beside random"
+        table.caption += "; precision and recall of the true places, beside random"
     return table
 
 
@@ -107,13 +108,17 @@ def compare_runs(runs: Sequence[pathlib.Path]) -> Group:
     )
 
 
-def _cells(point: Mapping[str, Any]) -> list[str]:
-    """What stands below `_COLUMNS`."""
+def _columns(metric: Metric) -> tuple[str, ...]:
+    return ("density", "M MACs", "MACs", metric.column, "ms", "time")
+
+
+def _cells(point: Mapping[str, Any], metric: Metric) -> list[str]:
+    """What stands below `_columns`."""
     return [
         f"{point['density']:.3f}",
         f"{point['macs_mean'] / 1e6:.3f}",
         f"{point['budget']:.3f}",
-        f"{100 * point['accuracy']:.2f}",
+        metric.text(point["score"]),
         f"{point['latency_ms']:.1f}",
         f"{time_ratio(point):.2f}",
     ]
@@ -160,14 +165,16 @@ def _difference_table(configs, results) -> Table | str:
 
 
 def _number_table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("run", *_COLUMNS)
+    metrics = {Metric.of(result) for result in results}
+    shown = Metric(name="score", unit="") if len(metrics) > 1 else metrics.pop()
+    columns = ("run", *_columns(shown))
     table = screen_table("What came out", columns, left="run", padding=1)
     name = table.columns[0]
     name.no_wrap, name.overflow, name.max_width = False, "fold", 28
     for name, result in zip(names, results, strict=True):
         points = sorted(result["curve"], key=lambda point: -point["budget"])
         for number, point in enumerate(points):
-            table.add_row("" if number else name, *_cells(point))
+            table.add_row("" if number else name, *_cells(point, Metric.of(result)))
         table.add_section()
     busy = f"; {BUSY}" if any(is_busy(result["curve"]) for result in results) else ""
     table.caption = f"MACs and time: fractions of the run's dense network{busy}"

@@ -13,7 +13,7 @@ PUT_BACK = "put back what was there, or choose another folder"
 BUSY = "busy machine, do not quote the times"
 OFF = 0.1  # of the time of dense, from which dense beside dense tells a busy machine
 _COUNTED = ("density", "budget", "flops_mean", "macs_mean", "macs_p95", "macs_dense")
-_MEASURED = ("accuracy", "latency_ms", "latency_dense_ms")
+_MEASURED = ("score", "latency_ms", "latency_dense_ms")
 _TIMES = ("time_ratio", "time_ratio_q1", "time_ratio_q3", "dense_again")  # or empty
 FIELDS: tuple[str, ...] = (*_COUNTED, *_MEASURED, *_TIMES)
 _AGAIN = "remove it, and the command that made it writes it again"
@@ -22,17 +22,21 @@ _CURVE_AGAIN = "remove result.json, and the command of the run writes both again
 # What a file holds: the type of each value, or that of what is inside.
 _Kinds = Mapping[str, Any]
 _NUMBER, _NONE = (int, float), type(None)
-_RECOVERED = ("precision", "recall", "random_precision", "random_recall")
 _CONFIG = dict(gate=Mapping, train=Mapping, seed=int)
 _ORIGIN = dict.fromkeys(("device", "processor"), (str, _NONE)) | dict(
     commit=str, python=str, cores=(int, _NONE), packages=Mapping
 )
+_METRIC = dict(name=str, unit=str, higher_is_better=bool, noun=str)
 _POINT = dict.fromkeys(("density", "budget", "macs_mean", *_MEASURED), _NUMBER) | dict(
-    recovery=dict.fromkeys(_RECOVERED, (*_NUMBER, _NONE)),
+    recovery=Mapping,
     **dict.fromkeys(_TIMES, _NUMBER),
 )
 _TRAINED = dict(title=str, warnings=list, seed=int, batch_size=int) | dict(
-    macs_dense=_NUMBER, macs_floor=_NUMBER, curve=[_POINT], examined=[{}]
+    macs_dense=_NUMBER,
+    macs_floor=_NUMBER,
+    metric=_METRIC,
+    curve=[_POINT],
+    examined=[{}],
 )
 _OPTIONAL = {*_TIMES, "examined"}
 
@@ -180,5 +184,7 @@ def _check(found: Mapping[str, Any], kinds: _Kinds, where: str = ""):
         elif isinstance(kind, Mapping):
             if value is not None:
                 _check(value, kind, f"{where}{key}.")
-        elif not isinstance(value, kind) or isinstance(value, bool):
+        elif not isinstance(value, kind) or (
+            isinstance(value, bool) and kind is not bool
+        ):
             raise ValueError(f"{where}{key} is {str(value)[:40]!r}")

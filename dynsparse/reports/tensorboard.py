@@ -98,7 +98,7 @@ def write_board(sweep: pathlib.Path, rows: Sequence[Row]) -> pathlib.Path:
 
     Example:
         >>> import pathlib
-        >>> row = dict(method="soft_topk", setting="any", seed=0, accuracy=0.9)
+        >>> row = dict(method="soft_topk", setting="any", seed=0, score=0.9)
         >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
         >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
         >>> _ = pathlib.Path("report.md").write_text("# A sweep")

@@ -41,7 +41,7 @@ def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
             have the same seed.
 
     Example:
-        >>> row = dict(method="soft_topk", setting="any", seed=0, accuracy=0.9)
+        >>> row = dict(method="soft_topk", setting="any", seed=0, score=0.9)
         >>> row |= dict(macs_mean=1e6, macs_dense=4e6)
         >>> row |= dict(latency_ms=1.0, latency_dense_ms=2.0)
         >>> (point,) = reports.read_points([row])
@@ -72,7 +72,7 @@ def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 rank=rank,
                 seed=seed,
                 macs=row["macs_mean"] / dense,
-                accuracy=row["accuracy"],
+                accuracy=row["score"],
                 time=runs.time_ratio(row)
                 if row["macs_dense"] == dense
                 else row["latency_ms"] / dense_ms,

@@ -1,20 +1,21 @@
 """Checks of what a ladder of compiled budgets is made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Int, PyTree
+from jaxtyping import PyTree
 
 from dynsparse._internal.call import Call, call
 
-Labelled = tuple[PyTree, Int[np.ndarray, "m"]]  # examples, and the class of each
+# Held-out inputs, and what makes a score in [0, 1] of the outputs for them.
+HeldOut = tuple[PyTree, Callable[[PyTree], float]]
 
 
 def check(
     examples: Call,
     budgets: Sequence[float],
     batch_sizes: Sequence[int],
-    labelled: Labelled | None,
+    held_out: HeldOut | None,
     least_density: float,
     repeats: int,
 ):
@@ -31,11 +32,8 @@ def check(
             f"batch_sizes={tuple(batch_sizes)}."
         )
     held = dict(examples=examples)
-    if labelled is not None:
-        held["labelled"] = call(labelled[0])
-        number, classes = held["labelled"].num_examples, len(labelled[1])
-        if number != classes:
-            raise ValueError(f"labelled has {number} examples and {classes} classes.")
+    if held_out is not None:
+        held["held_out"] = call(held_out[0])
     for name, asked in held.items():
         if not asked.num_examples:
             raise ValueError(f"{name} must hold at least one, got {asked}.")

@@ -92,11 +92,11 @@ class Deadline(Signal):
         rungs = _worthwhile(ladder, moment.number, moment.choices(ladder))
         rate = self.rate(moment.now)
         seconds = [ladder.seconds(rung, moment.number) for rung in rungs]
-        found = [ladder.rungs[rung].accuracy for rung in rungs]
-        accuracy = [share for share in found if share is not None]
-        if len(accuracy) == len(rungs):
+        found = [ladder.rungs[rung].score for rung in rungs]
+        score = [share for share in found if share is not None]
+        if len(score) == len(rungs):
             lasting = len(rungs) - 1  # each request is a choice of its own
-            at_once = self._improved(rate, moment.slacks, seconds, accuracy)
+            at_once = self._improved(rate, moment.slacks, seconds, score)
         else:
             taken = [self._mean() * one for one in seconds]
             lasting = _highest([rate * one <= self.busy for one in taken], seconds)
@@ -158,7 +158,7 @@ class Deadline(Signal):
         rate: float,
         slacks: Sequence[float],
         seconds: Sequence[float],
-        accuracy: Sequence[float],
+        score: Sequence[float],
     ) -> int:
         """Index of the best choice for the first request, given its cost to others."""
         mean, indices = self._mean(), range(len(seconds))
@@ -175,7 +175,7 @@ class Deadline(Signal):
         ]
         steady = [
             right * (1 - queue.lost())
-            for right, queue in zip(accuracy, queues, strict=True)
+            for right, queue in zip(score, queues, strict=True)
         ]
         base = max(indices, key=lambda i: (steady[i], -seconds[i]))
         later = dataclasses.replace(
@@ -187,7 +187,7 @@ class Deadline(Signal):
         def worth(index: int) -> float:
             in_time = self.slowdown * seconds[index] <= slack
             added = later.to_be_lost(behind + mean * seconds[index])
-            return accuracy[index] * in_time - accuracy[base] * added
+            return score[index] * in_time - score[base] * added
 
         return max(indices, key=lambda i: (worth(i), -seconds[i]))
 
@@ -208,10 +208,10 @@ def _worthwhile(ladder: Ladder, number: int, rungs: Sequence[int]) -> Sequence[i
     """
     found, best = [], 0.0
     for rung in sorted(rungs, key=lambda r: -ladder.seconds(r, number)):
-        accuracy = ladder.rungs[rung].accuracy
-        if accuracy is None:
+        score = ladder.rungs[rung].score
+        if score is None:
             return rungs
-        pace = accuracy / ladder.seconds(rung, number)
+        pace = score / ladder.seconds(rung, number)
         if pace >= best:
             best = pace
             found.append(rung)

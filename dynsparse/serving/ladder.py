@@ -16,7 +16,7 @@ from dynsparse.budgets import averages_at, densities_at, fix_densities
 from dynsparse.costs import Prices, itemize, median_seconds, peak_bytes, run_gates
 from dynsparse.gates import evaluating
 from dynsparse.serving.budgets import bought_densities
-from dynsparse.serving.checks import Labelled, check
+from dynsparse.serving.checks import HeldOut, check
 from dynsparse.serving.programs import answers, compiled
 from dynsparse.serving.requests import Requests, checked, joined
 from dynsparse.serving.rung import Rung, front
@@ -103,7 +103,7 @@ class Ladder:
         budgets: Sequence[float],
         batch_sizes: Sequence[int],
         inputs: Sequence[PyTree] = (),
-        labelled: Labelled | None = None,
+        held_out: HeldOut | None = None,
         least_density: float = 0.0,
         repeats: int = 20,
         watch: Callable[[str], None] = lambda words: None,
@@ -122,9 +122,9 @@ class Ladder:
             inputs: Training batches, from which the running statistics of BatchNorm are
                 re-estimated at each density (`budgets.averages_at`); without them every
                 rung has those of the model.
-            labelled: Held-out examples and their classes, such as a validation split,
-                on which the accuracy of each rung is measured, of a model whose output
-                is one array of scores.
+            held_out: Inputs such as those of a validation split, and a function that
+                makes a score in [0, 1] of the outputs for them, such as the share of
+                right answers; it is measured of each rung.
             least_density: Density, in [0, 1], below which there is no rung: a model is
                 seldom of use below the densities that it was trained at.
             repeats: Timed passes per program, of which the median counts.
@@ -134,11 +134,10 @@ class Ladder:
         Raises:
             ValueError: If a budget is not in (0, 1] or below the floor of the model,
                 there are no budgets or no examples, or another value is out of range;
-                if the examples of an output are not its leading axis, or examples are
-                labelled and the output is not one array.
+                if the examples of an output are not its leading axis.
         """
         asked = call(examples)
-        check(asked, budgets, batch_sizes, labelled, least_density, repeats)
+        check(asked, budgets, batch_sizes, held_out, least_density, repeats)
         watch("billing the model")
         requests = Requests.like(asked)
         prices = Prices(model, requests.example)
@@ -179,8 +178,8 @@ class Ladder:
             requests=requests,
             answers=answers(model, requests),
         )
-        if labelled is not None:
-            ladder.rungs = tuple(ladder._with_accuracy(labelled, watch))
+        if held_out is not None:
+            ladder.rungs = tuple(ladder._scored(held_out, watch))
         return ladder
 
     def __call__(self, rung: int, x: PyTree) -> PyTree:
@@ -214,19 +213,19 @@ class Ladder:
         """
         return checked(x, self.requests)
 
-    def front(self, least_accuracy: float = 0.0) -> tuple[int, ...]:
+    def front(self, least_score: float = 0.0) -> tuple[int, ...]:
         """Returns the rungs worth using, from the fastest to the most accurate.
 
-        Each is more accurate than all that are faster. Where accuracy was not measured,
+        Each has a higher score than all that are faster. Where it was not measured,
         all rungs are returned.
 
         Args:
-            least_accuracy: Accuracy that each returned rung has at least, in [0, 1].
+            least_score: Score that each returned rung has at least, in [0, 1].
 
         Raises:
-            ValueError: If no rung has the least accuracy, or none was measured.
+            ValueError: If no rung has the least score, or none was measured.
         """
-        return front(self.rungs, self.batch_sizes[-1], least_accuracy)
+        return front(self.rungs, self.batch_sizes[-1], least_score)
 
     def fitting(self, number: int) -> int:
         """Returns the smallest compiled batch size for `number` examples.
@@ -249,7 +248,7 @@ class Ladder:
                 rung=index,
                 density=rung.density,
                 budget=rung.budget,
-                validation_accuracy=rung.accuracy,
+                validation_score=rung.score,
                 batch_size=size,
                 latency_ms=1e3 * rung.seconds[size],
                 peak_megabytes=rung.peak_bytes[size] / 1e6,
@@ -262,19 +261,13 @@ class Ladder:
         """Writes the table as JSON, atomically."""
         write_json(path, self.table())
 
-    def _with_accuracy(
-        self, labelled: Labelled, watch: Callable[[str], None]
+    def _scored(
+        self, held_out: HeldOut, watch: Callable[[str], None]
     ) -> Iterator[Rung]:
-        x, labels = labelled
-        if self.answers is not True:
-            raise ValueError(
-                "accuracy is measured where the output of a model is one array of "
-                "scores; compile without labelled examples."
-            )
+        x, score = held_out
         for index, rung in enumerate(self.rungs):
             watch(f"validating rung {index}, the last being {len(self.rungs) - 1}")
-            right = self(index, x).argmax(-1) == labels
-            yield dataclasses.replace(rung, accuracy=float(right.mean()))
+            yield dataclasses.replace(rung, score=float(score(self(index, x))))
 
 
 def _budget(view: nnx.Module, prices: Prices, asked: Call) -> float:

@@ -16,10 +16,10 @@ class Rung:
         peak_bytes: Peak memory of one pass, its parameters included, by batch size.
         density: Density of the top-k gates, in [0, 1]; None for gates of a varying
             count.
-        accuracy: Share of labelled examples that are classified right, in [0, 1]; None
+        score: Of held-out examples, such as the share of right answers, in [0, 1]; None
             if it was not measured.
 
-    >>> serving.Rung(budget=0.5, seconds={1: 0.01}).accuracy is None
+    >>> serving.Rung(budget=0.5, seconds={1: 0.01}).score is None
     True
     """
 
@@ -27,46 +27,46 @@ class Rung:
     seconds: Mapping[int, float]
     peak_bytes: Mapping[int, int] = dataclasses.field(default_factory=dict)
     density: float | None = None
-    accuracy: float | None = None
+    score: float | None = None
 
 
 def front(
-    rungs: Sequence[Rung], size: int, least_accuracy: float = 0.0
+    rungs: Sequence[Rung], size: int, least_score: float = 0.0
 ) -> tuple[int, ...]:
-    """Returns the rungs on the Pareto front of time and accuracy, by rising accuracy.
+    """Returns the rungs on the Pareto front of time and score, by rising score.
 
     Args:
         rungs: Rungs of a ladder.
         size: Batch size at which seconds are compared.
-        least_accuracy: Accuracy that each returned rung has at least, in [0, 1].
+        least_score: Score that each returned rung has at least, in [0, 1].
 
     Returns:
-        Indices; all of them where accuracy was not measured.
+        Indices; all of them where it was not measured.
 
     Raises:
-        ValueError: If no rung has the least accuracy, accuracy was not measured, or
-            `least_accuracy` is out of range.
+        ValueError: If no rung has the least score, none was measured, or
+            `least_score` is out of range.
     """
-    if not 0 <= least_accuracy <= 1:
-        raise ValueError(f"least_accuracy must be in [0, 1], got {least_accuracy}.")
-    accuracy = [rung.accuracy for rung in rungs if rung.accuracy is not None]
-    if len(accuracy) < len(rungs):
-        if least_accuracy > 0:
+    if not 0 <= least_score <= 1:
+        raise ValueError(f"least_score must be in [0, 1], got {least_score}.")
+    score = [rung.score for rung in rungs if rung.score is not None]
+    if len(score) < len(rungs):
+        if least_score > 0:
             raise ValueError(
-                f"least_accuracy {least_accuracy:g}: the ladder was compiled without "
-                "labelled examples, on which accuracy is measured."
+                f"least_score {least_score:g}: the ladder was compiled without "
+                "held-out examples, on which it is measured."
             )
         return tuple(range(len(rungs)))
     found, best = [], -1.0
-    pace = lambda index: (rungs[index].seconds[size], -accuracy[index], index)
+    pace = lambda index: (rungs[index].seconds[size], -score[index], index)
     for index in sorted(range(len(rungs)), key=pace):
-        if accuracy[index] > best:
-            best = accuracy[index]
+        if score[index] > best:
+            best = score[index]
             found.append(index)
-    chosen = tuple(index for index in found if accuracy[index] >= least_accuracy)
+    chosen = tuple(index for index in found if score[index] >= least_score)
     if not chosen:
         raise ValueError(
-            f"least_accuracy {least_accuracy:g}: no rung has it, the best has "
+            f"least_score {least_score:g}: no rung has it, the best has "
             f"{best:.4f} on validation."
         )
     return chosen

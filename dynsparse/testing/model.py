@@ -43,7 +43,7 @@ def check_model(
         ...                     depth=1, num_heads=2, mlp_width=8)
     """
     config = dict(name=name, **keys)
-    models.check(config)
+    models.check(config, ("image_shape", "num_classes"))
     model = models.from_config(
         config,
         gate=_GATE,

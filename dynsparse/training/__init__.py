@@ -2,7 +2,7 @@
 
 from dynsparse._internal.stop_signal import Interrupted
 from dynsparse.training.describe import describe
-from dynsparse.training.evaluation.evaluate import training_inputs
+from dynsparse.training.evaluation.norms import training_inputs
 from dynsparse.training.folder.checkpoint import CheckpointError, has_checkpoint
 from dynsparse.training.loop import train, train_together
 from dynsparse.training.prepare import (

@@ -1,12 +1,12 @@
-"""Shuffled batches of the training images."""
+"""Shuffled batches of the training examples."""
 
 import functools
+from typing import Any
 
 import grain
-import numpy as np
-from jaxtyping import Int, UInt8
 
-from dynsparse.data import Dataset
+from dynsparse.data import Source, read_batch
+from dynsparse.data.base.sources import Batch
 
 
 class Batches:
@@ -16,25 +16,22 @@ class Batches:
     is `batches[i]`, whatever was read before.
 
     Args:
-        dataset: Task whose training images are read; not before the first batch is.
-        batch_size: Examples per batch, at most the number of training images.
+        source: Training examples; not read before the first batch is.
+        batch_size: Examples per batch, at most their number.
         seed: Seed of the order.
     """
 
-    def __init__(self, dataset: Dataset, *, batch_size: int, seed: int):
-        self._dataset = dataset
+    def __init__(self, source: Source, *, batch_size: int, seed: int):
+        self._source = source
         self._batch_size, self._seed = batch_size, seed
 
     @functools.cached_property
     def _order(self):
-        indices = grain.MapDataset.range(len(self._dataset.train))
+        indices = grain.MapDataset.range(len(self._source))
         order = indices.seed(self._seed).shuffle().repeat()
         return order.batch(self._batch_size, drop_remainder=True)
 
-    def __getitem__(
-        self, step: int
-    ) -> tuple[UInt8[np.ndarray, "batch *shape"], Int[np.ndarray, "batch"]]:
-        """Returns the images and labels of `step`."""
-        chosen = self._order[step]
-        split = self._dataset.train
-        return split.images[chosen], split.labels[chosen]
+    def __getitem__(self, step: int) -> Batch:
+        """Returns the examples of `step`."""
+        order: Any = self._order
+        return read_batch(self._source, order[step])

@@ -31,17 +31,16 @@ def describe(prepared: PreparedRun, workdir: str | os.PathLike[str], title: str)
     device, plan = jax.devices()[0], prepared.settings.train
     on = device.platform if device.platform == "cpu" else device.device_kind
     devices = f"{plan.num_devices} x {on}" if plan.num_devices > 1 else on
-    dataset, steps = prepared.dataset, plan.num_steps
-    epochs = steps * plan.batch_size / len(dataset.train)
+    task, steps = prepared.task, plan.num_steps
+    epochs = steps * plan.batch_size / len(task.train)
     sizes = [
         f"{len(split):,} {name}"
         for name, split in (
-            ("training", dataset.train),
-            ("validation", dataset.validation),
-            ("test", dataset.test),
+            ("training", task.train),
+            ("validation", task.validation),
+            ("test", task.test),
         )
     ]
-    shape = " x ".join(map(str, dataset.image_shape))
     leaves = jax.tree.leaves(prepared.initial_state["params"])
     parameters = sum(leaf.size for leaf in leaves)
     dense = prepared.prices.dense
@@ -49,15 +48,18 @@ def describe(prepared: PreparedRun, workdir: str | os.PathLike[str], title: str)
         f"{name:<9}{text}"
         for name, text in (
             ("run", f"{title}, seed {prepared.settings.seed}, on {devices}"),
-            ("model", f"{parameters:,} parameters, {_macs(dense)} per image dense"),
+            (
+                "model",
+                f"{parameters:,} parameters, {_macs(dense)} per {task.noun} dense",
+            ),
             ("budget", _budget(prepared)),
             (
                 "data",
-                f"{', '.join(sizes)} images of {shape}, {dataset.num_classes} classes",
+                f"{', '.join(sizes)} {task.noun}s: {task.example()}",
             ),
             (
                 "steps",
-                f"{steps:,} of {plan.batch_size} images, {epochs:.1f} epochs; a "
+                f"{steps:,} of {plan.batch_size} {task.noun}s, {epochs:.1f} epochs; a "
                 f"checkpoint every {plan.checkpoint_every:,}",
             ),
             ("writes", f"{workdir}: {_FILES}"),

@@ -87,8 +87,7 @@ def train_together(
         ValueError: If several runs are to share more than one device.
     """
     runs = [Run(*pair) for pair in zip(prepared, workdirs, strict=True)]
-    for note in (note for run in runs for note in run.notes):
-        say(note)
+    say(*(note for run in runs for note in run.notes))
     by_step: dict[int, list[Run]] = collections.defaultdict(list)
     for run in runs:
         by_step[run.step].append(run)
@@ -111,7 +110,8 @@ def _train(runs: Sequence[Run], start: int, stop: StopSignal):
     with contextlib.ExitStack() as stack:
         for run in runs:
             stack.enter_context(run)
-        progress = stack.enter_context(ProgressReport(start, plan.num_steps))
+        shown = ProgressReport(start, plan.num_steps, runs[0].prepared.task.metric)
+        progress = stack.enter_context(shown)
         if start:
             progress.say(f"resumed from step {start}")
         progress.working("compiling the training step", aloud=True)

@@ -1,5 +1,7 @@
 """Data parallelism: a step on one device, or on several that share each batch."""
 
+from collections.abc import Mapping
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -49,9 +51,9 @@ class Placement:
         """Replicates the state to every device, in buffers that steps may donate."""
         return jax.device_put(state, self._whole, may_alias=False)
 
-    def divide(self, *batch: np.ndarray) -> tuple[jax.Array, ...]:
+    def divide(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
         """Puts a part of each array of a batch, [batch, ...], on each device."""
-        return jax.device_put(batch, self._divided)
+        return jax.device_put(dict(batch), self._divided)
 
     def gather(self, state: State) -> State:
         """Copies the state to the first device, where runs evaluate and save."""

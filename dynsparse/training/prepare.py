@@ -5,19 +5,17 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import numpy as np
 from flax import nnx
 
-from dynsparse import data, gates, models
+from dynsparse import data, gates, models, tasks
 from dynsparse._internal.program_key import program_key
 from dynsparse._internal.registry import Config
 from dynsparse.budgets import Policy, density_map, has_density
 from dynsparse.costs import Prices, budget_of, largest_density
-from dynsparse.data import Dataset
 from dynsparse.gates import Gate, TopkGate, gated_modules
 from dynsparse.layers.units.width import NestedScorer
 from dynsparse.models.base.images import PatchGrid
+from dynsparse.tasks import Task
 from dynsparse.training.batches import Batches
 from dynsparse.training.folder.checkpoint import has_checkpoint
 from dynsparse.training.init_from import start_from
@@ -42,8 +40,8 @@ class PreparedRun:
     Attributes:
         settings: Of the run.
         config: Plain values of the whole config.
-        dataset: Task of the run.
-        batches: Training images and labels by step.
+        task: What is learned, with its data.
+        batches: Training examples by step.
         trainer: Steps the state.
         initial_state: Before the first step.
         prices: Of the model.
@@ -55,7 +53,7 @@ class PreparedRun:
 
     settings: Settings
     config: Mapping[str, Any]
-    dataset: Dataset
+    task: Task
     batches: Batches
     trainer: Trainer
     initial_state: State
@@ -67,7 +65,7 @@ class PreparedRun:
 
 def prepare(
     config: Mapping[str, Any],
-    dataset: Dataset | None = None,
+    task: Task | None = None,
     *,
     resumed: bool = False,
     trains: bool = True,
@@ -82,21 +80,21 @@ def prepare(
     0
 
     Args:
-        config: Sections `data`, `model`, `gate`, `scorer`, `budget`, `optimizer`,
-            `gate_optimizer`, `train`, `evaluation`, `temperature_schedule`, the number
-            `seed`, and `names`, which a run does not read.
-        dataset: That of the section `data`, where it is there already.
+        config: Sections `data`, `task`, `model`, `gate`, `scorer`, `budget`,
+            `optimizer`, `gate_optimizer`, `train`, `evaluation`,
+            `temperature_schedule`, the number `seed`, and `names`, which is not read.
+        task: That of the sections `data` and `task`, where it is there already.
         resumed: Whether a checkpoint takes the place of its first state, for which
             `train.init_from` is then not read.
         trains: Whether the run is to be trained here. Otherwise neither its training
-            images nor its devices have to be there, and `train.init_from` is not read.
+            data nor its devices have to be there, and `train.init_from` is not read.
 
     Raises:
         ValueError: If any name, key, value or file is not accepted.
     """
     settings = Settings.from_config(config)
     seed, policy = settings.seed, settings.budget
-    models.check(config["model"])
+    models.check(config["model"], tasks.model_keys(config["task"]))
     check_sizes(config)
     # Before data are made: the ranges of a gate, and another run that must be there.
     gate_keys = gate_section(config["gate"], policy)
@@ -105,22 +103,21 @@ def prepare(
     source = settings.train.init_from if trains and not resumed else None
     if source and not has_checkpoint(pathlib.Path(source)):
         raise ValueError(f"train.init_from: {source[:_SHOWN]} has no checkpoint.")
-    if dataset is None:
-        dataset = data.from_config(config["data"])
+    if task is None:
+        splits = data.from_config(config["data"])
+        task = tasks.from_config(config["task"], splits)
     if trains:
-        _check_batch(settings.train, len(dataset.train))
+        _check_batch(settings.train, len(task.train), task.noun)
     model = models.from_config(
         config["model"],
         gate=gate_keys,
         scorer=config["scorer"],
-        example=jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32),
-        image_shape=dataset.image_shape,
-        num_classes=dataset.num_classes,
+        example=task.example(2),
         rngs=nnx.Rngs(seed),
+        **task.model,
     )
     _check_scorer(model, config["scorer"])
-    example = jax.ShapeDtypeStruct((1, *dataset.image_shape), np.float32)
-    prices = Prices(model, example)
+    prices = Prices(model, task.example())
     curves = prices.layer_cost_curves()
     policy.attach(model, {name: curve.costs[-1] for name, curve in curves.items()})
     densities = find_densities(model, prices, settings)
@@ -134,7 +131,7 @@ def prepare(
         ),
         settings,
         prices,
-        dataset,
+        task,
     )
     notes = _notes(config, settings)
     if source:
@@ -144,8 +141,8 @@ def prepare(
     return PreparedRun(
         settings=settings,
         config=config,
-        dataset=dataset,
-        batches=Batches(dataset, batch_size=settings.train.batch_size, seed=seed),
+        task=task,
+        batches=Batches(task.train, batch_size=settings.train.batch_size, seed=seed),
         trainer=trainer,
         initial_state=state,
         prices=prices,
@@ -158,7 +155,7 @@ def prepare(
 def prepare_together(
     configs: Sequence[Mapping[str, Any]], resumed: Sequence[bool] = ()
 ) -> list[PreparedRun]:
-    """Builds runs that can train together, on one dataset.
+    """Builds runs that can train together, on one task.
 
     >>> from dynsparse.configs import cluttered_digits
     >>> config = cluttered_digits.get_config("dense")
@@ -183,7 +180,7 @@ def prepare_together(
             "of `budget.penalties` alone."
         )
     others = zip(configs[1:], resumed[1:], strict=True)
-    return [first, *(prepare(c, first.dataset, resumed=r) for c, r in others)]
+    return [first, *(prepare(c, first.task, resumed=r) for c, r in others)]
 
 
 def gate_section(section: Config, policy: Policy) -> dict[str, Any]:
@@ -249,12 +246,12 @@ def find_densities(
     return tuple(sorted(asked | new, reverse=True))
 
 
-def _check_batch(plan: TrainSettings, examples: int):
-    """Refuses a batch that the training images or the devices cannot serve."""
+def _check_batch(plan: TrainSettings, examples: int, noun: str):
+    """Refuses a batch that the training examples or the devices cannot serve."""
     if examples < plan.batch_size:
         raise ValueError(
             f"train: batch_size {plan.batch_size} exceeds the {examples} training "
-            "images."
+            f"{noun}s."
         )
     Placement(num_devices=plan.num_devices, batch_size=plan.batch_size)
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynsparse.tasks import Batch
 from dynsparse.training.placement import Placement
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State, Trainer
@@ -58,7 +59,7 @@ class Program:
             working: State to update; its buffers are donated.
             index: Number of the batch, from 0.
         """
-        return _step(self._trainer, self._several, working, *self._read(index))
+        return _step(self._trainer, self._several, working, self._read(index))
 
     def step_unfused(self, working: State, index: int) -> State:
         """Returns the next states, computed with one kernel for each operation.
@@ -67,14 +68,14 @@ class Program:
             working: State to start from; it is not donated.
             index: Number of the batch, from 0.
         """
-        return _unfused(self._trainer, self._several, working, *self._read(index))[0]
+        return _unfused(self._trainer, self._several, working, self._read(index))[0]
 
     def _read(self, index: int):
-        """Images and labels, [runs, ...] for several runs."""
+        """The batch of a step, each array [runs, ...] for several runs."""
         batches = [batches[index] for batches in self._batches]
         if not self._several:
-            return self._placement.divide(*batches[0])
-        return tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
+            return self._placement.divide(batches[0])
+        return jax.tree.map(lambda *arrays: np.stack(arrays), *batches)
 
     def states(self, working: State) -> list[State]:
         """Returns a copy of the state of each run, on the first device."""
@@ -96,13 +97,13 @@ class Program:
         ]
 
 
-def _stepped(trainer: Trainer, several: bool, state: State, images, labels):
+def _stepped(trainer: Trainer, several: bool, state: State, batch: Batch):
     if not several:
-        return trainer.step(state, images, labels)
+        return trainer.step(state, batch)
     # What is due at a step is due for all: no run computes what it discards.
     axes: Any = dict.fromkeys(state, 0) | dict(step=None)
-    step = jax.vmap(trainer.step, in_axes=(axes, 0, 0), out_axes=(axes, 0))
-    return step(state, images, labels)
+    step = jax.vmap(trainer.step, in_axes=(axes, 0), out_axes=(axes, 0))
+    return step(state, batch)
 
 
 # Compiled once for all runs whose trainers are equal.

@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.table import Column
 
 _SECONDS_BETWEEN_LINES = 10
+_LONGEST = 8  # characters of a name beside the bar
 
 
 class _Bar:
@@ -59,16 +60,17 @@ class ProgressReport(_Bar):
     Args:
         start: Step that the run starts from.
         num_steps: Last step.
+        metric: Name of the task's score, which is shown where the metrics have it.
     """
 
-    def __init__(self, start: int, num_steps: int):
+    def __init__(self, start: int, num_steps: int, metric: str):
         super().__init__(
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[metrics]}", table_column=_whole()),
             TimeRemainingColumn(compact=True, table_column=_whole()),
         )
-        self._start, self._num_steps = start, num_steps
+        self._start, self._num_steps, self._metric = start, num_steps, metric
         self._task = self._progress.add_task(
             "train", total=num_steps, completed=start, metrics=""
         )
@@ -77,10 +79,12 @@ class ProgressReport(_Bar):
         """Shows the metrics of `step`."""
         now = time.monotonic()
         rate = (step - self._start) / max(now - self._begun, 1e-9)
-        shown = [f"loss {metrics['loss']:.3f}", f"acc {metrics['accuracy']:.3f}"]
-        if "density" in metrics:
-            shown.append(f"density {metrics['density']:.2f}")
-        text = "  ".join([*shown, f"{rate:.1f} steps/s"])
+        shown = [f"loss {metrics['loss']:.3f}"]
+        for name, digits in ((self._metric, 3), ("density", 2)):
+            if name in metrics:
+                words = name.replace("_", " ")[:_LONGEST]
+                shown.append(f"{words} {metrics[name]:.{digits}f}")
+        text = "  ".join([*shown, f"{rate:.1f}/s"])
         self._progress.update(self._task, completed=step, metrics=text)
         line = f"step {step}/{self._num_steps}  {text}"
         self._say_now_and_then(line, now, always=step == self._num_steps)
@@ -129,9 +133,10 @@ class Phase(_Bar):
         self._say_now_and_then(line, time.monotonic())
 
 
-def say(text: str):
-    """Prints a line, where there is no bar."""
-    _say(_console(), text)
+def say(*lines: str):
+    """Prints lines, where there is no bar."""
+    for text in lines:
+        _say(_console(), text)
 
 
 def _whole() -> Column:

@@ -10,18 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import PyTree
 
-from dynsparse import data, reports
+from dynsparse import data, reports, tasks
 from dynsparse._internal.atomic_write import read_json
 from dynsparse._internal.registry import names_outside
-from dynsparse.data import Dataset, KnownDataset
+from dynsparse.data import Splits
 from dynsparse.gates import evaluating
-from dynsparse.training.evaluation.evaluate import (
-    at_densities,
-    compile_forward,
-    evaluation_key,
-)
+from dynsparse.tasks import Batch, Task
+from dynsparse.training.evaluation.forward import compile_forward, evaluation_key
+from dynsparse.training.evaluation.norms import at_densities
 from dynsparse.training.folder.checkpoint import Checkpoints
 from dynsparse.training.prepare import PreparedRun, prepare
 from dynsparse.training.run import CONFIG, FACTS
@@ -32,11 +30,11 @@ from dynsparse.training.step import State
 class RestoredRun:
     """A trained run: its model, its config, its curve, and its data on demand.
 
-    A call answers images as they lie in a file:
+    A call answers a batch of examples as they lie in a source:
 
         run = dynsparse.restore("runs/mine")
-        labels = run(images).argmax(-1)  # uint8, [n, height, width, channels]
-        labels = run(images, density=0.5).argmax(-1)  # with a top-k gate
+        labels = run(dict(image=images)).argmax(-1)
+        labels = run(dict(image=images), density=0.5).argmax(-1)  # with a top-k gate
 
     Attributes:
         prepared: Run with its settings, trainer and prices.
@@ -50,7 +48,7 @@ class RestoredRun:
 
     @functools.cached_property
     def model(self) -> nnx.Module:
-        """Evaluation view of the trained model, which takes `task.inputs(images)`."""
+        """Evaluation view of the trained model, which takes `task.inputs(batch)`."""
         return evaluating(self.prepared.trainer.model(self.state))
 
     @property
@@ -59,9 +57,9 @@ class RestoredRun:
         return self.prepared.config
 
     @property
-    def task(self) -> Dataset:
-        """Task of the run; its images are made or read when they are asked for."""
-        return self.prepared.dataset
+    def task(self) -> Task:
+        """Task of the run; its data are made or read when they are asked for."""
+        return self.prepared.task
 
     @functools.cached_property
     def curve(self) -> list[dict[str, Any]]:
@@ -74,28 +72,25 @@ class RestoredRun:
 
     def __call__(
         self,
-        images: UInt8[Array | np.ndarray, "n height width channels"],
+        batch: Batch,
         *,
         density: float | None = None,
-    ) -> Float[Array, "n classes"]:
-        """Returns the logits of `images`, preprocessed as in the run.
+    ) -> PyTree:
+        """Returns the outputs for a batch, preprocessed as in the run.
 
-        Compiled once for each number of images.
+        Compiled once for each number of examples.
 
         Args:
-            images: Images of the run's height, width and channels, 0 to 255.
+            batch: Arrays by name, as the sources of the run have them, [n, ...]; those
+                that the model does not see, such as labels, may be left out.
             density: Density of top-k gates, in [0, 1]; as trained where it is None.
 
         Raises:
-            ValueError: If the images are not of the run's type and shape, or `density`
-                is given and no gate has one.
+            ValueError: If an array is unknown, or not of the run's type and shape, or
+                `density` is given and no gate has one.
         """
-        wanted = self.task.image_shape
-        if images.shape[1:] != wanted:
-            raise ValueError(
-                f"images must be [n, {', '.join(map(str, wanted))}], "
-                f"got {list(images.shape)}."
-            )
+        for name, array in batch.items():
+            self._check(name, array)
         if density is not None:
             if self.prepared.densities == (None,):
                 raise ValueError(f"density={density}: the gates of this run have none.")
@@ -103,7 +98,21 @@ class RestoredRun:
                 raise ValueError(f"density must be in [0, 1], got {density}.")
         state = self.at(density)
         key = jax.random.fold_in(evaluation_key(state), 0)
-        return compile_forward(self.prepared.trainer)(state, images, key, density)[0]
+        return compile_forward(self.prepared.trainer)(state, batch, key, density)[0]
+
+    def _check(self, name: str, array: Any):
+        """Refuses an array that an example of the run does not have."""
+        example = self.task.splits.example
+        if name not in example:
+            raise ValueError(
+                f"examples of this run have no {name!r}, but {', '.join(example)}."
+            )
+        wanted, shape = example[name], np.shape(array)
+        if shape[1:] != wanted.shape:
+            sides = ", ".join(map(str, ("n", *wanted.shape)))
+            raise ValueError(f"{name} must be [{sides}], got {list(shape)}.")
+        if array.dtype != wanted.dtype:
+            raise ValueError(f"{name} must be {wanted.dtype}, got {array.dtype}.")
 
     def at(self, density: float | None) -> State:
         """Returns the state with BatchNorm statistics of a density.
@@ -131,8 +140,8 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
     >>> _ = training.train(training.prepare(config.to_dict()), "runs/first")
     compiling the training step ...
     >>> run = training.restore("runs/first")
-    >>> images = run.task.test.images[:2]
-    >>> run(images).shape, run.model(run.task.inputs(images)).shape
+    >>> batch = data.read_batch(run.task.test, [0, 1])
+    >>> run(batch).shape, run.model(run.task.inputs(batch)).shape
     ((2, 10), (2, 10))
 
     Args:
@@ -161,7 +170,8 @@ def restore(workdir: str | os.PathLike[str], *, trust: bool = False) -> Restored
     try:
         known = None
         if facts is not None:
-            known = KnownDataset(facts, lambda: data.from_config(config["data"]))
+            make = lambda: data.from_config(config["data"])
+            known = tasks.from_config(config["task"], Splits.deferred(facts, make))
         prepared = prepare(config, known, trains=False)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Results of a trained run: curve, images, TensorBoard summary and result.json."""
+"""Results of a trained run: curve, examples, TensorBoard summary and result.json."""
 
 import os
 import pathlib
@@ -13,15 +13,17 @@ import numpy as np
 from dynsparse import reports
 from dynsparse._internal.atomic_write import write_json
 from dynsparse._internal.provenance import provenance
-from dynsparse.data import Split
+from dynsparse.data import read_batch
 from dynsparse.reports.tables import write_csv
+from dynsparse.tasks.base import Shown
 from dynsparse.training.evaluation.curve import Point, trace_curve
 from dynsparse.training.evaluation.diagnostics import (
     GateHealth,
     gate_warnings,
     has_choice,
 )
-from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
+from dynsparse.training.evaluation.evaluate import evaluate
+from dynsparse.training.evaluation.forward import compile_forward
 from dynsparse.training.folder.metrics import Writer
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.progress import Phase
@@ -55,8 +57,8 @@ def finish(
     Args:
         prepared: Run of the state.
         state: State after the last step.
-        workdir: Folder of the run; gets curve.csv, curve.png, kept.npz and kept.png for
-            token gates, TensorBoard files and, last, result.json.
+        workdir: Folder of the run; gets curve.csv, curve.png, what the task draws,
+            TensorBoard files and, last, result.json.
         config: Plain values of the whole config.
         title: Title of figures and tables.
         examine: Further analysis, `(prepared, state, points) -> rows` of plain values,
@@ -68,14 +70,13 @@ def finish(
     started = time.monotonic()
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    points = trace_curve(prepared, state, prepared.dataset.test)
+    points = trace_curve(prepared, state, prepared.task.test)
     everything = _everything_open(prepared, state)
     write_csv(workdir / "curve.csv", [point.row() for point in points])
     with Phase("drawing"):
-        curve = reports.draw_curve(workdir, title, dense_accuracy=everything)
-        figures = dict(curve=curve)
-        if _write_kept(workdir, prepared, points):
-            figures["kept"] = reports.draw_kept(workdir)
+        metric = _metric(prepared)
+        curve = reports.draw_curve(workdir, title, metric, dense_score=everything)
+        figures = dict(curve=curve) | _drawn(workdir, prepared, points)
     result: dict[str, Any] = dict(
         title=title,
         **config["names"],
@@ -86,6 +87,7 @@ def finish(
         batch_size=prepared.settings.evaluation.batch_size,
         macs_dense=prepared.prices.dense,
         macs_floor=prepared.prices.floor,
+        metric=metric._asdict(),
         curve=[point.report() for point in points],
         everything_open=everything,
         warnings=[*gate_warnings(_decided(prepared, points)), *_busy(points)],
@@ -100,14 +102,13 @@ def finish(
 
 
 def _everything_open(prepared: PreparedRun, state: State) -> float | None:
-    """Test accuracy with all gates open, for models whose curve is one point."""
+    """Test score with all gates open, for models whose curve is one point."""
     closing = [g for g in prepared.trainer.gates.values() if g.count != "full"]
     if not closing or prepared.densities != (None,):
         return None
     forward = compile_forward(prepared.trainer, execution="dense")
-    split, size = prepared.dataset.test, prepared.settings.evaluation.batch_size
     with Phase("evaluating with everything open"):
-        return evaluate(forward, state, split, batch_size=size).accuracy
+        return evaluate(forward, prepared, state, prepared.task.test).score
 
 
 def _busy(points: list[Point]) -> list[str]:
@@ -129,34 +130,36 @@ def _decided(prepared: PreparedRun, points: list[Point]) -> dict[str, GateHealth
     }
 
 
-def _write_kept(
-    workdir: pathlib.Path, prepared: PreparedRun, points: list[Point]
-) -> bool:
-    """Writes kept.npz for a model with one gate over its tokens."""
-    grid = prepared.grid
-    if grid is None:
-        return False
-    split: Split = prepared.dataset.test
-    number = min(prepared.settings.evaluation.num_images, len(split))
-    found = [grid.over_image(point.answers.masks.values()) for point in points]
-    if any(len(masks) != 1 for masks in found):
-        return False
-    names = prepared.dataset.class_names
-    known: dict[str, Any] = {} if names is None else dict(classes=list(names))
-    np.savez(
-        workdir / "kept.npz",
-        images=split.images[:number],
-        patch=grid.patch,
-        labels=split.labels[:number],
-        densities=[point.density for point in points],
-        predictions=[point.answers.predictions[:number] for point in points],
-        **known,
-        masks=[
-            masks[0][:number].reshape(number, grid.rows, grid.columns)
-            for masks in found
-        ],
+def _metric(prepared: PreparedRun) -> reports.Metric:
+    task = prepared.task
+    return reports.Metric(
+        name=task.metric,
+        unit=task.unit,
+        higher_is_better=task.higher_is_better,
+        noun=task.noun,
     )
-    return True
+
+
+def _drawn(
+    workdir: pathlib.Path, prepared: PreparedRun, points: list[Point]
+) -> dict[str, pathlib.Path]:
+    """What the task draws of the first test examples, by the name of the figure."""
+    task, number = prepared.task, prepared.settings.evaluation.num_examples
+    number = min(number, len(task.test))
+    if task.draw is None or not number:
+        return {}
+    shown = [point.answers.shown for point in points]
+    name = task.draw(
+        workdir,
+        Shown(
+            batch=read_batch(task.test, range(number)),
+            densities=[point.density for point in points],
+            outputs=[outputs for outputs, _ in shown],
+            masks=[masks for _, masks in shown],
+            grid=prepared.grid,
+        ),
+    )
+    return {} if name is None else {pathlib.Path(name).stem: workdir / name}
 
 
 def _write_board(
@@ -169,7 +172,8 @@ def _write_board(
     rows, step = [point.row() for point in points], result["steps"]
     with Writer(workdir, step) as writer:
         settings, first = reports.other_settings(config), reports.telling(config)
-        writer.summary(step, settings, rows, first)
+        metric = result["metric"]["name"]
+        writer.summary(step, settings, rows, first, metric)
         writer.tensorboard.text("run", reports.run_in_words(result, config, workdir))
         for name, path in figures.items():
             pixels = matplotlib.image.imread(path)[..., :3]

@@ -53,7 +53,7 @@ class Run:
 
     def __enter__(self) -> "Run":
         self._workdir.mkdir(parents=True, exist_ok=True)
-        facts = self.prepared.dataset.facts()
+        facts = self.prepared.task.facts
         for name, content in ((CONFIG, self.prepared.config), (FACTS, facts)):
             if content is not None and not (self._workdir / name).exists():
                 write_json(self._workdir / name, content)
@@ -81,7 +81,7 @@ class Run:
         examples = step * self.prepared.settings.train.batch_size
         now = dict(
             learning_rate=float(np.asarray(self._rate(step - 1))),
-            epoch=examples / len(self.prepared.dataset.train),
+            epoch=examples / len(self.prepared.task.train),
         )
         self._writer.scalars(step, "train", means | now)
         self._writer.clock(step)
@@ -92,7 +92,7 @@ class Run:
         last = self.step == self.prepared.settings.train.num_steps
         validated = validate(self.prepared, self.state, everything=last)
         self._writer.scalars(self.step, "validation", validated.scalars)
-        self._writer.tensorboard.histograms(self.step, validated.open_probs)
+        self._writer.tensorboard.histograms(self.step, validated.gates)
         return validated
 
     def save(self):

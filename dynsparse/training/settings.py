@@ -20,11 +20,11 @@ from dynsparse._internal.ranges import (
 from dynsparse._internal.registry import read
 from dynsparse._internal.sections import check_sections
 from dynsparse.budgets.policies.base import Policy
-from dynsparse.reports import MOST_IMAGES
+from dynsparse.reports import MOST_EXAMPLES
 from dynsparse.training.annealing import TemperatureSchedule
 
 _WARM = 5  # a short run warms up in one of so many steps
-_Images = Accepts(lambda x: 1 <= x <= MOST_IMAGES, f"in [1, {MOST_IMAGES}]")
+_Shown = Accepts(lambda x: 0 <= x <= MOST_EXAMPLES, f"in [0, {MOST_EXAMPLES}]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,14 +105,14 @@ class EvaluationSettings(Checked):
             that it pays for; likewise.
         batch_size: Of every pass, the timed ones included.
         latency_repeats: Passes of which the median time is reported.
-        num_images: Test images in kept.png, at most 32.
+        num_examples: Test examples that the task draws, at most 32.
     """
 
     densities: Sequence[Fraction]
     budgets: Sequence[PositiveFraction]
     batch_size: Count
     latency_repeats: Count
-    num_images: Annotated[int, _Images]
+    num_examples: Annotated[int, _Shown]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

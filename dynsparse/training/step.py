@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -19,7 +19,6 @@ from dynsparse.budgets import (
     shadow_prices,
 )
 from dynsparse.costs import PriceCurve, Prices
-from dynsparse.data import Dataset
 from dynsparse.gates import (
     Density,
     Gate,
@@ -29,6 +28,7 @@ from dynsparse.gates import (
     records,
 )
 from dynsparse.models.base.heads import Features
+from dynsparse.tasks import Batch, Task
 from dynsparse.training.annealing import anneal, temperatures
 from dynsparse.training.losses import objective
 from dynsparse.training.settings import Settings
@@ -57,8 +57,7 @@ class Trainer:
         samples: Passes of a step: as many as densities, or as the gate that needs most.
         prices: Price of each layer, as in `Usage`.
         floor: Fraction of the dense MACs that no gate closes.
-        inputs: Map from images to the model's input, `Dataset.inputs`.
-        augment: Random change of training images, `Dataset.augment`.
+        task: Inputs, losses and scores.
     """
 
     structure: Structure
@@ -69,8 +68,7 @@ class Trainer:
     samples: int
     prices: Mapping[str, PriceCurve]
     floor: float
-    inputs: Callable[[jax.Array], jax.Array]
-    augment: Callable[[jax.Array, jax.Array], Any]
+    task: Task
 
     @classmethod
     def create(
@@ -79,7 +77,7 @@ class Trainer:
         transform: optax.GradientTransformation,
         settings: Settings,
         prices: Prices,
-        dataset: Dataset,
+        task: Task,
     ) -> tuple["Trainer", State]:
         """Returns the trainer of `model` and the state before the first step.
 
@@ -88,7 +86,7 @@ class Trainer:
             transform: Optimizer.
             settings: Settings of the run.
             prices: Prices of the model.
-            dataset: Task of the run.
+            task: What is learned.
 
         Raises:
             ValueError: If a temperature is to be annealed and no gate has one, a gate
@@ -126,15 +124,14 @@ class Trainer:
             max(samples, policy.passes),
             prices.layer_cost_curves(),
             floor,
-            dataset.inputs,
-            dataset.augment,
+            task,
         )
         return trainer, state
 
     @functools.cached_property
     def _program(self) -> tuple[Any, ...]:
         steps = self.settings.of_steps()
-        return (self.structure, steps, self.samples, self.inputs, self.augment)
+        return (self.structure, steps, self.samples, self.task)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -157,38 +154,41 @@ class Trainer:
         *_, variables = nnx.split(model, nnx.RngState, nnx.Param, ...)
         return nnx.to_pure_dict(variables)
 
-    def step(
-        self, state: State, images: jax.Array, labels: jax.Array
-    ) -> tuple[State, dict[str, jax.Array]]:
+    def step(self, state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         """Returns the next state and the metrics of the batch.
 
         Pure; `training.program` compiles it.
 
         Args:
             state: State before the step.
-            images: Images of the batch, as the task has them.
-            labels: Class of each image.
+            batch: Examples, as the task has them.
         """
         policy, num_steps = self.settings.budget, self.settings.train.num_steps
         progress = state["step"] / num_steps
         key = jax.random.fold_in(state["key"], state["step"])
         density_key, noise_key = jax.random.split(key)
-        images = self.augment(images, jax.random.fold_in(key, _AUGMENTED))
+        batch = self.task.augment(batch, jax.random.fold_in(key, _AUGMENTED))
         densities = policy.densities(density_key, progress)
 
         def evaluate() -> Usage:
-            answer = self._run(evaluating(self.model(state)), noise_key, 0, images)
+            answer = self._run(evaluating(self.model(state)), noise_key, 0, batch)
             return self._usage(as_evaluated(answer[1]), 0.0)
 
         spent = policy.measure(state["step"], progress, evaluate)
 
         def loss(params, offsets):
             model = self.model(state | dict(params=params))
-            passes = self._passes(model, noise_key, densities, offsets, images)
-            logits, decisions, features = passes
+            passes = self._passes(model, noise_key, densities, offsets, batch)
+            outputs, decisions, features = passes
             usage = self._usage(decisions, progress)
             value, metrics = objective(
-                logits, labels, usage, self.gates, policy, list(features.values())
+                self.task,
+                outputs,
+                batch,
+                usage,
+                self.gates,
+                policy,
+                list(features.values()),
             )
             budget = state["budget"]
             if decisions:
@@ -226,28 +226,28 @@ class Trainer:
         key: jax.Array,
         densities: jax.Array | None,
         offsets: Mapping[str, jax.Array],
-        images: jax.Array,
+        batch: Batch,
     ):
-        """Logits, decisions and features, [passes, ...], each pass at its density."""
+        """Outputs, decisions and features, [passes, ...], each pass at its density."""
         nodes = [node for _, node in nnx.iter_graph(model) if isinstance(node, Density)]
         resting = [node[...] for node in nodes]
         passes = []
         for index in range(self.samples):
             if densities is not None:
                 set_density(model, densities[index % len(densities)], offsets)
-            passes.append(self._run(model, key, index, images))
+            passes.append(self._run(model, key, index, batch))
         for node, density in zip(nodes, resting, strict=True):
             node[...] = density  # what was drawn is that of this step alone
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *passes)
 
-    def _run(self, model: nnx.Module, key: jax.Array, sample: int, images: jax.Array):
-        """Logits, decisions and features of one pass; all passes draw from one key."""
+    def _run(self, model: nnx.Module, key: jax.Array, sample: int, batch: Batch):
+        """Outputs, decisions and features of one pass; all passes draw from one key."""
         reseed(model, key)
         view: Any = nnx.view(model, sample=sample) if self.samples > 1 else model
         kinds = (GateRecord, Features)[: 1 + self.settings.budget.reads_features]
-        logits, *captured = nnx.capture(view, *kinds)(self.inputs(images))
+        outputs, *captured = self.task.call(batch)(nnx.capture(view, *kinds))
         features = records(captured[1], Features) if len(captured) > 1 else {}
-        return logits, records(captured[0]), features
+        return outputs, records(captured[0]), features
 
     def _usage(self, decisions: dict[str, Any], progress: Any) -> Usage:
         return Usage(

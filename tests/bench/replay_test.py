@@ -9,7 +9,7 @@ import pytest
 
 from dynsparse.bench import sources
 from dynsparse.bench.policies import replay_policies
-from dynsparse.bench.replay import FIELDS, LabelledRequests, replay, summary
+from dynsparse.bench.replay import FIELDS, ScoredRequests, replay, summary
 from dynsparse.bench.sources import another_process, this_thread
 from tests.serving.ladders import Pretended
 
@@ -18,7 +18,8 @@ SECONDS = (0.002, 0.004, 0.010)
 
 def requests(deadline=0.2):
     labels = np.arange(20).reshape(20, 1) % 10
-    return LabelledRequests(list(labels), labels, deadline)
+    right = lambda index, outputs: float((outputs.argmax(-1) == labels[index]).mean())
+    return ScoredRequests(list(labels), right, 1, deadline)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +115,4 @@ def test_a_summary_counts_what_arrived_in_its_time():
     assert found["requests"] == 3
     np.testing.assert_allclose(found["in_time"], 1 / 3)
     np.testing.assert_allclose(found["refused"], 1 / 3)
-    np.testing.assert_allclose(found["accuracy"], 0.75)
+    np.testing.assert_allclose(found["score"], 0.75)

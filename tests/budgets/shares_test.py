@@ -50,8 +50,8 @@ def run():
     experiment = training.prepare(tiny.config("soft_topk,mixer,shared", **changes))
     state = experiment.initial_state
     step = jax.jit(experiment.trainer.step)
-    second, _ = step(state, *experiment.batches[0])  # the rate warms up from 0
-    return experiment, state, *step(second, *experiment.batches[1])
+    second, _ = step(state, experiment.batches[0])  # the rate warms up from 0
+    return experiment, state, *step(second, experiment.batches[1])
 
 
 def parted(run):
@@ -70,7 +70,7 @@ def capture(view, images):
 
 def test_masked_and_compact_execution_open_what_the_shares_say(run):
     experiment, model = parted(run)
-    images = experiment.dataset.inputs(experiment.batches[0][0])
+    images = experiment.task.inputs(experiment.batches[0])
     masked = evaluating(model)
     set_density(masked, jnp.float32(0.5))
     asked = densities_at(model, 0.5)

@@ -36,25 +36,26 @@ def test_source_digits_of_the_splits_are_disjoint_and_stratified():
 @pytest.mark.parametrize("name", SPLITS)
 def test_shapes_types_and_sizes(dataset, name):
     split, number = getattr(dataset, name), SMALL[f"num_{name}"]
-    assert split.images.shape == (number, 28, 28, 1)
-    assert split.images.dtype == np.uint8
-    assert len(split) == len(split.labels) == number
-    assert set(split.labels) == set(range(10))
-    assert dataset.image_shape == (28, 28, 1)
+    images, labels = split.arrays["image"], split.arrays["label"]
+    assert images.shape == (number, 28, 28, 1)
+    assert images.dtype == np.uint8
+    assert len(split) == len(labels) == number
+    assert set(labels) == set(range(10))
+    assert dataset.example["image"].shape == (28, 28, 1)
 
 
 @pytest.mark.parametrize("name", SPLITS)
-def test_best_mask_is_one_square_of_the_size_of_the_digit(dataset, name):
-    for mask in getattr(dataset, name).best_mask:
+def test_what_is_relevant_is_one_square_of_the_size_of_the_digit(dataset, name):
+    for mask in getattr(dataset, name).arrays["relevant"]:
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         assert len(rows) == len(columns) == 16
         assert mask.sum() == 16 * 16
 
 
-def test_without_clutter_the_best_mask_holds_all_ink():
-    clean = data.from_config(config(max_fragments=0)).test
-    assert not clean.images[..., 0][~clean.best_mask].any()
-    assert (clean.images.max((1, 2, 3)) > 100).all()
+def test_without_clutter_all_ink_is_relevant():
+    clean = data.from_config(config(max_fragments=0)).test.arrays
+    assert not clean["image"][..., 0][~clean["relevant"]].any()
+    assert (clean["image"].max((1, 2, 3)) > 100).all()
 
 
 def test_images_show_the_digits_of_their_own_split_alone():
@@ -62,8 +63,8 @@ def test_images_show_the_digits_of_their_own_split_alone():
     source = load_digits()
     splits = dict(zip(SPLITS, source_splits(source.target), strict=True))
     for name in SPLITS:
-        split = getattr(clean, name)
-        crops = split.images[split.best_mask].reshape(-1, 16, 16) / 255.0
+        split = getattr(clean, name).arrays
+        crops = split["image"][split["relevant"]].reshape(-1, 16, 16) / 255.0
         small = crops.reshape(-1, 8, 2, 8, 2).mean((2, 4)).reshape(-1, 64)
         shrink = lambda x: np.apply_along_axis(
             lambda v: np.convolve(np.pad(v, 1, "edge"), [0.125, 0.75, 0.125], "valid"),
@@ -74,43 +75,29 @@ def test_images_show_the_digits_of_their_own_split_alone():
         known = shrink(shrink(known).swapaxes(1, 2)).swapaxes(1, 2).reshape(-1, 64)
         nearest = ((small[:, None] - known) ** 2).sum(-1).argmin(-1)
         assert set(nearest) <= set(splits[name])
-        np.testing.assert_array_equal(source.target[nearest], split.labels)
+        np.testing.assert_array_equal(source.target[nearest], split["label"])
 
 
 def test_clutter_adds_ink_outside_and_difficulty_orders_it(dataset):
-    test = dataset.test
-    for values in (test.difficulty, *test.factors.values()):
+    test = dataset.test.arrays
+    factors = test["clutter"], test["faintness"]
+    for values in (test["difficulty"], *factors):
         assert ((values >= 0) & (values <= 1)).all()
-    mean = np.mean(list(test.factors.values()), axis=0)
-    np.testing.assert_allclose(test.difficulty, mean, rtol=1e-6)
-    outside = np.where(test.best_mask, 0, test.images[..., 0]).sum((1, 2))
-    hard = test.difficulty > np.median(test.difficulty)
+    np.testing.assert_allclose(test["difficulty"], np.mean(factors, 0), rtol=1e-6)
+    ink, relevant = test["image"][..., 0], test["relevant"]
+    outside = np.where(relevant, 0, ink).sum((1, 2))
+    hard = test["difficulty"] > np.median(test["difficulty"])
     assert outside[hard].mean() > 1.2 * outside[~hard].mean()
-    inside = np.where(test.best_mask, test.images[..., 0], 0).max((1, 2))
+    inside = np.where(relevant, ink, 0).max((1, 2))
     assert inside[hard].mean() < inside[~hard].mean()
-
-
-def test_a_part_keeps_all_that_is_known(dataset):
-    test, chosen = dataset.test, np.array([5, 2])
-    part = test.take(chosen)
-    assert len(part) == 2
-    for name in ("images", "labels", "best_mask", "difficulty"):
-        np.testing.assert_array_equal(getattr(part, name), getattr(test, name)[chosen])
-    for name, values in part.factors.items():
-        np.testing.assert_array_equal(values, test.factors[name][chosen])
-    assert part.factors.keys() == {"clutter", "faintness"}
-    assert test.take(test.difficulty > 2).best_mask.shape == (
-        0,
-        *test.images.shape[1:3],
-    )
 
 
 def test_images_are_a_function_of_the_seed(dataset):
     again, other = data.from_config(config()), data.from_config(config(seed=1))
     for name in SPLITS:
-        images = getattr(dataset, name).images
-        np.testing.assert_array_equal(getattr(again, name).images, images)
-        assert (getattr(other, name).images != images).any()
+        images = getattr(dataset, name).arrays["image"]
+        np.testing.assert_array_equal(getattr(again, name).arrays["image"], images)
+        assert (getattr(other, name).arrays["image"] != images).any()
 
 
 def test_the_shipped_size_takes_less_than_five_seconds():

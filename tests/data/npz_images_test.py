@@ -2,14 +2,13 @@
 
 import re
 
-import jax
 import numpy as np
 import pytest
 
 from dynsparse import data
 from dynsparse.data import npz_images
 
-FIXED = dict(seed=0, shift=0, flip=False)
+FIXED = dict(seed=0)
 
 
 def arrays(**changes):
@@ -38,30 +37,34 @@ def load(tmp_path, content, fraction=0.2, **changes):
 def test_grey_images_get_a_channel_and_validation_is_cut_from_train(tmp_path):
     content = arrays()
     dataset = load(tmp_path, content)
-    assert dataset.image_shape == (6, 5, 1)
-    assert dataset.num_classes == 3
+    assert dataset.example["image"].shape == (6, 5, 1)
+    assert dataset.facts == dict(num_classes=3)
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (
         48,
         12,
         9,
     )
-    cut = np.concatenate([dataset.train.images, dataset.validation.images])[..., 0]
+    cut = np.concatenate(
+        [s.arrays["image"] for s in (dataset.train, dataset.validation)]
+    )[..., 0]
     as_set = lambda images: {image.tobytes() for image in images}
     assert as_set(cut) == as_set(content["x_train"])
-    np.testing.assert_array_equal(np.bincount(dataset.validation.labels), [4, 4, 4])
+    np.testing.assert_array_equal(
+        np.bincount(dataset.validation.arrays["label"]), [4, 4, 4]
+    )
 
 
 def test_a_validation_split_of_the_file_is_used(tmp_path):
     x_val = np.full((3, 6, 5), 7, np.uint8)
     dataset = load(tmp_path, arrays(x_val=x_val, y_val=np.array([0, 1, 2])))
-    np.testing.assert_array_equal(dataset.validation.images[..., 0], x_val)
+    np.testing.assert_array_equal(dataset.validation.arrays["image"][..., 0], x_val)
     assert len(dataset.train) == 60
 
 
 def test_colour_images_keep_their_channels(tmp_path):
     colour = lambda n: np.zeros((n, 6, 5, 3), np.uint8)
     dataset = load(tmp_path, arrays(x_train=colour(60), x_test=colour(9)))
-    assert dataset.image_shape == (6, 5, 3)
+    assert dataset.example["image"].shape == (6, 5, 3)
 
 
 MISTAKES = [
@@ -139,41 +142,3 @@ def test_what_exceeds_the_memory_is_refused_before_it_is_read(tmp_path, monkeypa
     message = r"of memory, 0\.0 GB are free; x_train is \[60, 6, 5\]"
     with pytest.raises(ValueError, match=message):
         load(tmp_path, arrays())
-
-
-def test_models_see_mean_0_and_deviation_1_of_the_training_split(tmp_path):
-    dataset = load(tmp_path, arrays())
-    seen = np.asarray(dataset.inputs(dataset.train.images), np.float64)
-    np.testing.assert_allclose([seen.mean(), seen.std()], [0, 1], atol=1e-5)
-
-
-@pytest.mark.parametrize("shift", [-1, 5])
-def test_a_shift_out_of_range_is_named(tmp_path, shift):
-    with pytest.raises(ValueError, match=rf"shift must be in \[0, 5\).*got {shift}"):
-        load(tmp_path, arrays(), shift=shift)
-
-
-def test_training_images_are_moved_and_mirrored_and_no_more(tmp_path):
-    dataset = load(tmp_path, arrays(), shift=1, flip=True)
-    images = dataset.train.images
-    around = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    moved = np.asarray(dataset.augment(images, jax.random.key(0)))
-    seen = set()
-    for image, result in zip(around, moved, strict=True):
-        # Mirrored first, then cut: the surround is black on all sides.
-        views = {
-            (row, column, side): image[:, ::side][row : row + 6, column : column + 5]
-            for row in range(3)
-            for column in range(3)
-            for side in (1, -1)
-        }
-        found = [at for at, view in views.items() if (view == result).all()]
-        assert len(found) == 1
-        seen.update(found)
-    assert len(seen) > 12  # of 18
-
-
-def test_without_shift_and_flip_training_sees_the_images_as_they_are(tmp_path):
-    dataset = load(tmp_path, arrays())
-    images = dataset.train.images
-    np.testing.assert_array_equal(dataset.augment(images, jax.random.key(0)), images)

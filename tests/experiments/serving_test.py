@@ -48,12 +48,12 @@ def test_every_policy_has_every_phase(load, rows):
 def test_the_report_says_whether_a_single_rung_does_as_well(in_time, controller, said):
     base = dict.fromkeys(serving.FIELDS)
     found = [
-        base | dict(load="none", policy=rung, idle_ms=1.0, accuracy=0.5)
+        base | dict(load="none", policy=rung, idle_ms=1.0, score=0.5)
         for rung in in_time
     ]
     found += [
         base
-        | dict(load=load, policy=policy, phase=phase, accuracy=right)
+        | dict(load=load, policy=policy, phase=phase, score=right)
         | dict(in_time=in_time.get(policy, 1.0) if phase == "during" else 1.0)
         for policy, right in {
             "rung 0": 0.5,

@@ -24,7 +24,7 @@ def runs(tmp_path):
 def test_differences_come_before_the_numbers(runs, capsys):
     assert main(["compare", *runs]) == 0
     printed = capsys.readouterr().out
-    assert printed.index("train.num_steps") < printed.index("acc %")
+    assert printed.index("train.num_steps") < printed.index("accuracy %")
     assert "gate.name" not in printed
     assert printed.count("0.362") == 2
 

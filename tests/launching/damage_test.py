@@ -104,12 +104,12 @@ def content(folder):
         (lambda result: result["curve"].append(3), "curve is no list of objects"),
         (lambda result: result["curve"][1].pop("budget"), "it has no curve[1].budget"),
         (
-            lambda result: result["curve"][0].update(accuracy="x"),
-            "curve[0].accuracy is 'x'",
+            lambda result: result["curve"][0].update(score="x"),
+            "curve[0].score is 'x'",
         ),
         (
-            lambda result: result["curve"][0].update(recovery={}),
-            "it has no curve[0].recovery.precision",
+            lambda result: result["curve"][0].update(recovery=3),
+            "curve[0].recovery is '3'",
         ),
         (lambda result: result.pop("packages"), "it has no packages"),
         (lambda result: result.update(warnings=None), "warnings is 'None'"),
@@ -174,9 +174,9 @@ def test_a_damaged_config_is_not_restored(how, run):
 def test_a_recovery_of_nothing_is_shown(run, capsys):
     result = json.loads((run / "result.json").read_text())
     nothing = ("precision", "recall", "random_precision", "random_recall")
-    result["curve"][0]["recovery"] = dict.fromkeys(nothing)
+    result["curve"][0]["recovery"] = dict(body=dict.fromkeys(nothing))
     for point in result["curve"][1:]:
-        point["recovery"] = dict.fromkeys(nothing, 0.5)
+        point["recovery"] = dict(body=dict.fromkeys(nothing, 0.5))
     (run / "result.json").write_text(json.dumps(result))
     assert main(command(run)) == 0
     assert "none" in capsys.readouterr().out

@@ -16,7 +16,7 @@ def test_a_dry_run_says_what_would_be_run_and_writes_nothing(tmp_path, capsys):
         "cluttered_digits, soft_topk, conv_vit, seed 0, on cpu",
         "per image dense",
         "densities 0.1 to 1: ",
-        "128 training, 20 validation, 40 test images of 28 x 28 x 1, 10 classes",
+        "128 training, 20 validation, 40 test images: call(float32[1, 28, 28, 1])",
         "6 of 16 images, 0.8 epochs; a checkpoint every 3",
         f"{tmp_path / 'run'}: checkpoints/",
     ):

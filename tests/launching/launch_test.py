@@ -42,7 +42,7 @@ def test_curve_has_the_promised_columns_and_adds_up(finished):
         header = file.readline().strip()
     assert header == (
         "density,budget,flops_mean,macs_mean,macs_p95,macs_dense,"
-        "accuracy,latency_ms,latency_dense_ms,"
+        "score,accuracy,latency_ms,latency_dense_ms,"
         "time_ratio,time_ratio_q1,time_ratio_q3,dense_again"
     )
     rows = reports.read_curve(finished)
@@ -61,7 +61,7 @@ def test_result_carries_where_it_comes_from(finished):
     for name in ("commit", "device", "seed", "packages", "macs_floor", "steps"):
         assert result[name] is not None
     assert result["steps"] == 6
-    found = result["curve"][-1]["recovery"]
+    (found,) = result["curve"][-1]["recovery"].values()
     assert 0 <= found["precision"] <= 1
     assert 0 < found["random_precision"] < 1
 
@@ -115,7 +115,7 @@ def test_a_finished_run_prints_its_table_again(finished, capsys):
     before = (finished / "result.json").stat().st_mtime_ns
     assert main(command(finished)) == 0
     printed = capsys.readouterr().out
-    assert "acc %" in printed
+    assert "accuracy %" in printed
     assert "tensorboard" in printed
     assert (finished / "result.json").stat().st_mtime_ns == before
 

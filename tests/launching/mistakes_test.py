@@ -190,7 +190,7 @@ def test_memory_that_does_not_suffice_is_one_line_and_status_2(
         (["run", "--help"], ("--workdir", "--dry_run", "fashion_mnist", "mac_target")),
         (["run", "--help"], ("gumbel_sigmoid", "Start here", "resnet", "sandwich")),
         (["sweep", "--help"], ("--jobs", "--slurm", "wall_clock", "show on the clock")),
-        (["serve", "--help"], ("--load", "spike", "RUN_DIR", "--least_accuracy")),
+        (["serve", "--help"], ("--load", "spike", "RUN_DIR", "--least_score")),
         (["compare", "--help"], ("RUN_DIR", "two folders")),
         (["report", "--help"], ("DIR", "--workdir")),
     ],

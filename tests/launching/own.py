@@ -7,7 +7,7 @@ import numpy as np
 
 from dynsparse import gates
 from dynsparse.budgets import Policy
-from dynsparse.data import Dataset, Split
+from dynsparse.data import Arrays, Splits
 from dynsparse.models.conv_vit import ConvVit
 
 
@@ -53,26 +53,24 @@ def narrow(*, halvings: int, image_shape, num_classes, rngs) -> ConvVit:
     )
 
 
-class Halves(Dataset):
+def halves(*, num: int, side: int) -> Splits:
     """Which half of an image is bright.
 
     Args:
         num: Images of each split.
         side: Pixels.
     """
+    rng = np.random.default_rng(0)
 
-    num_classes = 2
+    def split():
+        labels = rng.integers(0, 2, num)
+        images = rng.integers(0, 60, (num, side, side, 1), np.uint8)
+        images[labels == 1, :, side // 2 :] += 150
+        return Arrays(dict(image=images, label=labels))
 
-    def __init__(self, *, num: int, side: int):
-        rng = np.random.default_rng(0)
-
-        def split():
-            labels = rng.integers(0, 2, num)
-            images = rng.integers(0, 60, (num, side, side, 1), np.uint8)
-            images[labels == 1, :, side // 2 :] += 150
-            return Split(images, labels)
-
-        self.train, self.validation, self.test = split(), split(), split()
+    return Splits(
+        train=split(), validation=split(), test=split(), facts=dict(num_classes=2)
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

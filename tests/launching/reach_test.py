@@ -8,6 +8,7 @@ from flax import nnx
 from configs import BUDGETS
 from dynsparse import testing, training
 from dynsparse.launching import main
+from dynsparse.tasks import images
 from tests.launching import own
 from tests.launching.commands import CONFIG, parsed, sweep_of
 from tests.training import tiny
@@ -18,7 +19,7 @@ SMALL = [flag for flag in SMALL if not flag.startswith("--config.evaluation.bud"
 OWN_GATE = json.dumps({"name": f"{OWN}:Banded", "level": 0.5, "slope": 2.0})
 OWN_RULES = {"body/blocks/*/mlp": {"granularity": "neurons", "num_blocks": 4}}
 OWN_MODEL = json.dumps({"name": f"{OWN}:narrow", "halvings": 2, "rules": OWN_RULES})
-OWN_DATA = json.dumps({"name": f"{OWN}:Halves", "num": 48, "side": 14})
+OWN_DATA = json.dumps({"name": f"{OWN}:halves", "num": 48, "side": 14})
 RATE = {"target_rate": {"target": 0.3, "weight": 1.0}}
 OWN_POLICY = json.dumps({"name": f"{OWN}:Sleepy", "slack": 0.1, "penalties": RATE})
 RAMP = json.dumps({"form": "cubic", "start": 0.1, "until": 0.5})
@@ -98,7 +99,7 @@ def test_what_one_brings_along_keeps_the_contracts(as_users_call):
     testing.check_gate(own.Banded(level=0.5, slope=2.0, rngs=nnx.Rngs(0)))
     for gating in (dict(granularity="neurons"), dict(rules=OWN_RULES)):
         testing.check_model(f"{OWN}:narrow", halvings=2, **gating)
-    testing.check_dataset(own.Halves(num=8, side=14))
+    testing.check_task(images.make(own.halves(num=8, side=14)))
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ def test_rows_are_read_back_as_they_were_measured(served):
 
 
 @pytest.mark.system
-def test_every_rung_has_its_validation_accuracy(served):
+def test_every_rung_has_its_validation_score(served):
     for row in json.loads((served / "ladder.json").read_text()):
-        assert 0 <= row["validation_accuracy"] <= 1
+        assert 0 <= row["validation_score"] <= 1
 
 
 @pytest.mark.system
@@ -124,9 +124,9 @@ def test_a_file_in_the_way_is_named(tmp_path, trained):
 
 
 def test_an_accuracy_that_no_rung_has_is_refused(trained, capsys):
-    words = ["serve", str(trained), *SERVE, "--least_accuracy=1"]
+    words = ["serve", str(trained), *SERVE, "--least_score=1"]
     assert main(words) == 2
-    assert "least_accuracy 1: no rung has it, the best has" in capsys.readouterr().err
+    assert "least_score 1: no rung has it, the best has" in capsys.readouterr().err
 
 
 def test_a_run_comes_back_from_its_folder(trained):
@@ -145,7 +145,7 @@ def test_a_run_comes_back_from_its_folder(trained):
         (["--rungs=1"], "--rungs: must be an integer in [2, 100], got '1'"),
         (["--request_size=1000"], "request_size 1000 exceeds the 40 test images"),
         (["--seconds=nan"], "--seconds: must be a number in [3, 86400], got 'nan'"),
-        (["--least_accuracy=1.1"], "must be a number in [0, 1], got '1.1'"),
+        (["--least_score=1.1"], "must be a number in [0, 1], got '1.1'"),
         (
             ["--secnds=3"],
             "'--secnds=3'; see serve --help; did you mean sec",

@@ -180,7 +180,7 @@ def test_a_sweep_takes_another_task_and_other_values_for_all_its_trials(size):
     for trial, before in zip(found, usual, strict=True):
         assert trial.config["data"]["path"] == "mine.npz"
         assert trial.config["train"]["num_steps"] == 7
-        rest = dict(data=None, train=None)
+        rest = dict(data=None, task=None, train=None)
         assert {**trial.config, **rest} == {**before.config, **rest}
         assert trial.name.rpartition("-")[0] == before.name.rpartition("-")[0]
     assert not {trial.name for trial in found} & {trial.name for trial in usual}

@@ -139,7 +139,7 @@ def narrow(seed, budget):
     row = fake_sweep.points("dense", seed)[0] | costs
     place = dict(method="narrower", setting=f"{budget}", seed=seed, trial=f"n{budget}")
     times = dict(latency_ms=10.0 * budget, latency_dense_ms=10.0 * budget)
-    return place | row | times | dict(budget=1.0, accuracy=0.8 + 0.1 * budget)
+    return place | row | times | dict(budget=1.0, score=0.8 + 0.1 * budget)
 
 
 def test_a_narrower_network_is_billed_as_a_fraction_of_the_full_one(sweep):

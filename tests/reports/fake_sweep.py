@@ -6,7 +6,6 @@ import random
 import zlib
 
 from dynsparse import reports
-from dynsparse.reports import FIELDS
 
 DENSE = 4_000_000
 POINTS = (1.0, 0.75, 0.5, 0.25)
@@ -55,7 +54,7 @@ def write_run(run, method, seed, **changes):
     run.mkdir(parents=True)
     rows = points(method, seed)
     with (run / "curve.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, FIELDS)
+        table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         table.writerows(rows)
     lines = [
@@ -66,9 +65,10 @@ def write_run(run, method, seed, **changes):
     (run / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     config = dict(seed=seed, gate=dict(name=method), train=dict(num_steps=2)) | changes
     (run / "config.json").write_text(json.dumps(config))
-    curve = [row | dict(layers={}, recovery=None) for row in rows]
+    curve = [row | dict(layers={}, recovery={}) for row in rows]
     result = PLACE | dict(title=method, seed=seed, steps=2, curve=curve)
     result |= dict(batch_size=16, macs_dense=DENSE, macs_floor=0, warnings=[])
+    result |= dict(metric=reports.Metric()._asdict())
     (run / "result.json").write_text(json.dumps(result))
 
 
@@ -82,6 +82,7 @@ def points(method, seed):
 def _row(method, density, noise):
     used = DENSE * (0.15 + 0.85 * density)
     lost = LOSS[method] * (1 - density) ** 2
+    score = ACCURACY[method] - lost + noise.gauss(0, 0.004)
     return dict(
         density=density,
         budget=used / DENSE,
@@ -89,7 +90,8 @@ def _row(method, density, noise):
         macs_mean=used,
         macs_p95=used,
         macs_dense=float(DENSE),
-        accuracy=ACCURACY[method] - lost + noise.gauss(0, 0.004),
+        score=score,
+        accuracy=score,
         latency_ms=2 + 8 * density + noise.gauss(0, 0.2),
         latency_dense_ms=10.0,
     )

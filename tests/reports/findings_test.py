@@ -21,7 +21,7 @@ def rows(method, curve, seeds=SEEDS, size=1.0):
             macs_dense=1e6 * size,
             latency_ms=macs,
             latency_dense_ms=size,
-            accuracy=accuracy + 0.001 * seed,
+            score=accuracy + 0.001 * seed,
         )
         for seed in seeds
         for macs, accuracy in curve
@@ -92,14 +92,14 @@ def test_a_claim_is_supported_contradicted_or_inconclusive(gaps, word):
     points = rows("method", [(0.75, 0.7 + (gaps[0] or 0)), (0.6, 0.7 + (gaps[1] or 0))])
     for row, gap in zip(points, gaps * len(SEEDS), strict=True):
         noise = (0.001, -0.001, 0.0)[row["seed"]]
-        row["accuracy"] += noise if gap else 10 * noise
+        row["score"] += noise if gap else 10 * noise
     assert f"- method: {word}." in claim(DENSE, flat, points)
 
 
 def test_a_claim_is_not_whole_where_a_baseline_is_missing():
     method, short = rows("method", [(0.75, 0.9)]), rows("strong", [(0.2, 0.7)])
     for row in method:
-        row["accuracy"] += (0.001, -0.001, 0.0)[row["seed"]]
+        row["score"] += (0.001, -0.001, 0.0)[row["seed"]]
     words = "- method: supported in part (better at 0.75 (no strong there))"
     assert words in claim(DENSE, method, rows("weak", WEAK), short)
 

@@ -21,7 +21,7 @@ def row(density, accuracy):
         macs_mean=macs,
         macs_p95=macs,
         macs_dense=1e6,
-        accuracy=accuracy,
+        score=accuracy,
         latency_ms=10 * macs / 1e6,
         latency_dense_ms=10.0,
     )
@@ -41,7 +41,7 @@ def test_curve_is_read_back_from_dense_to_sparse(run):
 
 
 def test_curve_is_drawn(run):
-    image = matplotlib.image.imread(reports.draw_curve(run, "title"))
+    image = matplotlib.image.imread(reports.draw_curve(run, "title", reports.Metric()))
     assert image.shape[0] > 300
     assert image[..., :3].std() > 0.05
 
@@ -49,8 +49,13 @@ def test_curve_is_drawn(run):
 @pytest.mark.parametrize("again", [0.8, 0.95, 1.15])
 def test_a_busy_machine_is_said_in_the_table(again):
     point = row(0.5, 0.9) | dict(time_ratio=0.6, time_ratio_q1=0.5, time_ratio_q3=0.7)
-    point |= dict(dense_again=again, recovery=None)
-    sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
+    point |= dict(dense_again=again, recovery={})
+    sizes = dict(
+        metric=reports.Metric()._asdict(),
+        batch_size=64,
+        macs_dense=1_000_000,
+        macs_floor=200_000,
+    )
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(run_tables.curve_table(dict(title="a run", curve=[point], **sizes)))
     text = console.export_text()
@@ -59,8 +64,13 @@ def test_a_busy_machine_is_said_in_the_table(again):
 
 
 def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
-    point = row(0.5, 0.9) | dict(recovery=None)
-    sizes = dict(batch_size=64, macs_dense=1_000_000, macs_floor=200_000)
+    point = row(0.5, 0.9) | dict(recovery={})
+    sizes = dict(
+        metric=reports.Metric()._asdict(),
+        batch_size=64,
+        macs_dense=1_000_000,
+        macs_floor=200_000,
+    )
     result = dict(title="a run", curve=[point], everything_open=0.9375, **sizes)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(run_tables.curve_table(result))
@@ -68,7 +78,7 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
     assert line.split() == ["open*", "1.000", "1.000", "93.75", "1.00"]
     drawn = []
     monkeypatch.setattr(figures, "_polish", drawn.append)
-    reports.draw_curve(run, "title", dense_accuracy=0.9375)
+    reports.draw_curve(run, "title", reports.Metric(), dense_score=0.9375)
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert "same network, all gates open: 93.8 %" in texts
 
@@ -76,7 +86,7 @@ def test_the_network_with_all_gates_open_has_a_row_and_a_name(run, monkeypatch):
 def test_the_y_axis_fits_what_is_drawn(run, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "_polish", drawn.append)
-    reports.draw_curve(run, "title", dense_accuracy=0.97)
+    reports.draw_curve(run, "title", reports.Metric(), dense_score=0.97)
     low, high = drawn[0].axes[0].get_ylim()
     assert 76 < low < 80
     assert 97 < high < 100
@@ -113,10 +123,11 @@ def test_table_shows_every_point_within_80_columns(recovery):
         batch_size=64,
         macs_dense=1_000_000,
         macs_floor=200_000,
+        metric=reports.Metric()._asdict(),
         curve=[
             row(d, 0.9)
             | quartiles
-            | dict(recovery=found if recovery else None, layers={})
+            | dict(recovery=dict(body=found) if recovery else {}, layers={})
             for d in (1.0, 0.25)
         ],
     )

@@ -19,7 +19,7 @@ def row(method, seed, macs, time, accuracy):
         macs_dense=100,
         latency_ms=time,
         latency_dense_ms=10.0,
-        accuracy=accuracy,
+        score=accuracy,
     )
 
 
@@ -127,7 +127,7 @@ def test_no_common_cost_is_said():
 def test_area_differences_by_hand(cost, line):
     again = [found | dict(seed=1) for found in ROWS]
     for found in again:  # seeds differ, pairs do not
-        found["accuracy"] -= 0.2
+        found["score"] -= 0.2
     points = reports.read_points([*ROWS, *again])
     others = ["fast", "dense", "no"]
     (_, lines), verdicts = reports.area_differences(points, "slow", others, cost)

@@ -16,7 +16,7 @@ def simulate(
     times,
     *,
     seconds=SECONDS,
-    accuracy=None,
+    score=None,
     slowdown=lambda now: 1.0,
     hold=0.25,
     pinned=None,
@@ -27,7 +27,7 @@ def simulate(
 
     Hopeless is what not even the fastest of `rungs` answers in time.
     """
-    ladder, deadline = Pretended(seconds, accuracy=accuracy), 3 * seconds[-1]
+    ladder, deadline = Pretended(seconds, score=score), 3 * seconds[-1]
     signal, controller = Deadline(), Hysteresis(hold)
     rng, waiting, rows = np.random.default_rng(0), collections.deque(), []
     now, coming = 0.0, collections.deque(map(float, times))
@@ -122,7 +122,7 @@ def test_a_constant_load_makes_no_oscillation(interval):
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("slowdown", [1.0, 2.0])
 @pytest.mark.parametrize(
-    ("seconds", "accuracy"),
+    ("seconds", "score"),
     [
         ((0.005, 0.010, 0.020), (0.80, 0.90, 0.95)),
         ((0.0022, 0.0024, 0.0028, 0.0042), (0.867, 0.924, 0.933, 0.935)),
@@ -130,7 +130,7 @@ def test_a_constant_load_makes_no_oscillation(interval):
     ],
 )
 def test_no_single_rung_gets_more_right_in_time(
-    name, slowdown, seconds, accuracy, as_users_call
+    name, slowdown, seconds, score, as_users_call
 ):
     """600 full passes, the machine slow for a third of the time."""
     end = 600 * seconds[-1]
@@ -140,13 +140,13 @@ def test_no_single_rung_gets_more_right_in_time(
         rows = simulate(
             times,
             seconds=seconds,
-            accuracy=accuracy,
+            score=score,
             pinned=pinned,
             rungs=range(len(seconds)) if pinned is None else (pinned,),
             slowdown=lambda now: slowdown if 0.2 < now / end < 0.5 else 1.0,
             jitter=0.3,
         )
-        return np.mean([hit and accuracy[rung] for _, rung, hit in rows])
+        return np.mean([hit and score[rung] for _, rung, hit in rows])
 
     rungs = [right_in_time(rung) for rung in range(len(seconds))]
     assert right_in_time(None) >= max(rungs) - 0.005
@@ -154,7 +154,7 @@ def test_no_single_rung_gets_more_right_in_time(
 
 def test_a_rung_may_be_slower_than_the_next_one():
     """As two that are alike may be measured: the request decides, by itself."""
-    ladder = Pretended((0.004, 0.002), accuracy=(0.9, 0.8))
+    ladder = Pretended((0.004, 0.002), score=(0.9, 0.8))
     allowed = Deadline().allows(ladder, Moment(0.0, 1, (9.0,)))
     assert (allowed.rung, allowed.at_once) == (1, 0)
 

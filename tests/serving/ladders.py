@@ -49,14 +49,14 @@ def compiled():
 class Pretended(Ladder):
     """Rungs that take the seconds they are said to take, times `slowdown`."""
 
-    def __init__(self, seconds, sleep=None, accuracy=None):
+    def __init__(self, seconds, sleep=None, score=None):
         super().__init__(
             rungs=[
                 Rung(
                     budget=(index + 1) / len(seconds),
                     seconds={1: value},
                     peak_bytes={1: 1_000_000 * (index + 1)},
-                    accuracy=accuracy[index] if accuracy else None,
+                    score=score[index] if score else None,
                 )
                 for index, value in enumerate(seconds)
             ],

@@ -264,7 +264,7 @@ def test_requests_that_come_while_a_server_closes_end():
         (dict(batch_sizes=(1.0,)), r"whole numbers of at least 1, got .*\(1.0,\)"),
         (dict(repeats=0), "repeats must be at least 1, got 0"),
         (dict(least_density=1.5), r"least_density must be in \[0, 1\], got 1.5"),
-        (dict(labelled=(np.zeros((2, 8, 8, 1)), [1])), "2 examples and 1 classes"),
+        (dict(held_out=(np.zeros((0, 8, 8, 1)), np.mean)), "held_out must hold at"),
     ],
 )
 def test_a_ladder_of_nothing_is_refused_in_words(asked, message):

@@ -9,9 +9,10 @@ import pytest
 from flax import nnx
 
 from dynsparse import gates, testing
-from dynsparse.data import Dataset, Split
+from dynsparse.data import Arrays, Splits
 from dynsparse.gates import GateOutput
 from dynsparse.models.conv_vit import ConvVit
+from dynsparse.tasks import Mean, images
 from tests.gates.rows import GATES, build, by_name
 
 TINY = dict(granularity="neurons", width=8, depth=1, num_heads=2, mlp_width=8)
@@ -164,27 +165,50 @@ def test_what_is_wrong_with_a_model_is_told(name, keys, told, as_users_call):
         testing.check_model(name, **keys)
 
 
-class Stripes(Dataset):
-    num_classes = 2
+def stripes(task=None, **changes):
+    arrays = dict(image=np.zeros((8, 6, 6, 1), np.uint8), label=np.arange(8) % 2)
+    source = Arrays(arrays)
+    test = Arrays(arrays | changes)
+    splits = Splits(
+        train=source, validation=source, test=test, facts=dict(num_classes=2)
+    )
+    return dataclasses.replace(images.make(splits), **task or {})
 
-    def __init__(self, **changes):
-        images = np.zeros((8, 6, 6, 1), np.uint8)
-        split = Split(images, np.arange(8) % 2)
-        self.train = self.validation = split
-        self.test = dataclasses.replace(split, **changes)
+
+def flat(x):
+    return x.reshape(len(x), -1)[:, :2]
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (dict(images=np.zeros((8, 6, 5, 1), np.uint8)), "test.images must be uint8"),
-        (dict(images=np.zeros((8, 6, 6, 1), np.float32)), "got float32"),
-        (dict(labels=np.arange(8)), "labels must be in [0, 2), got 0 to 7"),
-        (dict(labels=np.arange(0)), "test is empty"),
+        (dict(image=np.zeros((8, 6, 5, 1), np.uint8)), "['image'] must be uint8 [6, 6"),
+        (dict(image=np.zeros((8, 6, 6, 1), np.float32)), "got float32"),
+        (dict(other=np.zeros(8)), "must have ['image', 'label'], got"),
+        (dict(image=np.zeros((0, 6, 6, 1), np.uint8), label=np.zeros(0, int)), "empty"),
+        (dict(task=dict(inputs=lambda batch: batch["image"][:1] / 255)), "must lead"),
+        (dict(task=dict(inputs=lambda batch: batch["image"] / 0)), "must be finite"),
+        (dict(task=dict(augment=lambda b, _: dict(b, label=0.0 * b["label"]))), "'lab"),
+        (dict(task=dict(losses=lambda x, _: x.sum())), "one an example, (4,), got ()"),
+        (dict(task=dict(losses=lambda x, _: x[:, 0] / 0)), "losses must be finite"),
+        (dict(task=dict(metric="mse")), "'mse' is none of the scores, ['accuracy']"),
+        (dict(task=dict(scores=lambda x, _: dict(accuracy=x.mean()))), "must be dyns"),
+        (
+            dict(task=dict(scores=lambda x, _: dict(accuracy=Mean(x.sum() + 1, 4.0)))),
+            "must add up",
+        ),
+        (
+            dict(
+                task=dict(
+                    scores=lambda x, b: dict(accuracy=Mean(*2 * [len(x) + 0 * x[0, 0]]))
+                )
+            ),
+            "must not see examples of weight 0",
+        ),
     ],
 )
-def test_what_is_wrong_with_a_dataset_is_told(changes, told, as_users_call):
-    testing.check_dataset(Stripes())
-    with pytest.raises(ValueError, match="Stripes: ") as caught:
-        testing.check_dataset(Stripes(**changes))
+def test_what_is_wrong_with_a_task_is_told(changes, told, as_users_call):
+    testing.check_task(stripes(), flat)
+    with pytest.raises(ValueError, match=r".") as caught:
+        testing.check_task(stripes(**changes), flat)
     assert told in str(caught.value)

@@ -26,7 +26,7 @@ def measure(argument, *names, number=1, **changes):
     def steps(state, batches):
         history = []
         for batch in batches:
-            state, metrics = experiment.trainer.step(state, *batch)
+            state, metrics = experiment.trainer.step(state, batch)
             history.append(
                 {n: part(state, n) if "/" in n else metrics[n] for n in names}
             )
@@ -40,14 +40,14 @@ def test_the_price_moves_with_the_excess_and_enters_the_loss():
     changes = dict(budget__target=0.4)
     changes["budget__controller__initial"] = 3.0
     changes["budget__controller__proportional"] = 0.0
-    names = "budget", "budget_price", "cross_entropy", "loss", WEIGHT
+    names = "budget", "budget_price", "task_loss", "loss", WEIGHT
     _, (first, second) = measure(
         "gumbel_sigmoid,,pi_controller", *names, number=2, **changes
     )
     assert first["budget_price"] == 3.0
     excess = first["budget"] - 0.4
     np.testing.assert_allclose(
-        first["loss"], first["cross_entropy"] + 3 * excess, rtol=1e-5
+        first["loss"], first["task_loss"] + 3 * excess, rtol=1e-5
     )
     np.testing.assert_allclose(second["budget_price"], 3 + 0.15 * excess, rtol=1e-5)
     price = second[WEIGHT]
@@ -84,19 +84,19 @@ def test_the_expected_budget_is_that_of_the_bill():
 
 def test_a_sandwich_runs_its_densities_and_distils():
     changes = dict(budget__sampling__low=0.25, budget__sampling__draws=0)
-    names = "density", "loss", "cross_entropy"
+    names = "density", "loss", "task_loss"
     experiment, (metrics,) = measure("soft_topk,,sandwich", *names, **changes)
     assert experiment.trainer.samples == 2
     np.testing.assert_allclose(metrics["density"], (1.0 + 12 / 49) / 2, rtol=1e-5)
-    assert abs(metrics["loss"] - metrics["cross_entropy"]) > 1e-6
+    assert abs(metrics["loss"] - metrics["task_loss"]) > 1e-6
 
     def answer(density):
         model = experiment.trainer.model(experiment.initial_state)
         set_density(model, jnp.float32(density))
-        images = experiment.dataset.inputs(experiment.batches[0][0])
+        images = experiment.task.inputs(experiment.batches[0])
         return jax.nn.log_softmax(jax.jit(lambda x: model(x))(images))
 
-    labels = experiment.batches[0][1]
+    labels = experiment.batches[0]["label"]
     teacher, student = answer(1.0), answer(0.25)
     loss = lambda x: -jnp.take_along_axis(x, labels[:, None], 1).mean()
     distance = (jnp.exp(teacher) * (teacher - student)).sum(-1).mean()
@@ -124,7 +124,7 @@ def test_a_ramp_starts_with_everything_open():
     ramp = dict(form="linear", start=0.0, until=1.0)
     experiment = training.prepare(tiny.config("soft_topk,,fixed", budget__ramp=ramp))
     step = experiment.trainer.step
-    density_of = jax.jit(lambda state, batch: step(state, *batch)[1]["density"])
+    density_of = jax.jit(lambda state, batch: step(state, batch)[1]["density"])
     for progress, density in ((0, 1.0), (3, 0.75), (6, 0.5)):
         state = experiment.initial_state | dict(step=jnp.int32(progress))
         found = density_of(state, experiment.batches[0])

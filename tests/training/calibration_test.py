@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.costs import itemize
 from dynsparse.training.evaluation import calibration
 from dynsparse.training.evaluation.calibration import calibrate, shifted
-from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
+from dynsparse.training.evaluation.evaluate import audit
+from dynsparse.training.evaluation.forward import compile_forward
 from tests.sampled import unless
 from tests.training import tiny
 
@@ -29,11 +29,9 @@ def prepare(method, target, **changes):
 
 
 def spent(experiment, state, **view):
-    split = experiment.dataset.validation
-    answers = evaluate(
-        compile_forward(experiment.trainer, **view), state, split, batch_size=16
-    )
-    return itemize(experiment.prices, answers.masks, num_examples=len(split)).budget
+    split = experiment.task.validation
+    forward = compile_forward(experiment.trainer, **view)
+    return audit(experiment, state, split, forward=forward)[1].budget
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_one_step_apart_is_a_decision_on_the_edge(experiment, tmp_path, monkeypa
 def test_the_check_runs_a_kernel_for_each_operation(experiment):
     run = Program([experiment])  # whose programs the other tests have compiled
     state = run.begin([experiment.initial_state])
-    arguments = (experiment.trainer, False, state, *run._read(0))
+    arguments = (experiment.trainer, False, state, run._read(0))
     names = [
         re.findall(
             r"%(\w+?)[.\d]* = \S+ fusion\(",

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from dynsparse.training.evaluation.evaluate import compile_forward, evaluate
+from dynsparse.training.evaluation.evaluate import evaluate
+from dynsparse.training.evaluation.forward import compile_forward
 from tests.training import tiny
 
 
@@ -18,35 +19,75 @@ def masked(experiment):
     return compile_forward(experiment.trainer)
 
 
+def first(experiment, n):
+    return experiment.task.test.take(np.arange(n))
+
+
 def answers(experiment, forward, n, **arguments):
-    state, split = experiment.initial_state, experiment.dataset.test.take(np.arange(n))
-    return evaluate(forward, state, split, batch_size=16, **arguments)
+    arguments = dict(shows=n) | arguments
+    state = experiment.initial_state
+    return evaluate(forward, experiment, state, first(experiment, n), **arguments)
+
+
+def opened(found):
+    """Whether each unit ran for each example."""
+    return found.shown[1]["body"] > 0
 
 
 @pytest.mark.parametrize("n", [5, 16, 39])
 def test_padding_changes_no_answer(experiment, masked, n):
     few, all_ = (answers(experiment, masked, size, density=0.5) for size in (n, 40))
-    np.testing.assert_array_equal(few.predictions, all_.predictions[:n])
-    np.testing.assert_array_equal(few.masks["body"], all_.masks["body"][:n])
+    np.testing.assert_array_equal(few.shown[0], all_.shown[0][:n])
+    np.testing.assert_array_equal(opened(few), opened(all_)[:n])
 
 
-def test_accuracy_is_the_share_of_right_predictions(experiment, masked):
-    found = answers(experiment, masked, 40)
-    right = found.predictions == experiment.dataset.test.labels
-    assert found.accuracy == right.mean()
+def test_scores_are_means_over_the_examples(experiment, masked):
+    found = answers(experiment, masked, 39)
+    labels = first(experiment, 39).arrays["label"]
+    logits = found.shown[0].astype(np.float64)
+    np.testing.assert_allclose(found.score, (logits.argmax(-1) == labels).mean())
+    assert found.scores == dict(accuracy=found.score)
+    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    np.testing.assert_allclose(found.loss, -logs[np.arange(39), labels].mean(), 1e-6)
+
+
+@pytest.mark.parametrize("method", ["soft_topk", "gumbel_sigmoid"])
+def test_counters_are_those_of_the_masks(method):
+    experiment = tiny.prepared(method)
+    forward = compile_forward(experiment.trainer, noise=True)
+    found = answers(experiment, forward, 39)
+    gate, mask = found.gates["body"], opened(found)
+    np.testing.assert_array_equal(gate.opened, mask.sum(1))
+    assert gate.count == len(gate.opened) == 39
+    assert gate.histogram.sum() == mask.size
+    np.testing.assert_allclose(gate.density, mask.mean())
+    np.testing.assert_allclose(gate.open_prob.sum() * 49, gate.rate.sum(), rtol=1e-5)
+    assert (
+        (gate.least <= gate.rate / 39 + 1e-6) & (gate.rate / 39 <= 1e-6 + gate.most)
+    ).all()
+
+
+def test_what_evaluation_keeps_does_not_grow_with_the_units(experiment, masked):
+    """No mask of a split: a few numbers an example, and a few a unit."""
+    found = answers(experiment, masked, 40, shows=0)
+    assert found.shown == (None, {})
+    kept = sum(
+        x.size for g in found.gates.values() for x in vars(g).values() if np.ndim(x)
+    )
+    assert kept <= 2 * 40 + 4 * 49 + 30
 
 
 def test_densities_share_one_compilation(experiment):
     forward = compile_forward(experiment.trainer)
     answers(experiment, forward, 16, density=0.5)
     before = _compilations()
-    opened = [
-        answers(experiment, forward, 16, density=density).masks["body"].sum(-1)
+    counts = [
+        answers(experiment, forward, 16, density=density).gates["body"].opened
         for density in (0.25, 0.75)
     ]
     assert _compilations() == before
-    np.testing.assert_array_equal(opened[0], round(0.25 * 49))
-    np.testing.assert_array_equal(opened[1], round(0.75 * 49))
+    np.testing.assert_array_equal(counts[0], round(0.25 * 49))
+    np.testing.assert_array_equal(counts[1], round(0.75 * 49))
 
 
 _COUNT = []
@@ -65,8 +106,8 @@ def test_compact_and_masked_evaluation_agree(experiment, masked, density):
     compact = compile_forward(experiment.trainer, **view)
     left = answers(experiment, compact, 40)
     right = answers(experiment, masked, 40, density=density)
-    np.testing.assert_array_equal(left.predictions, right.predictions)
-    np.testing.assert_array_equal(left.masks["body"], right.masks["body"])
+    np.testing.assert_allclose(left.shown[0], right.shown[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(opened(left), opened(right))
 
 
 def test_random_controls_replay_between_executions():
@@ -74,8 +115,8 @@ def test_random_controls_replay_between_executions():
     masked = compile_forward(experiment.trainer)
     view = dict(execution="compact", density=0.25)
     compact = compile_forward(experiment.trainer, **view)
-    left = answers(experiment, compact, 40).masks["body"]
-    right = answers(experiment, masked, 40, density=0.25).masks["body"]
+    left = opened(answers(experiment, compact, 40))
+    right = opened(answers(experiment, masked, 40, density=0.25))
     np.testing.assert_array_equal(left, right)
     assert len(np.unique(left, axis=0)) > 30
 
@@ -84,13 +125,16 @@ def test_another_seed_draws_other_units_on_the_same_images():
     experiment = tiny.prepared("random_topk")
     masked = compile_forward(experiment.trainer)
     one, again, other = (
-        evaluate(
-            masked,
-            experiment.initial_state | dict(key=jax.random.key(seed)),
-            experiment.dataset.test,
-            batch_size=16,
-            density=0.25,
-        ).masks["body"]
+        opened(
+            evaluate(
+                masked,
+                experiment,
+                experiment.initial_state | dict(key=jax.random.key(seed)),
+                experiment.task.test,
+                density=0.25,
+                shows=40,
+            )
+        )
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)

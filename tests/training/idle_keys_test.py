@@ -8,7 +8,7 @@ from jax.interpreters import partial_eval
 
 import configs
 from dynsparse import training
-from dynsparse.training.evaluation.evaluate import compile_forward
+from dynsparse.training.evaluation.forward import compile_forward
 from tests.training import tiny
 
 METHODS = sorted(configs.METHODS)
@@ -62,17 +62,17 @@ def fingerprint(config):
     """
     experiment = training.prepare(config)
     state, batch = experiment.initial_state, experiment.batches[0]
-    images, labels = map(jnp.asarray, batch)
+    batch = jax.tree.map(jnp.asarray, batch)
     key = jax.random.key_data(state["key"])  # whose numbers can be compared
     forward, density = compile_forward(experiment.trainer), experiment.densities[-1]
     whole = lambda state: state | dict(key=jax.random.wrap_key_data(state["key"]))
 
     def step(state):
-        after, metrics = experiment.trainer.step(whole(state), images, labels)
+        after, metrics = experiment.trainer.step(whole(state), batch)
         return after | dict(key=state["key"]), metrics
 
     def answer(state):
-        return forward(state, images, jax.random.key(0), density)
+        return forward(state, batch, jax.random.key(0), density)
 
     state = state | dict(key=key)
     leaves = jax.tree.leaves(state)

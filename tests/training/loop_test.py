@@ -184,7 +184,7 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(
 
 
 def test_what_a_run_says_is_printed_as_it_is(capsys):
-    ProgressReport(0, 1).say("[/data/x] [batch, 3] :key:")
+    ProgressReport(0, 1, "accuracy").say("[/data/x] [batch, 3] :key:")
     assert capsys.readouterr().out == "[/data/x] [batch, 3] :key:\n"
 
 
@@ -216,7 +216,7 @@ def test_what_is_not_finite_stops_the_run_with_the_step(
 def test_every_step_draws_its_own_noise():
     experiment = tiny.prepared("gumbel_sigmoid")
     step, batch = experiment.trainer.step, experiment.batches[0]
-    loss = jax.jit(lambda state, batch: step(state, *batch)[1]["loss"])
+    loss = jax.jit(lambda state, batch: step(state, batch)[1]["loss"])
     states = [experiment.initial_state | dict(step=jnp.int32(i)) for i in range(4)]
     assert len({float(loss(state, batch)) for state in states}) == 4
 
@@ -228,27 +228,27 @@ def step(experiment):
 
 def test_a_step_depends_on_the_key_and_the_step_alone(experiment, step):
     state, batch = experiment.initial_state, experiment.batches[0]
-    same(step(state, *batch)[0], step(state, *batch)[0])
-    later = step(state | dict(step=jnp.int32(1)), *batch)[1]
-    assert step(state, *batch)[1]["density"] != later["density"]
+    same(step(state, batch)[0], step(state, batch)[0])
+    later = step(state | dict(step=jnp.int32(1)), batch)[1]
+    assert step(state, batch)[1]["density"] != later["density"]
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone(experiment):
-    data = experiment.dataset
-    batches = [Batches(data, batch_size=16, seed=s) for s in (0, 0, 1)]
-    first, again, other = [np.stack([b[i][0] for i in range(8)]) for b in batches]
+    source = experiment.task.train
+    batches = [Batches(source, batch_size=16, seed=s) for s in (0, 0, 1)]
+    first, again, other = (np.stack([b[i]["image"] for i in range(8)]) for b in batches)
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 def test_every_epoch_reads_every_example_once_in_a_new_order(experiment):
-    split = experiment.dataset.train
-    batches = Batches(experiment.dataset, batch_size=16, seed=0)
+    source = experiment.task.train
+    batches = Batches(source, batch_size=16, seed=0)
     epochs = [
-        [image.tobytes() for i in range(8) for image in batches[8 * epoch + i][0]]
+        [image.tobytes() for i in range(8) for image in batches[8 * epoch + i]["image"]]
         for epoch in (0, 1)
     ]
-    everything = sorted(image.tobytes() for image in split.images)
+    everything = sorted(image.tobytes() for image in source.arrays["image"])
     assert sorted(epochs[0]) == sorted(epochs[1]) == everything
     assert epochs[0] != epochs[1]
 
@@ -284,7 +284,7 @@ def test_what_steps_draw_is_not_the_density_of_the_model(experiment, step):
     density = lambda state: experiment.trainer.model(state).body.gate.density[...]
     before, drawn = density(state), set()
     for index in range(6):
-        state, metrics = step(state, *experiment.batches[index])
+        state, metrics = step(state, experiment.batches[index])
         drawn.add(float(metrics["density"]))
     assert len(drawn) > 1
     assert density(state) == before

@@ -13,7 +13,9 @@ import configs
 from configs import cluttered_digits
 from dynsparse import gates, training
 from dynsparse.budgets import Usage
+from dynsparse.data import Arrays, Splits
 from dynsparse.gates import GateOutput
+from dynsparse.tasks import images
 from dynsparse.training.annealing import TemperatureSchedule
 from dynsparse.training.losses import objective
 from tests.sampled import sampled
@@ -27,7 +29,7 @@ def step(method, **changes):
     """One step of a tiny run: the trainer, the state before and after, the metrics."""
     experiment = training.prepare(tiny.config(method, **changes))
     before = experiment.initial_state
-    after, metrics = jax.jit(experiment.trainer.step)(before, *experiment.batches[0])
+    after, metrics = jax.jit(experiment.trainer.step)(before, experiment.batches[0])
     return experiment.trainer, before, after, metrics
 
 
@@ -68,8 +70,8 @@ FORMS = (
 @pytest.mark.parametrize("method", sampled(METHODS, FORMS))
 def test_every_method_has_a_step_on_the_task(method):
     experiment = training.prepare(tiny.config(method))
-    state, images = experiment.initial_state, experiment.batches[0]
-    after, metrics = jax.eval_shape(experiment.trainer.step, state, *images)
+    state, batch = experiment.initial_state, experiment.batches[0]
+    after, metrics = jax.eval_shape(experiment.trainer.step, state, batch)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert all(value.shape == () for value in metrics.values())
 
@@ -103,6 +105,12 @@ def test_a_whole_run_of_an_unusual_method(method, tmp_path):
     assert all(0 < point["budget"] <= 1.2 for point in result["curve"])
 
 
+SOURCE = Arrays(dict(image=np.zeros((1, 2, 2, 1), np.uint8), label=np.zeros(1, int)))
+TASK = images.make(
+    Splits(train=SOURCE, validation=SOURCE, test=SOURCE, facts=dict(num_classes=5))
+)
+
+
 def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
     logits = jax.random.normal(jax.random.key(0), (3, 4, 5))
     labels = jnp.array([0, 1, 2, 3])
@@ -119,14 +127,14 @@ def test_passes_of_a_step_are_averaged_and_the_surrogate_leaves_the_loss():
             floor=0.0,
             progress=0.0,
         )
-        return objective(logits, labels, usage, dict(x=gate))
+        return objective(TASK, logits, dict(label=labels), usage, dict(x=gate))
 
     both = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (value, metrics), gradient = both(scores)
     rows = jnp.broadcast_to(labels, (3, 4))
     losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, rows)
     np.testing.assert_allclose(value, losses.mean(), rtol=1e-6)
-    np.testing.assert_allclose(metrics["cross_entropy"], losses.mean(), rtol=1e-6)
+    np.testing.assert_allclose(metrics["task_loss"], losses.mean(), rtol=1e-6)
     # Each loss less the mean of the others, and the mean over 3 passes.
     advantage = (losses - losses.mean(0, keepdims=True)) / 2
     score = mask - jax.nn.sigmoid(scores)[None]
@@ -138,8 +146,9 @@ def test_antithetic_passes_of_a_step_share_their_noise():
     experiment = training.prepare(tiny.config("disarm"))
     trainer, before = experiment.trainer, experiment.initial_state
     assert trainer.samples == 2
-    images, key = jnp.zeros((4, 28, 28, 1), jnp.uint8), jax.random.key(3)
-    run = lambda state, s: trainer._run(trainer.model(state), key, s, images)[1]
+    batch = dict(image=jnp.zeros((4, 28, 28, 1), jnp.uint8))
+    key = jax.random.key(3)
+    run = lambda state, s: trainer._run(trainer.model(state), key, s, batch)[1]
     records = [jax.jit(run, static_argnums=1)(before, s) for s in (0, 1)]
     (first,), (second,) = (record.values() for record in records)
     np.testing.assert_array_equal(first.open_prob, second.open_prob)

@@ -43,7 +43,7 @@ def test_each_device_has_the_state_and_a_part_of_the_batch():
     state = dict(params=jax.numpy.arange(4.0))
     spread = placement.spread(state)["params"]
     assert [shard.data.shape for shard in spread.addressable_shards] == [(4,), (4,)]
-    (divided,) = placement.divide(np.arange(12).reshape(6, 2))
+    divided = placement.divide(dict(x=np.arange(12).reshape(6, 2)))["x"]
     parts = [np.asarray(shard.data) for shard in divided.addressable_shards]
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(12).reshape(6, 2))
     assert [part.shape for part in parts] == [(3, 2), (3, 2)]

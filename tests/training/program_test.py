@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.evaluation.evaluate import compile_forward
+from dynsparse.training.evaluation.forward import compile_forward
 from dynsparse.training.program import Program
 from dynsparse.training.step import Trainer
 from tests.training.tiny import config
@@ -54,9 +54,9 @@ def test_a_second_run_is_traced_no_more(prepared, monkeypatch):
 
 
 def test_evaluation_answers_with_the_weights_of_its_own_run(prepared):
-    images, key = prepared.dataset.test.images[:16], jax.random.key(0)
+    batch, key = prepared.task.test.read_batch(range(16)), jax.random.key(0)
     other = prepared_run(seed=1)
     answer = lambda run: compile_forward(run.trainer)(
-        run.initial_state, images, key, 0.5
+        run.initial_state, batch, key, 0.5
     )[0]
     assert np.abs(answer(prepared) - answer(other)).max() > 1e-3

@@ -5,16 +5,13 @@ import shutil
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dynsparse import training
-from dynsparse.training.evaluation.evaluate import (
-    at_densities,
-    compile_forward,
-    evaluate,
-)
+from dynsparse.training.evaluation.evaluate import evaluate
+from dynsparse.training.evaluation.forward import compile_forward
+from dynsparse.training.evaluation.norms import at_densities
 from tests.training import tiny
 
 
@@ -33,8 +30,6 @@ def images(tmp_path_factory):
         path=str(path),
         validation_fraction=0.25,
         seed=0,
-        shift=0,
-        flip=False,
     )
 
 
@@ -42,6 +37,7 @@ def images(tmp_path_factory):
 def workdir(images, tmp_path_factory):
     config = tiny.config(train__num_steps=3, optimizer__learning_rate=1e-2)
     config["data"] = images
+    config["task"]["standardise"] = True
     workdir = tmp_path_factory.mktemp("run")
     training.train(training.prepare(config), workdir)
     return workdir
@@ -51,37 +47,43 @@ def workdir(images, tmp_path_factory):
 def test_raw_images_are_answered_as_in_evaluation(workdir, density):
     run = training.restore(str(workdir))
     experiment, state = run.prepared, run.state
-    test = experiment.dataset.test
+    test = experiment.task.test
     expected = evaluate(
         compile_forward(experiment.trainer),
+        experiment,
         at_densities(experiment, state, [density])[density],
         test,
-        batch_size=len(test),
         density=density,
+        shows=len(test),
     )
-    answered = np.asarray(run(test.images, density=density)).argmax(-1)
-    np.testing.assert_array_equal(answered, expected.predictions)
-    assert (answered == test.labels).mean() == expected.accuracy
+    batch = test.read_batch(range(len(test)))
+    answered = np.asarray(run(batch, density=density))
+    np.testing.assert_allclose(answered, expected.shown[0], rtol=1e-3, atol=1e-4)
+    assert (answered.argmax(-1) == batch["label"]).mean() == expected.score
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x / np.float32(255), "images must be uint8, from 0 to 255, got fl"),
-        (lambda x: x[..., 0], r"images must be \[n, 28, 28, 1\], got \[40, 28, 28\]"),
+        (lambda x: dict(image=x / np.float32(255)), "image must be uint8, got float32"),
+        (
+            lambda x: dict(image=x[..., 0]),
+            r"image must be \[n, 28, 28, 1\], got \[40, 2",
+        ),
+        (lambda x: dict(images=x), "have no 'images', but image, label"),
     ],
-    ids=["scaled already", "without a channel"],
+    ids=["scaled already", "without a channel", "misnamed"],
 )
 def test_other_images_are_refused(workdir, change, message, as_users_call):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=message):
-        run(change(run.task.test.images))
+        run(change(run.task.test.arrays["image"]))
 
 
 def test_a_density_out_of_range_is_refused(workdir):
     run = training.restore(workdir)
     with pytest.raises(ValueError, match=r"density must be in \[0, 1\], got 2"):
-        run(run.task.test.images, density=2.0)
+        run(run.task.test.read_batch([0]), density=2.0)
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_a_model_is_restored_without_its_data(workdir, images, tmp_path):
     config["data"]["path"] = "gone.npz"
     (run / "config.json").write_text(json.dumps(config))
     alone = training.restore(run)
-    some = np.load(images["path"])["x_test"][:4]
+    some = dict(image=np.load(images["path"])["x_test"][:4])
     np.testing.assert_array_equal(alone(some), answered(some))
     logits = jax.jit(lambda x: alone.model(x))(alone.task.inputs(some))
     np.testing.assert_allclose(logits, alone(some), rtol=1e-5, atol=1e-5)
@@ -146,7 +148,7 @@ def test_a_model_is_restored_without_its_data(workdir, images, tmp_path):
 def test_without_facts_of_its_task_a_run_reads_its_data(workdir, tmp_path):
     run = shutil.copytree(workdir, tmp_path / "run")
     known = training.restore(run)
-    some = known.task.test.images[:4]
+    some = known.task.test.read_batch(range(4))
     (run / "task.json").unlink()
     np.testing.assert_array_equal(training.restore(run)(some), known(some))
 
@@ -167,17 +169,19 @@ def test_training_sees_what_evaluation_sees(images):
     """Were a step to take raw pixels, its first loss would be another."""
     config = tiny.config("dense")
     config["data"] = images
+    config["task"]["standardise"] = True
     experiment = training.prepare(config)
-    pixels, labels = experiment.batches[0]
+    batch = experiment.batches[0]
+    labels = batch["label"]
     state = experiment.initial_state
     trainer = experiment.trainer
 
     @jax.jit
-    def both(state, pixels, labels):
-        logits = trainer.model(state)(experiment.dataset.inputs(pixels))
-        return logits, trainer.step(state, pixels, labels)[1]["cross_entropy"]
+    def both(state, batch):
+        logits = trainer.model(state)(experiment.task.inputs(batch))
+        return logits, trainer.step(state, batch)[1]["task_loss"]
 
-    logits, found = both(state, jnp.asarray(pixels), labels)
+    logits, found = both(state, batch)
     logs = np.asarray(logits) - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected = -logs[np.arange(len(labels)), labels].mean()
     np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -51,7 +51,7 @@ def compared(tmp_path_factory):
         with TensorBoard(folder / name, 1) as board:
             board.scalars(1, "validation", dict(accuracy=0.5))
             settings = reports.other_settings(config)
-            board.summary(1, settings, ROWS, reports.telling(config))
+            board.summary(1, settings, ROWS, reports.telling(config), "accuracy")
     return hparams(folder)
 
 

@@ -24,7 +24,7 @@ SMALL = {
     "evaluation.budgets": (0.7,),
     "evaluation.batch_size": 16,
     "evaluation.latency_repeats": 2,
-    "evaluation.num_images": 3,
+    "evaluation.num_examples": 3,
 }
 POINTS = ("evaluation.densities", "evaluation.budgets")
 FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]

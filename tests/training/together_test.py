@@ -79,7 +79,7 @@ def alone(optimized, tmp_path_factory):
 def test_runs_together_agree_with_each_alone(argument, alone, tmp_path):
     folders = [tmp_path / str(index) for index in range(len(VARIANTS[argument]))]
     together = training.prepare_together(configs(argument))
-    assert len({id(experiment.dataset) for experiment in together}) == 1
+    assert len({id(experiment.task) for experiment in together}) == 1
     states = training.train_together(together, folders)
     singles, others = alone(argument)
     agree(states, singles, folders, others)

@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from dynsparse.budgets.distillation import Distillation
+from dynsparse.budgets.distillation import Distance, Distillation
 from dynsparse.budgets.policies.base import Policy
 from dynsparse.budgets.ramp import Ramp
 from dynsparse.budgets.sampling.base import Sampling
@@ -73,13 +73,14 @@ class Any(Policy):
     def distil(
         self,
         losses: Float[Array, "passes batch"],
-        outputs: Float[Array, "passes batch classes"],
+        outputs: PyTree,
         features: tuple[Float[Array, "passes batch _"], ...],
+        distance: Distance | None = None,
     ) -> Float[Array, "passes batch"]:
         """The losses with the distance of each student from the teacher."""
         if self.distillation is None:
             return losses
-        return self.distillation(losses, outputs, features)
+        return self.distillation(losses, outputs, features, distance)
 
     def words(
         self, at: Callable[[float], str] | None, of: Callable[[float], str]

@@ -7,9 +7,10 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from dynsparse._internal.ranges import Checked
+from dynsparse.budgets.distillation import Distance
 from dynsparse.budgets.penalties.base import Penalty
 from dynsparse.budgets.usage import Usage
 from dynsparse.gates import Gate
@@ -132,15 +133,17 @@ class Policy(Checked):
     def distil(
         self,
         losses: Float[Array, "passes batch"],
-        outputs: Float[Array, "passes batch classes"],
+        outputs: PyTree,
         features: tuple[Float[Array, "passes batch _"], ...],
+        distance: Distance | None = None,
     ) -> Float[Array, "passes batch"]:
         """Returns the losses of the passes, those of students mixed with a teacher's.
 
         Args:
-            losses: From the labels.
-            outputs: In float32.
+            losses: From the targets.
+            outputs: Of the model, in float32, each [passes, batch, ...].
             features: What each head of the model read.
+            distance: Of outputs from a teacher's, as in `Distillation`.
         """
         return losses
 

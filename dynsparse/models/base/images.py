@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 
 class PatchGrid(NamedTuple):
@@ -24,6 +24,19 @@ class PatchGrid(NamedTuple):
     columns: int
     patch: int
     others: int = 0
+
+    def mostly(self, pixels: Bool[Array, "n height width"]) -> Bool[Array, "n patches"]:
+        """Returns the patches of which at least half of the pixels are true.
+
+        Args:
+            pixels: Truth by pixel.
+        """
+        n, height, width = pixels.shape
+        rows, columns, patch, _ = self
+        overhang = (0, rows * patch - height), (0, columns * patch - width)
+        cells = jnp.pad(pixels, ((0, 0), *overhang))
+        cells = cells.reshape(n, rows, patch, columns, patch)
+        return (cells.mean((2, 4)) >= 0.5).reshape(n, -1)
 
     def over_image(
         self, masks: Iterable[Shaped[np.ndarray, "n *units"]]
@@ -73,11 +86,11 @@ class Patches(nnx.Module):
 
 
 def check_images(images: Array):
-    """Raises a ValueError for images that have not passed `Dataset.inputs`."""
+    """Raises a ValueError for images that have not passed the inputs of a task."""
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(
             f"a model takes floats, got {images.dtype}: pass images through the "
-            "`inputs` of their dataset first, or call what training.restore returns."
+            "`inputs` of their task first, or call what training.restore returns."
         )
 
 

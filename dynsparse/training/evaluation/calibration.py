@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dynsparse.gates import ScoreShift
-from dynsparse.training.evaluation.evaluate import audit, compile_forward
+from dynsparse.training.evaluation.evaluate import audit
+from dynsparse.training.evaluation.forward import compile_forward
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
@@ -40,7 +41,7 @@ def validation_cost(prepared: PreparedRun, state: State) -> Callable[[float], fl
         A function from the shift to a fraction of the dense MACs.
     """
     forward = compile_forward(prepared.trainer)
-    split = prepared.dataset.validation
+    split = prepared.task.validation
 
     def spends(shift: float) -> float:
         moved = shifted(prepared, state, shift)

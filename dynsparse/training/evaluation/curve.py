@@ -1,4 +1,4 @@
-"""Accuracy, MACs and time of a trained model at each density of its curve."""
+"""Score, MACs and time of a trained model at each density of its curve."""
 
 import dataclasses
 import statistics
@@ -9,21 +9,17 @@ import jax
 import numpy as np
 
 from dynsparse.budgets import densities_at
-from dynsparse.costs import Bill, itemize, ratio_quartiles, seconds_by_turn
-from dynsparse.data import Split
+from dynsparse.costs import Bill, ratio_quartiles, seconds_by_turn
+from dynsparse.data import Source
 from dynsparse.training.evaluation.diagnostics import GateHealth, diagnose
 from dynsparse.training.evaluation.evaluate import (
     Evaluation,
-    Forward,
-    at_densities,
-    compile_forward,
+    bill_of,
     evaluate,
+    padded,
 )
-from dynsparse.training.evaluation.recovery import (
-    Recovery,
-    score_recovery,
-    true_patches,
-)
+from dynsparse.training.evaluation.forward import Forward, compile_forward
+from dynsparse.training.evaluation.norms import at_densities
 from dynsparse.training.prepare import PreparedRun, find_densities
 from dynsparse.training.progress import Phase
 from dynsparse.training.step import State
@@ -44,8 +40,6 @@ class Point:
             the time of a batch divided by that of the dense model in the same turn.
         dense_again: Median of that ratio for the dense model beside itself: far from 1
             on a machine that does other things as well.
-        recovery: Scores against the true patches, for token gates on data that knows
-            them; None elsewhere.
     """
 
     density: float
@@ -56,7 +50,6 @@ class Point:
     latency_dense_ms: float
     time_ratio: tuple[float, float, float]
     dense_again: float
-    recovery: Recovery | None
 
     def row(self) -> dict[str, float]:
         """Returns the row of curve.csv."""
@@ -67,7 +60,8 @@ class Point:
             macs_mean=self.bill.mean,
             macs_p95=self.bill.p95,
             macs_dense=self.bill.dense,
-            accuracy=self.answers.accuracy,
+            score=self.answers.score,
+            **self.answers.scores,
             latency_ms=self.latency_ms,
             latency_dense_ms=self.latency_dense_ms,
             time_ratio=self.time_ratio[1],
@@ -80,7 +74,7 @@ class Point:
         """Returns the row of curve.csv with the figures of layers and recovery."""
         layers = {
             name: dict(
-                density=float(self.answers.masks[name].mean()),
+                density=self.answers.gates[name].density,
                 health=dataclasses.asdict(self.health[name]),
                 macs_dense=layer.dense,
                 macs_mean=float(layer.used.mean()),
@@ -88,12 +82,12 @@ class Point:
             )
             for name, layer in self.bill.layers.items()
         }
-        recovery = None if self.recovery is None else vars(self.recovery)
+        recovery = {name: vars(of) for name, of in self.answers.recovery.items()}
         return self.row() | dict(layers=layers, recovery=recovery)
 
 
-def trace_curve(prepared: PreparedRun, state: State, split: Split) -> list[Point]:
-    """Evaluates compact execution over `split` at every point, from dense to sparse.
+def trace_curve(prepared: PreparedRun, state: State, source: Source) -> list[Point]:
+    """Evaluates compact execution over `source` at every point, from dense to sparse.
 
     BatchNorm statistics are re-estimated at each density.
     """
@@ -109,17 +103,18 @@ def trace_curve(prepared: PreparedRun, state: State, split: Split) -> list[Point
         for density in densities
     }
     answers: dict[str, Evaluation] = {}
-    what = f"evaluating {_number(len(densities))} on {len(split):,} test images"
+    examples = f"{len(source):,} test {prepared.task.noun}s"
+    what = f"evaluating {_number(len(densities))} on {examples}"
     with Phase(what, len(densities)) as phase:
         states = at_densities(prepared, state, densities)
         for density, own in states.items():
             answers[str(density)] = evaluate(
-                forwards[str(density)], own, split, batch_size=wanted.batch_size
+                forwards[str(density)], prepared, own, source, shows=wanted.num_examples
             )
             phase.advance()
     with Phase(f"timing, {wanted.latency_repeats} turns"):
-        turns = _time(prepared, state, split, forwards)
-    return [_point(prepared, split, answers[n], turns[n], turns) for n in forwards]
+        turns = _time(prepared, state, source, forwards)
+    return [_point(prepared, answers[n], turns[n], turns) for n in forwards]
 
 
 def _number(densities: int) -> str:
@@ -127,15 +122,15 @@ def _number(densities: int) -> str:
 
 
 def _time(
-    prepared: PreparedRun, state: State, split: Split, forwards: Mapping[str, Forward]
+    prepared: PreparedRun, state: State, source: Source, forwards: Mapping[str, Forward]
 ) -> dict[str, list[float]]:
     """Seconds by turn of each forward pass, and of the dense model twice."""
     wanted = prepared.settings.evaluation
-    images = split.images[np.arange(wanted.batch_size) % len(split)]
+    batch = padded(source, 0, wanted.batch_size)
     key = jax.random.key(0)
     dense = compile_forward(prepared.trainer, execution="dense")
     calls = {
-        name: lambda forward=forward: forward(state, images, key)
+        name: lambda forward=forward: forward(state, batch, key)
         for name, forward in {**forwards, "dense": dense, "again": dense}.items()
     }
     return seconds_by_turn(calls, repeats=wanted.latency_repeats)
@@ -143,31 +138,18 @@ def _time(
 
 def _point(
     prepared: PreparedRun,
-    split: Split,
     answers: Evaluation,
     seconds: Sequence[float],
     turns: Mapping[str, Sequence[float]],
 ) -> Point:
-    densities = [mask.mean() for mask in answers.masks.values()]
+    densities = [gate.density for gate in answers.gates.values()]
     return Point(
         density=float(np.mean(densities)) if densities else 1.0,
         answers=answers,
-        bill=itemize(prepared.prices, answers.masks, num_examples=len(split)),
-        health=diagnose(answers.probabilities, split.labels),
+        bill=bill_of(prepared, answers),
+        health=diagnose(answers.gates, answers.groups),
         latency_ms=1e3 * statistics.median(seconds),
         latency_dense_ms=1e3 * statistics.median(turns["dense"]),
         time_ratio=ratio_quartiles(seconds, turns["dense"]),
         dense_again=ratio_quartiles(turns["again"], turns["dense"])[1],
-        recovery=_recovery(prepared, split, answers),
     )
-
-
-def _recovery(
-    prepared: PreparedRun, split: Split, answers: Evaluation
-) -> Recovery | None:
-    """Scores the one gate over all tokens of the model, if the truth is known."""
-    if split.best_mask is None or prepared.grid is None:
-        return None
-    true = true_patches(split.best_mask, prepared.grid)
-    masks = prepared.grid.over_image(answers.masks.values())
-    return score_recovery(masks[0], true) if len(masks) == 1 else None

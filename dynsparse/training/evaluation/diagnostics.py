@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from dynsparse.gates import Gate, TopkGate
+from dynsparse.training.evaluation.counters import Counters
 
 _SILENT = 1e-3  # bits per unit, below which a gate is said to ignore its input
-_GAP = 0.05  # of accuracy, from which training and evaluation are said to differ
+_GAP = 0.05  # of a score, from which training and evaluation are said to differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,8 @@ class GateHealth:
     Attributes:
         density: Mean fraction of open units.
         example_spread: Standard deviation of the density over the examples.
-        class_spread: Standard deviation, over the classes, of their mean density.
+        group_spread: Standard deviation, over the groups of examples, such as their
+            classes, of their mean density; None where the task has no groups.
         mutual_information: Mutual information of a unit and the input, in bits, mean
             over the units: 0 for a gate that ignores its input, at most the entropy of
             its density.
@@ -29,41 +31,38 @@ class GateHealth:
 
     density: float
     example_spread: float
-    class_spread: float
+    group_spread: float | None
     mutual_information: float
     never_open: float
     always_open: float
 
 
 def diagnose(
-    probabilities: Mapping[str, Float[np.ndarray, "n *rows units"]],
-    labels: Int[np.ndarray, "n"],
+    gates: Mapping[str, Counters], groups: Int[np.ndarray, "n"] | None
 ) -> dict[str, GateHealth]:
     """Returns the health of each gate, by layer.
 
     Args:
-        probabilities: `open_prob` in evaluation, by layer; 0 or 1 except for gates that
-            stay random there.
-        labels: Class of each example.
+        gates: What each gate opened in evaluation, by layer.
+        groups: Group of each example, such as its class; None where there are none.
     """
-    return {
-        name: _diagnose(prob.reshape(len(prob), -1), labels)
-        for name, prob in probabilities.items()
-    }
+    return {name: _diagnose(gate, groups) for name, gate in gates.items()}
 
 
-def _diagnose(prob: np.ndarray, labels: np.ndarray) -> GateHealth:
-    examples = prob.mean(1, dtype=np.float64)
-    classes = [examples[labels == label].mean() for label in np.unique(labels)]
-    rates = prob.mean(0, dtype=np.float64)
-    bits = _entropy(rates) - _entropy(prob.astype(np.float64)).mean(0)
+def _diagnose(gate: Counters, groups: np.ndarray | None) -> GateHealth:
+    examples = gate.open_prob.astype(np.float64)
+    spread = None
+    if groups is not None:
+        means = [examples[groups == group].mean() for group in np.unique(groups)]
+        spread = float(np.std(means))
+    bits = _entropy(gate.rate / gate.count) - gate.entropy / gate.count
     return GateHealth(
         density=float(examples.mean()),
         example_spread=float(examples.std()),
-        class_spread=float(np.std(classes)),
+        group_spread=spread,
         mutual_information=float(np.maximum(bits, 0).mean()),
-        never_open=float((prob == 0).all(0).mean()),
-        always_open=float((prob == 1).all(0).mean()),
+        never_open=float((gate.most == 0).mean()),
+        always_open=float((gate.least == 1).mean()),
     )
 
 
@@ -104,16 +103,22 @@ def gate_warnings(health: Mapping[str, GateHealth]) -> list[str]:
     return lines
 
 
-def gap_warnings(training: float, evaluation: float) -> list[str]:
+def gap_warnings(
+    metric: str, training: float, evaluation: float, unit: str
+) -> list[str]:
     """Warning about the soft-to-hard gap, where it is large.
 
     Args:
-        training: Accuracy with the noise and soft masks of training.
-        evaluation: Accuracy without them.
+        metric: Name of the score.
+        training: Score with the noise and soft masks of training.
+        evaluation: Score without them.
+        unit: Of the score: of shares ("%") the difference counts, of other numbers
+            what it is of the score.
     """
-    if abs(training - evaluation) < _GAP:
+    scale = 1.0 if unit == "%" else abs(evaluation)
+    if abs(training - evaluation) < _GAP * scale:
         return []
     return [
-        f"accuracy depends on the noise and soft masks of the gates: {training:.3f} "
+        f"{metric} depends on the noise and soft masks of the gates: {training:.3f} "
         f"with them, as in training, {evaluation:.3f} without"
     ]

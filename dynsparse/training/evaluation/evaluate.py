@@ -1,158 +1,187 @@
-"""Evaluation over a split: predictions, decisions, and what the decisions cost."""
+"""Evaluation over a split: scores, and what the gates did, added up batch by batch."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Int, PyTree
 
-from dynsparse.budgets import averages_at, fix_densities, set_density
-from dynsparse.costs import Bill, itemize
-from dynsparse.data import Split
-from dynsparse.gates import GateRecord, evaluating, records
+from dynsparse.costs import Bill, itemize_counts
+from dynsparse.data import Source, read_batch
+from dynsparse.gates import GateOutput
+from dynsparse.models.base.images import PatchGrid
+from dynsparse.tasks import Batch, Mean, Task, weights
+from dynsparse.training.evaluation.counters import Counters, count
+from dynsparse.training.evaluation.forward import (
+    Forward,
+    compile_forward,
+    evaluation_key,
+)
+from dynsparse.training.evaluation.recovery import Recovery, recoveries
 from dynsparse.training.prepare import PreparedRun
-from dynsparse.training.step import State, Trainer, reseed
-
-_NOISE = 2**32 - 1  # folded into the key of a run: no step of training draws from it
-_BATCHES = 16  # training batches from which norms are estimated at a density
+from dynsparse.training.step import State
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Answers and decisions of a model over a split.
+    """Scores of a model over a split, and the decisions of its gates.
 
     Attributes:
-        predictions: Predicted class of each example.
-        masks: Whether each unit ran for each example, by gated layer.
-        probabilities: `open_prob` of each unit for each example, by gated layer.
-        accuracy: Share of right predictions, in [0, 1].
-        loss: Mean cross-entropy, in nats.
+        scores: Those of the task, by name.
+        score: The one that is the metric of the task.
+        loss: Mean loss.
+        num_examples: Number of examples.
+        gates: What each gate opened, by its path.
+        recovery: Each gate that decides by place against the truth, where the task
+            knows it.
+        groups: Group of each example; None where the task has none.
+        shown: Outputs, and masks by gate, of the first examples, as many as asked for.
     """
 
-    predictions: Int[np.ndarray, "n"]
-    masks: dict[str, Bool[np.ndarray, "n *rows units"]]
-    probabilities: dict[str, Float[np.ndarray, "n *rows units"]]
-    accuracy: float
+    scores: dict[str, float]
+    score: float
     loss: float
+    num_examples: int
+    gates: dict[str, Counters]
+    recovery: dict[str, Recovery]
+    groups: Int[np.ndarray, "n"] | None
+    shown: tuple[PyTree, dict[str, np.ndarray]]
 
-
-Forward = Callable[..., Any]
-
-
-def compile_forward(
-    trainer: Trainer,
-    *,
-    noise: bool = False,
-    densities: Mapping[str, float] = MappingProxyType({}),
-    **view: Any,
-) -> Forward:
-    """Returns a forward pass in evaluation, compiled once for all equal trainers.
-
-    Args:
-        trainer: Trainer of the run, which holds the model's structure.
-        noise: Whether gates decide as in training.
-        densities: Density of each layer, static, for compact execution
-            (`budgets.densities_at`).
-        **view: Options of `gates.evaluating`, such as `execution="compact"`.
-
-    Returns:
-        `forward(state, images, key, density=None) -> (logits, decisions by layer)`.
-        `key` seeds gates that are random; `density` sets the `Density` variables, which
-        masked execution reads, and may change without another compilation.
-    """
-    asked = _View(noise, tuple(sorted(densities.items())), tuple(sorted(view.items())))
-
-    def call(state: State, images, key, density: float | None = None):
-        weights = {name: state[name] for name in ("params", "variables")}
-        traced = None if density is None else jnp.float32(density)
-        return _forward(trainer, asked, weights, images, key, traced)
-
-    return call
-
-
-class _View(NamedTuple):
-    """Hashable arguments of `compile_forward`."""
-
-    noise: bool
-    densities: tuple[tuple[str, float], ...]
-    options: tuple[tuple[str, Any], ...]
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _forward(trainer: Trainer, asked: _View, weights, images, key, density):
-    view = evaluating(trainer.model(weights), **dict(asked.options))
-    model = fix_densities(view, dict(asked.densities))
-    if asked.noise:
-        model = nnx.view(model, deterministic=False, raise_if_not_found=False)
-    reseed(model, key)
-    if density is not None:
-        set_density(model, density)
-    logits, captured = nnx.capture(model, GateRecord)(trainer.inputs(images))
-    return logits, records(captured)
-
-
-def evaluation_key(state: State) -> jax.Array:
-    """Key that a pass draws from, once folded with the place of its batch."""
-    return jax.random.fold_in(state["key"], _NOISE)
+    @property
+    def counts(self) -> dict[str, Int[np.ndarray, "n"]]:
+        """Number of open units of each example, by gate."""
+        return {name: gate.opened for name, gate in self.gates.items()}
 
 
 def evaluate(
     forward: Forward,
+    prepared: PreparedRun,
     state: State,
-    split: Split,
+    source: Source,
     *,
-    batch_size: int,
     density: float | None = None,
+    shows: int = 0,
 ) -> Evaluation:
-    """Runs `forward` over all of `split`, the last batch padded.
+    """Runs `forward` over all of a source, the last batch padded.
 
-    Random decisions depend on the seed of the run and the place in the split: every
+    Random decisions depend on the seed of the run and the place in the source: every
     pass replays them, and another seed draws anew, as intervals over seeds assume.
 
     Args:
         forward: Forward pass from `compile_forward`.
+        prepared: Run, for its task and the size of a batch.
         state: State with the parameters and the key of the run.
-        split: Examples to answer.
-        batch_size: Examples per pass.
+        source: Examples to answer.
         density: Density of top-k gates in masked execution, in [0, 1]; None leaves
             that of the state.
+        shows: How many examples to keep outputs and masks of.
     """
-    key = evaluation_key(state)
-    predictions, masks, probabilities, losses = [], [], [], []
-    for start in range(0, len(split), batch_size):
-        chosen = np.arange(start, start + batch_size) % len(split)
-        logits, decisions = forward(
-            state, split.images[chosen], jax.random.fold_in(key, start), density
+    task, size = prepared.task, prepared.settings.evaluation.batch_size
+    key, sums, groups, shown = evaluation_key(state), None, [], []
+    parts: dict[str, list[Counters]] = {}
+    for start in range(0, len(source), size):
+        batch = padded(source, start, size)
+        outputs, decisions = forward(
+            state, batch, jax.random.fold_in(key, start), density
         )
-        predictions.append(np.asarray(logits).argmax(-1))
-        losses.append(_cross_entropy(np.asarray(logits), split.labels[chosen]))
-        masks.append({n: np.asarray(d.mask) > 0 for n, d in decisions.items()})
-        probabilities.append({n: np.asarray(d.open_prob) for n, d in decisions.items()})
-    n = len(split)
-    answered = np.concatenate(predictions)[:n]
-    join = lambda batches: {
-        name: np.concatenate([batch[name] for batch in batches])[:n]
-        for name in batches[0]
-    }
+        if start < shows:
+            shown.append((outputs, {n: d.mask for n, d in decisions.items()}))
+        means, counts, group = jax.device_get(
+            _reduced(task, prepared.grid, outputs, decisions, batch)
+        )
+        means = jax.tree.map(np.float64, means)
+        sums = means if sums is None else jax.tree.map(np.add, sums, means)
+        groups.append(group)
+        for name, fields in counts.items():
+            parts.setdefault(name, []).append(Counters.from_arrays(**fields))
+    if sums is None:
+        raise ValueError("evaluation needs at least one example, got none.")
+    values = jax.tree.map(_value, sums, is_leaf=_is_mean)
+    scores = dict(task.finish(values["scores"]))
+    if task.metric not in scores:
+        raise ValueError(
+            f"task: its metric {task.metric!r} is none of its scores, {sorted(scores)}."
+        )
+    number = len(source)
     return Evaluation(
-        predictions=answered,
-        masks=join(masks),
-        probabilities=join(probabilities),
-        accuracy=float((answered == split.labels).mean()),
-        loss=float(np.concatenate(losses)[:n].mean()),
+        scores=scores,
+        score=scores[task.metric],
+        loss=values["loss"],
+        num_examples=number,
+        gates={name: Counters.join(part, number) for name, part in parts.items()},
+        recovery={n: Recovery(**part) for n, part in values["recovery"].items()},
+        groups=None if task.groups is None else np.concatenate(groups)[:number],
+        shown=_first(shown, min(shows, number)),
     )
+
+
+def padded(source: Source, start: int, size: int) -> Batch:
+    """Returns a batch of exactly `size` examples, padded with the first ones.
+
+    Args:
+        source: Examples.
+        start: Number of the first one.
+        size: Examples of the batch.
+
+    Returns:
+        The batch, with `weight` 0 for padding.
+    """
+    numbers = np.arange(start, start + size)
+    batch = read_batch(source, numbers % len(source))
+    known = batch.get("weight", np.ones(size, np.float32))
+    return batch | dict(weight=known * (numbers < len(source)).astype(np.float32))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _reduced(
+    task: Task,
+    grid: PatchGrid | None,
+    outputs: PyTree,
+    decisions: Mapping[str, GateOutput],
+    batch: Batch,
+) -> tuple[dict[str, Any], dict[str, dict[str, jax.Array]], jax.Array | None]:
+    """Means, counters and groups of a batch; compiled once for all densities."""
+    weight = weights(batch)
+    in_float32 = lambda x: (
+        x.astype(jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    )
+    outputs = jax.tree.map(in_float32, outputs)
+    means: dict[str, Any] = dict(
+        scores=dict(task.scores(outputs, batch)),
+        loss=Mean.of(task.losses(outputs, batch), weight),
+        recovery={},
+    )
+    if task.relevant is not None:
+        relevant = task.relevant(batch)
+        means["recovery"] = recoveries(decisions, relevant, weight, grid)
+    counts = {name: count(decision, weight) for name, decision in decisions.items()}
+    return means, counts, None if task.groups is None else task.groups(batch)
+
+
+def _is_mean(x: Any) -> bool:
+    return isinstance(x, Mean)
+
+
+def _value(mean: Mean) -> float:
+    return float(mean.value) if mean.count else float("nan")
+
+
+def _first(shown: list, number: int) -> Any:
+    """The first examples of some batches of arrays."""
+    if not number:
+        return None, {}
+    join = lambda *parts: np.concatenate([np.asarray(part) for part in parts])[:number]
+    return jax.tree.map(join, *shown)
 
 
 def audit(
     prepared: PreparedRun,
     state: State,
-    split: Split,
+    source: Source,
     *,
     forward: Forward | None = None,
 ) -> tuple[Evaluation, Bill]:
@@ -161,67 +190,21 @@ def audit(
     Args:
         prepared: Run of the state.
         state: State with the parameters.
-        split: Examples to answer.
+        source: Examples to answer.
         forward: Forward pass from `compile_forward`, instead of masked execution.
     """
-    answers = evaluate(
-        forward or compile_forward(prepared.trainer),
-        state,
-        split,
-        batch_size=prepared.settings.evaluation.batch_size,
+    forward = forward or compile_forward(prepared.trainer)
+    answers = evaluate(forward, prepared, state, source)
+    return answers, bill_of(prepared, answers)
+
+
+def bill_of(prepared: PreparedRun, answers: Evaluation) -> Bill:
+    """Returns what an evaluation cost.
+
+    Args:
+        prepared: Run that was evaluated.
+        answers: From `evaluate`.
+    """
+    return itemize_counts(
+        prepared.prices, answers.counts, num_examples=answers.num_examples
     )
-    bill = itemize(prepared.prices, answers.masks, num_examples=len(split))
-    return answers, bill
-
-
-def at_densities(
-    prepared: PreparedRun, state: State, densities: Sequence[float | None]
-) -> dict[float | None, State]:
-    """Re-estimates the running averages of BatchNorm at each of some densities.
-
-    Args:
-        prepared: Run of the state.
-        state: State with the parameters, and with averages over all densities of the
-            training.
-        densities: Densities of the top-k gates together, in [0, 1]; None, for models
-            without top-k gates, leaves the averages as they are.
-
-    Returns:
-        A state for each density: `state` itself for models without BatchNorm.
-    """
-    trainer = prepared.trainer
-    if not nnx.state(trainer.model(state), nnx.BatchStat):
-        return dict.fromkeys(densities, state)
-    inputs, states = training_inputs(prepared), {}
-    for density in densities:
-        model = trainer.model(state)
-        if density is not None:
-            nnx.update(model, averages_at(model, density, inputs))
-        states[density] = state | dict(variables=trainer.variables(model))
-    return states
-
-
-def training_inputs(prepared: PreparedRun) -> list[Float[Array, "batch *shape"]]:
-    """First batches of the training, as the model is called with them.
-
-    >>> from dynsparse.configs import cluttered_digits
-    >>> config = cluttered_digits.get_config("soft_topk")
-    >>> config.data.num_train = config.data.num_validation = config.data.num_test = 64
-    >>> inputs = training.training_inputs(training.prepare(config.to_dict()))
-    >>> len(inputs), inputs[0].shape
-    (16, (64, 28, 28, 1))
-
-    Args:
-        prepared: Run from `prepare`.
-    """
-    images = (prepared.batches[index][0] for index in range(_BATCHES))
-    return [prepared.dataset.inputs(jnp.asarray(batch)) for batch in images]
-
-
-def _cross_entropy(
-    logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]
-) -> Float[np.ndarray, "n"]:
-    logits = logits.astype(np.float64)
-    logits -= logits.max(-1, keepdims=True)
-    right = np.take_along_axis(logits, labels[:, None], -1)[:, 0]
-    return np.log(np.exp(logits).sum(-1)) - right

@@ -1,24 +1,19 @@
-"""Validation during training: accuracy, and the health of the gates."""
+"""Validation during training: scores, and the health of the gates."""
 
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import Float
-
 from dynsparse.training.evaluation.calibration import is_shifted, shifted
+from dynsparse.training.evaluation.counters import Counters
 from dynsparse.training.evaluation.diagnostics import (
     diagnose,
     gap_warnings,
     gate_warnings,
     has_choice,
 )
-from dynsparse.training.evaluation.evaluate import (
-    Evaluation,
-    at_densities,
-    compile_forward,
-    evaluate,
-)
+from dynsparse.training.evaluation.evaluate import Evaluation, evaluate
+from dynsparse.training.evaluation.forward import compile_forward
+from dynsparse.training.evaluation.norms import at_densities
 from dynsparse.training.prepare import PreparedRun
 from dynsparse.training.step import State
 
@@ -28,21 +23,26 @@ class Validated:
     """Outcome of one validation; its text is a line for people.
 
     Attributes:
-        scalars: `accuracy` and `loss` at the density nearest to a half, or as trained
-            for gates without a density; the health of each gate there. After the last
-            step also the accuracy at each density, and the soft-to-hard gap: accuracy
-            with the noise and soft masks of training minus that of evaluation.
+        scalars: The task's scores and `loss` at the density nearest to a half, or as
+            trained for gates without a density; the health of each gate there. After
+            the last step also the metric at each density, and the soft-to-hard gap:
+            the metric with the noise and soft masks of training minus that of
+            evaluation.
         warnings: Warnings about the gates, in words.
-        open_probs: `open_prob` of each gate there, by its path.
+        gates: What each gate opened there, by its path.
+        metric: Name of the metric.
     """
 
     scalars: dict[str, float]
     warnings: list[str]
-    open_probs: dict[str, Float[np.ndarray, "n *rows units"]]
+    gates: dict[str, Counters]
+    metric: str
 
     def __str__(self) -> str:
-        by_density = [name for name in self.scalars if name.startswith("accuracy_at")]
-        names = by_density or ["accuracy"]
+        by_density = [
+            name for name in self.scalars if name.startswith(f"{self.metric}_at")
+        ]
+        names = by_density or [self.metric]
         words = [f"{name} {self.scalars[name]:.4f}" for name in names]
         return "\n  warning: ".join(["  ".join(words), *self.warnings])
 
@@ -65,39 +65,38 @@ def validate(
     states = at_densities(prepared, state, densities)
     answers = {d: _answer(prepared, states[d], d) for d in densities}
     calm = answers[chosen]
-    scalars = dict(accuracy=calm.accuracy, loss=calm.loss)
+    metric, scalars = prepared.task.metric, calm.scores | dict(loss=calm.loss)
     if everything and len(densities) > 1:
-        scalars |= {f"accuracy_at_{d:.6g}": a.accuracy for d, a in answers.items()}
-    if not calm.masks:
-        return Validated(scalars, [], {})
+        scalars |= {f"{metric}_at_{d:.6g}": a.score for d, a in answers.items()}
+    if not calm.gates:
+        return Validated(scalars, [], {}, metric)
     gates = prepared.trainer.gates
     decided = {
-        name: prob
-        for name, prob in calm.probabilities.items()
+        name: counters
+        for name, counters in calm.gates.items()
         if has_choice(gates[name], chosen)
     }
-    health = diagnose(decided, prepared.dataset.validation.labels)
+    health = diagnose(decided, calm.groups)
     for name, gate in health.items():
         for key, value in dataclasses.asdict(gate).items():
-            scalars[f"{key}/{name}"] = value
+            if value is not None:
+                scalars[f"{key}/{name}"] = value
     warnings = gate_warnings(health)
     if everything:
-        noisy, calm_accuracy = _with_and_without_noise(
-            prepared, states[chosen], chosen, calm
-        )
-        scalars["soft_to_hard_gap"] = noisy - calm_accuracy
-        warnings += gap_warnings(noisy, calm_accuracy)
-    return Validated(scalars, warnings, calm.probabilities)
+        noisy, without = _with_and_without_noise(prepared, states[chosen], chosen, calm)
+        scalars["soft_to_hard_gap"] = noisy - without
+        warnings += gap_warnings(metric, noisy, without, prepared.task.unit)
+    return Validated(scalars, warnings, calm.gates, metric)
 
 
 def _with_and_without_noise(
     prepared: PreparedRun, state: State, density: float | None, calm: Evaluation
 ) -> tuple[float, float]:
-    """Accuracy as in training, and without noise."""
+    """The metric as in training, and without noise."""
     if is_shifted(prepared, state):  # which no step has seen
         state = shifted(prepared, state, 0.0)
         calm = _answer(prepared, state, density)
-    return _answer(prepared, state, density, noise=True).accuracy, calm.accuracy
+    return _answer(prepared, state, density, noise=True).score, calm.score
 
 
 def _answer(
@@ -105,9 +104,9 @@ def _answer(
 ) -> Evaluation:
     return evaluate(
         compile_forward(prepared.trainer, noise=noise),
+        prepared,
         state,
-        prepared.dataset.validation,
-        batch_size=prepared.settings.evaluation.batch_size,
+        prepared.task.validation,
         density=density,
     )
 

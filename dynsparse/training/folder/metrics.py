@@ -16,7 +16,7 @@ from dynsparse._internal.atomic_write import as_json, reading, write_bytes
 from dynsparse.training.folder.tensorboard import TensorBoard
 
 ROWS = "metrics.jsonl"
-CURVE = "curve"  # the split of the rows of the final curve, over the test images
+CURVE = "curve"  # the split of the rows of the final curve, over the test examples
 _CLOCK = "clock.jsonl"
 _PENDING = "since_log"
 
@@ -137,6 +137,7 @@ class Writer:
         settings: Mapping[str, bool | str | float | int],
         rows: Sequence[Mapping[str, float]],
         first: Mapping[str, bool | str | float | int | None] = MappingProxyType({}),
+        metric: str = "accuracy",
     ):
         """Writes what compares runs: the curve as rows, and `TensorBoard.summary`.
 
@@ -145,10 +146,11 @@ class Writer:
             settings: Flat config.
             rows: Rows of curve.csv.
             first: Columns that tell runs apart, in their order.
+            metric: Name of the task's score.
         """
         for row in rows:
             self._append(dict(step=step, split=CURVE) | dict(row))
-        self.tensorboard.summary(step, settings, rows, first)
+        self.tensorboard.summary(step, settings, rows, first, metric)
 
     def _append(self, row: Mapping[str, Any]):
         self._file.write(as_json(row) + "\n")

@@ -10,10 +10,10 @@ import numpy as np
 from tensorboardX import summary
 
 from dynsparse.reports import Events
+from dynsparse.training.evaluation.counters import NUM_BINS, Counters
 
 KFLOPS = "@kflops"  # the folder whose steps are FLOPs / 1000
-_MOST = 100_000  # values of a histogram
-_BINS: Any = np.linspace(0, 1, 31)
+_BINS: Any = np.linspace(0, 1, NUM_BINS + 1)
 
 
 class TensorBoard:
@@ -44,15 +44,15 @@ class TensorBoard:
             self._events.add(summary.scalar(tag, float(value)), step)
         self._events.flush()  # a kill loses nothing that a checkpoint keeps
 
-    def histograms(self, step: int, values: Mapping[str, np.ndarray]):
+    def histograms(self, step: int, gates: Mapping[str, Counters]):
         """Writes the distribution of `open_prob` of each gate, by its path."""
-        for name, short in short_names(values).items():
-            flat = values[name].reshape(-1)
-            some = flat[:: 1 + flat.size // _MOST].astype(np.float32)
-            units = values[name].mean(0, dtype=np.float64).reshape(-1)
-            for group, found in (("open_prob", some), ("open_share_of_unit", units)):
-                tag = f"gates_{group}/{short or 'gate'}"
-                self._events.add(summary.histogram(tag, found, _BINS), step)
+        for name, short in short_names(gates).items():
+            gate, front = gates[name], short or "gate"
+            units = gate.rate / gate.count
+            tag = f"gates_open_share_of_unit/{front}"
+            self._events.add(summary.histogram(tag, units, _BINS), step)
+            found = _histogram(f"gates_open_prob/{front}", gate)
+            self._events.add(found, step)
 
     def text(self, name: str, markdown: str):
         """Writes a paragraph, a table or a list."""
@@ -68,12 +68,13 @@ class TensorBoard:
         settings: Mapping[str, bool | str | float | int],
         rows: Sequence[Mapping[str, float]],
         first: Mapping[str, bool | str | float | int | None],
+        metric: str,
     ):
         """Writes what compares runs: hparams, and the curve over kFLOPs, both anew.
 
         TensorBoard has no plot of one metric against another. So the folder `@kflops`
         of the run has FLOPs / 1000 per example where steps would be, sorted, and the
-        scalars tab draws accuracy against cost. It holds the run's line of the HParams
+        scalars tab draws the score against cost. It holds the run's line of the HParams
         tab too: its settings, and its numbers at the point nearest to density 0.5.
 
         Args:
@@ -81,11 +82,12 @@ class TensorBoard:
             settings: Flat config.
             rows: Rows of curve.csv.
             first: Values of the first columns, in their order; None is left out.
+            metric: Name of the task's score, a column of the rows.
         """
         folder = self._workdir / KFLOPS
         shutil.rmtree(folder, ignore_errors=True)
         point = min(rows, key=lambda row: abs(row["density"] - 0.5))
-        metrics = dict(accuracy=point["accuracy"], mflops=point["flops_mean"] / 1e6)
+        metrics = {metric: point[metric], "mflops": point["flops_mean"] / 1e6}
         columns = _in_order(first) | dict(settings)
         # Without the record of an prepared, which holds the columns of one run alone
         # and of which TensorBoard reads any, it takes the columns of all runs together
@@ -98,8 +100,23 @@ class TensorBoard:
                 board.add(summary.scalar(f"hparam/{name}", value), step)
             for row in sorted(rows, key=lambda row: row["flops_mean"]):
                 at = round(row["flops_mean"] / 1000)
-                for name in ("accuracy", "latency_ms", "density"):
+                for name in (metric, "latency_ms", "density"):
                     board.add(summary.scalar(f"curve/{name}", row[name]), at)
+
+
+def _histogram(tag: str, gate: Counters):
+    """The counted values of `open_prob`, whose sums are those of the bins' middles."""
+    middles = (_BINS[:-1] + _BINS[1:]) / 2
+    return summary.histogram_raw(
+        tag,
+        min=0.0,
+        max=1.0,
+        num=gate.histogram.sum(),
+        sum=gate.histogram @ middles,
+        sum_squares=gate.histogram @ middles**2,
+        bucket_limits=[*_BINS[1:]],
+        bucket_counts=[*gate.histogram],
+    )
 
 
 def tagged(split: str, values: Mapping[str, float]) -> dict[str, float]:

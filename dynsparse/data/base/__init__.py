@@ -1,0 +1,1 @@
+"""Sources of examples, and the three of a data set."""
