@@ -40,6 +40,12 @@ def choices(argument: str) -> ConfigDict:
     return config
 
 
+def with_model(argument: str, model: str) -> str:
+    """Returns an argument that names a model where it had named none."""
+    method, named, *rest = [*argument.split(","), ""]
+    return ",".join([method, named or model, *filter(None, rest)])
+
+
 def tasks() -> list[str]:
     """Names of the task files in this folder."""
     files = pathlib.Path(__file__).parent.glob("[!_]*.py")

@@ -12,13 +12,12 @@ learning rate, and not to move, were chosen on the validation split.
 
 from ml_collections import ConfigDict
 
-from . import npz_images
+from . import npz_images, with_model
 
 
 def get_config(argument: str = "soft_topk,resnet") -> ConfigDict:
     """Returns the complete, locked configuration of one run."""
-    method, *rest = argument.split(",")
-    config = npz_images.get_config(",".join([method, *(rest or ["resnet"])]))
+    config = npz_images.get_config(with_model(argument, "resnet"))
     with config.unlocked():
         config.update(
             task=dict(flip=True),

@@ -1,4 +1,4 @@
-"""The models: networks small enough for images of 28x28 pixels, one row a model."""
+"""The models: networks small enough for two processor cores, one row a model."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ class Model(NamedTuple):
         granularities: What a gate may decide on; the first is the default.
         learning_rate: At the end of the warm-up.
         keys: The other keys of the section `model`.
+        reads: What an example of its tasks is: "images", "tokens" or "features".
     """
 
     name: str
@@ -24,6 +25,7 @@ class Model(NamedTuple):
     granularities: tuple[str, ...]
     learning_rate: float
     keys: Mapping[str, Any]
+    reads: str = "images"
 
     def get_config(self) -> ConfigDict:
         """Returns the sections that the model adds to a task."""
@@ -75,6 +77,33 @@ _ROWS = (
             width=16,  # channels of the first stage
             tile=0,  # pixels per side of a tile of positions; 0 chooses
         ),
+    ),
+    Model(
+        "encoder",
+        "Vaswani et al., 2017, arXiv:1706.03762",
+        "For labels of tokens: every token attends to all.",
+        ("bypass", "blocks", "heads", "neurons", "experts", "width"),
+        2e-3,
+        dict(width=64, depth=2, num_heads=4, mlp_width=192),
+        "tokens",
+    ),
+    Model(
+        "decoder",
+        "Radford et al., 2019 (GPT-2)",
+        "For the next token: every token attends to those before it.",
+        ("neurons", "bypass", "experts", "width"),
+        3e-3,
+        dict(width=128, depth=4, num_heads=4, mlp_width=512),
+        "tokens",
+    ),
+    Model(
+        "residual_mlp",
+        "Gorishniy et al., 2021, arXiv:2106.11959",
+        "For rows of a table.",
+        ("neurons", "width"),
+        3e-3,
+        dict(width=64, depth=2, mlp_width=256),
+        "features",
     ),
 )
 MODELS = {row.name: row for row in _ROWS}

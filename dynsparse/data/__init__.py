@@ -19,7 +19,7 @@ def available() -> list[str]:
     """Returns the names of the data sets of this library.
 
     >>> data.available()
-    ['cluttered_digits', 'npz_images']
+    ['associative_recall', 'cluttered_digits', 'friedman', 'needle', 'npz_images', ...]
     """
     return registry.available(__name__)
 

@@ -23,7 +23,7 @@ def available() -> list[str]:
     """Returns the names of the models of this library.
 
     >>> models.available()
-    ['conv_vit', 'decoder', 'mixer', 'resnet', 'vit']
+    ['conv_vit', 'decoder', 'encoder', 'mixer', 'residual_mlp', 'resnet', 'vit']
     """
     return registry.available(__name__)
 

@@ -22,7 +22,7 @@ def available() -> list[str]:
     """Returns the names of the tasks of this library.
 
     >>> tasks.available()
-    ['images']
+    ['images', 'next_token', 'regression', 'token_labels']
     """
     return registry.available(__name__)
 

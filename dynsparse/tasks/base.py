@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped
 
 from dynsparse._internal.call import Call, call
 from dynsparse.budgets import softmax_kl
@@ -34,7 +34,7 @@ class Mean(NamedTuple):
     count: Any
 
     @classmethod
-    def of(cls, values: Num[Array, "..."], weight: Num[Array, "..."]) -> "Mean":
+    def of(cls, values: Shaped[Array, "..."], weight: Shaped[Array, "..."]) -> "Mean":
         """Returns the mean of `values` by `weight`, which may broadcast.
 
         Args:

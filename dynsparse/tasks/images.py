@@ -85,7 +85,7 @@ def losses(
 def scores(outputs: Float[Array, "batch classes"], batch: Batch) -> dict[str, Mean]:
     """Share of images whose class has the largest logit."""
     right = outputs.argmax(-1) == batch["label"]
-    return dict(accuracy=Mean.of(right.astype(jnp.float32), weights(batch)))
+    return dict(accuracy=Mean.of(right, weights(batch)))
 
 
 def _labels(batch: Batch) -> Int[Array, "batch"]:

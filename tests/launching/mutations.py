@@ -52,7 +52,7 @@ def tiny_flags(config) -> list[str]:
     small = dict(tiny.SMALL) | SHORT
     if config.model.name != "conv_vit":
         kept = {key: small[key] for key in small if not key.startswith("model.")}
-        small = kept | SMALL[config.model.name]
+        small = kept | SMALL.get(config.model.name, {})  # those of tokens are refused
     if not config.evaluation.densities:  # of a gate that has none
         small = {key: v for key, v in small.items() if key not in tiny.POINTS}
     if config.scorer.name != "mlp":
