@@ -35,7 +35,7 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
     return re.sub(r"\((?:\.\./)+experiments/results/", "(results/", markdown)
 
 
-_VERBS = ("run", "sweep", "serve", "compare", "report")
+_VERBS = ("run", "sweep", "serve", "compare", "report", "prepare")
 
 
 def _help(verb: str) -> str:

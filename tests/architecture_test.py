@@ -41,7 +41,7 @@ ALLOWED = {
     "bench": {"serving", "data", "tasks", "reports"},
     "testing": {"ops", "gates", "layers", "models", "data", "tasks"},
     "reports": set(),
-    "launching": {"reports", "bench", "training"},
+    "launching": {"reports", "bench", "training", "data"},
 }
 
 

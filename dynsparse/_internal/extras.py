@@ -10,5 +10,5 @@ def not_installed(error: ModuleNotFoundError) -> str:
     module = (error.name or "dynsparse").partition(".")[0]
     if module == "dynsparse":
         raise error
-    extra = "serve" if module == "psutil" else "train"
+    extra = {"psutil": "serve", "datasets": "hf"}.get(module, "train")
     return f'{module} is not installed: pip install "dynsparse[{extra}]"'

@@ -9,7 +9,7 @@ from rich.console import Console
 import dynsparse
 from dynsparse._internal.atomic_write import DamagedFileError, is_full
 from dynsparse._internal.extras import not_installed
-from dynsparse.launching import report, run, serve, sweep
+from dynsparse.launching import prepare, report, run, serve, sweep
 from dynsparse.launching.arguments import (
     MISTAKE,
     Parser,
@@ -70,7 +70,7 @@ def make_parser() -> Parser:
     verbs = parser.add_subparsers(
         dest="verb", metavar="VERB", title="verbs", prog="dynsparse"
     )
-    for verb in (run, sweep, serve, report):
+    for verb in (run, sweep, serve, report, prepare):
         verb.add_verbs(verbs)
     return parser
 

@@ -1,0 +1,1 @@
+"""Data sets that are known by name: from what their makers publish to their sources."""
