@@ -193,6 +193,7 @@ def test_memory_that_does_not_suffice_is_one_line_and_status_2(
         (["serve", "--help"], ("--load", "spike", "RUN_DIR", "--least_score")),
         (["compare", "--help"], ("RUN_DIR", "two folders")),
         (["report", "--help"], ("DIR", "--workdir")),
+        (["prepare", "--help"], ("--data_dir", "PATH|hf", "movielens_small", "kriz")),
     ],
     ids=str,
 )

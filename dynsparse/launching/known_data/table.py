@@ -75,7 +75,8 @@ def _place_wav(path: str) -> str | None:
     if name.name in ("validation_list.txt", "testing_list.txt"):
         return name.name
     sound = name.suffix == ".wav" and not name.name.startswith(".")
-    return "/".join(name.parts[-2:]) if sound and len(name.parts) > 1 else None
+    inside = len(name.parts) > 1 and ".." not in name.parts
+    return "/".join(name.parts[-2:]) if sound and inside else None
 
 
 def _place_text(path: str) -> str | None:
