@@ -155,7 +155,12 @@ BAD = [
     ("tokens", "tokens.bin", remove, "does not exist; accepted: a .bin file"),
     ("tokens", "tokens.bin", put(""), "is empty; accepted: a .bin file"),
     ("tokens", "tokens.bin", cut, "is truncated or no uint16: 399 bytes"),
-    ("tokens", "tokens.bin", relabel(1, 1), "must be in [0, 199], got 256 at place 0"),
+    (
+        "tokens",
+        "tokens.bin",
+        relabel(0, 200),
+        "must be in [0, 199], got 200 at place 0",
+    ),
     ("wav_folder", WAV, cut, "is truncated: 9 of 10 samples"),
     ("wav_folder", WAV, put("text"), "not a readable WAV file of PCM"),
     ("wav_folder", WAV, put(""), "not a readable WAV file of PCM"),

@@ -76,6 +76,17 @@ def test_line_ends_and_characters_of_four_bytes_are_characters(tmp_path):
     assert decoded(splits, splits.train).startswith("\r\n😀a")
 
 
+@pytest.mark.parametrize("row", ["text", "tokens"])
+def test_windows_overlap_in_training_alone(tmp_path, row):
+    splits = data.from_config(written.written(row, tmp_path) | dict(stride=1))
+    length = splits.facts["length"]
+    for source, step in ((splits.train, 1), (splits.validation, length)):
+        np.testing.assert_array_equal(
+            source[1]["token"][: length + 1 - step], source[0]["token"][step:]
+        )
+    assert len(splits.test) < len(splits.train) / length
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "int64"])
 @pytest.mark.parametrize("ending", [".bin", ".npy"])
 def test_tokens_of_any_file_are_the_same(tmp_path, dtype, ending):
@@ -118,14 +129,15 @@ def anonymous_bytes():
 def test_reading_a_file_of_64_mb_leaves_anonymous_memory_flat(tmp_path):
     """The bound is that of 200 MB for a file of 4 GB."""
     size, file = 64 * 2**20, tmp_path / "tokens.bin"
+    (tmp_path / "tiny").mkdir()
     with file.open("wb") as opened:
         opened.truncate(size)  # sparse: all tokens are 0
     settings = dict(dtype="uint16", vocabulary=2, length=1023, stride=1024)
     cuts = dict(validation_fraction=0.01, test_fraction=0.01)
-    splits = data.from_config(dict(name="tokens", path=str(file)) | settings | cuts)
-    order = np.random.default_rng(0).permutation(len(splits.train)).reshape(-1)
-    splits.train.read_batch(order[:64])
+    data.from_config(written.written("tokens", tmp_path / "tiny")).train[0]
     before = anonymous_bytes()
+    splits = data.from_config(dict(name="tokens", path=str(file)) | settings | cuts)
+    order = np.random.default_rng(0).permutation(len(splits.train))
     for first in range(0, len(order), 64):
         splits.train.read_batch(order[first : first + 64])
     assert anonymous_bytes() - before < size * 200 / 4096
