@@ -26,9 +26,7 @@ def make(
 ) -> Splits:
     """Reads a table whole; an example is a row: `features`, [d], and `target`, float32.
 
-    Facts are the names of the columns, and mean and deviation of each over the rows
-    that are trained on; a column of one value has the deviation 1, so that dividing by
-    it is safe.
+    Facts are the names of the columns.
 
     Args:
         path: Path of the file; commas between cells.
@@ -49,9 +47,6 @@ def make(
     names, table = _read(file, target, ignored)
     fractions = validation_fraction, test_fraction
     parts = cut_at_random(file, len(table), fractions, seed)
-    trained = table[parts[0]].astype(np.float64)
-    mean, deviation = trained.mean(0).tolist(), trained.std(0)
-    deviation = np.where(deviation == 0, 1, deviation).tolist()
     train, validation, test = (
         Arrays(dict(features=table[rows, :-1], target=table[rows, -1]))
         for rows in parts
@@ -60,15 +55,7 @@ def make(
         train=train,
         validation=validation,
         test=test,
-        facts=dict(
-            num_features=len(names) - 1,
-            feature_names=names[:-1],
-            feature_mean=mean[:-1],
-            feature_deviation=deviation[:-1],
-            target_name=target,
-            target_mean=mean[-1],
-            target_deviation=deviation[-1],
-        ),
+        facts=dict(feature_names=names[:-1], target_name=target),
     )
 
 

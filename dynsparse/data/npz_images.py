@@ -6,13 +6,13 @@ import zipfile
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
+from dynsparse.data.base.cuts import check_fractions, cut_by_label
+from dynsparse.data.base.labels import check_labels, count_classes
 from dynsparse.data.base.sources import Arrays
 from dynsparse.data.base.splits import Splits
 
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
-_MAX_CLASSES = 100_000  # above, a label is rather an identifier or a mistake
 
 
 def make(*, path: str, validation_fraction: float, seed: int) -> Splits:
@@ -36,17 +36,16 @@ def make(*, path: str, validation_fraction: float, seed: int) -> Splits:
             that is free, or of the wrong type or shape, or a label is out of range;
             the message names it.
     """
-    if not 0 < validation_fraction < 1:
-        raise ValueError(
-            f"data: validation_fraction must be in (0, 1), got {validation_fraction}."
-        )
+    check_fractions(validation_fraction=validation_fraction)
     arrays = _load(path)
-    num_classes = _num_classes(path, arrays["y_train"])
+    num_classes = count_classes(f"{path}: y_train", arrays["y_train"])
     train, test = (_split(path, arrays, n, num_classes) for n in ("train", "test"))
     if "x_val" in arrays:
         validation = _split(path, arrays, "val", num_classes)
     else:
-        train, validation = _cut(path, train, validation_fraction, seed)
+        labels = train.arrays["label"]
+        chosen, validated = cut_by_label(path, labels, validation_fraction, seed)
+        train, validation = train.take(chosen), train.take(validated)
     facts = dict(num_classes=num_classes)
     return Splits(train=train, validation=validation, test=test, facts=facts)
 
@@ -154,35 +153,8 @@ def _free_bytes() -> int | None:
         return None
 
 
-def _num_classes(path: str, labels: np.ndarray) -> int:
-    largest = int(labels.max())
-    if largest >= _MAX_CLASSES:
-        raise ValueError(
-            f"{path}: y_train must be in [0, {_MAX_CLASSES - 1}], got {largest}; "
-            "number the classes from 0."
-        )
-    return largest + 1
-
-
 def _split(path: str, arrays, name: str, num_classes: int) -> Arrays:
     images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f"{path}: y_{name} must be in [0, {num_classes - 1}], the labels of "
-            f"y_train, got {labels.min()} to {labels.max()}."
-        )
+    check_labels(f"{path}: y_{name}", labels, num_classes, "the labels of y_train")
     images = images if images.ndim == 4 else images[..., None]
     return Arrays(dict(image=images, label=labels.astype(np.int32)))
-
-
-def _cut(path: str, train: Arrays, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
-    try:
-        first, second = train_test_split(
-            np.arange(len(train)),
-            test_size=fraction,
-            stratify=train.arrays["label"],
-            random_state=seed,
-        )
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot cut a validation split: {error}") from error
-    return train.take(np.asarray(first)), train.take(np.asarray(second))

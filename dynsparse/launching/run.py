@@ -7,6 +7,7 @@ import itertools
 import json
 import pathlib
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def add_verbs(verbs):
 def _choices() -> Iterator[str]:
     """What --config offers: the names, with a line of advice each."""
     configs: Any = importlib.import_module("dynsparse.configs")
-    yield "TASK: " + ", ".join(configs.tasks())
+    yield textwrap.fill("TASK: " + ", ".join(configs.tasks()), 80)
     for kind, table in configs.TABLES.items():
         rows = {name: row.advice for name, row in table.items()}
         yield f"\n{kind.upper()}:\n{listed(rows)}"

@@ -217,9 +217,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("row", "name", "change", "message"), BAD, ids=lambda case: str(case)[:30]
-)
+def _named(case):
+    """The same name in every process."""
+    return getattr(case, "__name__", str(case))[:30]
+
+
+@pytest.mark.parametrize(("row", "name", "change", "message"), BAD, ids=_named)
 def test_bad_files_are_named(tmp_path, row, name, change, message):
     config = written.written(row, tmp_path)
     change(tmp_path, name)

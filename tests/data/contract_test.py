@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dynsparse import data
+from tests.data import sequences_test
 from tests.data.written import WRITERS, written
 
 PARTS = ("train", "validation", "test")
@@ -47,7 +48,8 @@ def test_every_source_has_a_row(tmp_path):
     for row in WRITERS:
         (tmp_path / row).mkdir()
         names.add(written(row, tmp_path / row)["name"])
-    assert names | {"cluttered_digits", "npz_images"} == set(data.available())
+    drawn = {"cluttered_digits", "friedman", *sequences_test.NAMES}  # from no file
+    assert names | drawn | {"npz_images"} == set(data.available())
 
 
 def test_records_are_as_documented_in_all_parts(config):

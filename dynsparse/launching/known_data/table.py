@@ -164,6 +164,7 @@ KNOWN = {
         archive="data/tinyshakespeare/input.txt",
         place=_place_text,
         source=dict(name="text", **_SHAKESPEARE),
+        config="text",
         read="input.txt",
         examples=(1_003_598, 217, 217),
         facts=dict(vocabulary=66),
