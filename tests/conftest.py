@@ -50,7 +50,8 @@ def few_capacities():
     from dynsparse.layers.units.parts import GatedParts
 
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (layers.GatedLayer, layers.GatedPositions, GatedParts):
+        adding = layers.GatedUnits, GatedParts
+        for kind in (layers.GatedLayer, layers.GatedPositions, *adding):
             patch.setattr(kind, "capacity_steps", 2)
         yield
 

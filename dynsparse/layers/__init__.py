@@ -33,15 +33,10 @@ from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
 from dynsparse.layers.units.channels import ConvPair, GatedChannels
 from dynsparse.layers.units.expert_choice import ExpertChoice
 from dynsparse.layers.units.experts import Experts, GatedExperts
+from dynsparse.layers.units.gated_units import GatedUnits
 from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts, RouterScores
-from dynsparse.layers.units.host_units import (
-    HostChannels,
-    HostHeads,
-    HostNeurons,
-    HostUnits,
-    HostWidth,
-)
+from dynsparse.layers.units.host_units import HostChannels, HostHeads, HostWidth
 from dynsparse.layers.units.neurons import GatedNeurons
 from dynsparse.layers.units.width import GatedWidth, NestedScorer
 
@@ -65,14 +60,13 @@ __all__ = [
     "GatedPositions",
     "GatedStage",
     "GatedTokens",
+    "GatedUnits",
     "GatedWidth",
     "HostChannels",
     "HostExit",
     "HostExperts",
     "HostHeads",
-    "HostNeurons",
     "HostTokens",
-    "HostUnits",
     "HostWidth",
     "Mlp",
     "NestedScorer",

@@ -36,7 +36,7 @@ def test_unknown_views_are_named(view, message):
 MISFITS = [
     (
         lambda host, **parts: layers.GatedNeurons(host=host, num_blocks=5, **parts),
-        "num_blocks=5 must divide the 16 hidden units",
+        "num_blocks=5 must divide the 16 units that down/kernel reads",
     ),
     (
         lambda host, **parts: layers.GatedWidth(
@@ -52,7 +52,7 @@ def test_parts_of_unequal_size_are_refused(make, message):
     mlp = layers.Mlp.create(width=WIDTH, hidden=16, rngs=nnx.Rngs(0))
     parts = build("neurons", "soft_topk")
     with pytest.raises(ValueError, match=message):
-        make(mlp, scorer=parts.scorer, gate=parts.gate)
+        make(mlp, scorer=parts.scorer, gate=parts.gate)(inputs("neurons", 2))
 
 
 def test_tiles_that_do_not_cover_the_image_are_refused():

@@ -32,6 +32,21 @@ def split(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     return [jnp.asarray(leaves[i]) for i in places], put
 
 
+def open_tokens(
+    host: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Float[Array, "batch n"] | None:
+    """Returns the mask of the tokens that are open in a layer around; None for all.
+
+    Args:
+        host: Takes the mask as its second argument if `takes_mask` says so.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+    """
+    if not getattr(host, "takes_mask", False):
+        return None
+    return kwargs.get("mask", (*args, None, None)[1])
+
+
 def features_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Float[Array, "..."]:
     """Returns what decisions are about: the first array of features in a call.
 

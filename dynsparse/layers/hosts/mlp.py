@@ -24,6 +24,8 @@ class Mlp(nnx.Module):
         (2, 3, 4)
     """
 
+    takes_mask = True
+
     def __init__(
         self, *, up: nnx.Linear, down: nnx.Linear, activation: Callable = jax.nn.gelu
     ):

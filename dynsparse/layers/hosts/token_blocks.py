@@ -22,7 +22,7 @@ class TokenBlocks(nnx.Module):
         ((1, 3, 4), None)
     """
 
-    masks_tokens = True
+    masks_tokens = takes_mask = True  # closed tokens do not touch the others
 
     def __init__(self, blocks: Sequence[nnx.Module]):
         self.blocks = nnx.List(blocks)

@@ -35,7 +35,7 @@ class TransformerBlock(nnx.Module):
         (1, 3, 4)
     """
 
-    masks_tokens = True  # called with a mask, closed tokens do not touch the others
+    masks_tokens = takes_mask = True  # closed tokens do not touch the others
 
     def __init__(
         self,

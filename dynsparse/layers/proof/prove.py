@@ -21,7 +21,8 @@ from dynsparse.layers.trace.program.listen import HeardCall
 from dynsparse.layers.trace.rows.examples import Batch
 from dynsparse.layers.trace.units.experts import ExpertsOfCall
 from dynsparse.layers.trace.units.run_units import UnitsOfCall
-from dynsparse.layers.units.host_units import HostUnits, HostWidth
+from dynsparse.layers.units.gated_units import GatedUnits, units_of
+from dynsparse.layers.units.host_units import HostWidth
 
 _ERROR = 3e-5  # of an answer, in float32
 
@@ -76,9 +77,9 @@ def _pairs(
         run(nnx.view(layer, execution="dense")),
         run(new().host),
     )
-    if isinstance(layer, HostUnits):
+    if isinstance(layer, GatedUnits):
         args, kwargs = arguments()
-        found = layer.found(*args, **kwargs)
+        found = units_of(layer, args, kwargs)
         yield from _units(layer, found, run)
         if isinstance(found, ExpertsOfCall):
             used = (found.routed() > 0).astype(jnp.float32)
@@ -94,7 +95,7 @@ def _pairs(
     opened, host = _deciding(new(), ones), new().host
     yield "with a mask of ones", run(opened), run(host)
     yield "in the state it leaves", _kept(opened.host), _kept(host)
-    if isinstance(layer, HostUnits | HostTokens):
+    if isinstance(layer, GatedUnits | HostTokens):
         yield "in gradients with a mask of ones", *_slopes(new, ones, arguments)
     mask = _drawn(decided)
     masked = run(_deciding(new(), mask))
@@ -112,7 +113,7 @@ def _kept(host: Any) -> Any:
 
 
 def _units(
-    layer: HostUnits, found: UnitsOfCall, run: Callable[[Any], Any]
+    layer: GatedUnits, found: UnitsOfCall, run: Callable[[Any], Any]
 ) -> Iterator[Pair]:
     """Pairs for units of a host, of which the first half is open in all rows."""
     total, parts = found.units.num_units, layer.num_units

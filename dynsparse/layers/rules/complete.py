@@ -44,9 +44,7 @@ def completed(
         raise ValueError(
             f"width={rule['width']!r}, but its input has {width} features."
         )
-    rule = {name: value for name, value in rule.items() if name != "width"}
-    if row.width_of(host) is not None:
-        rule["width"] = width
+    rule = rule | dict(width=width)
     options = options_of(layer)
     if "num_tokens" in options:
         rule.setdefault("num_tokens", int(features.shape[1]))

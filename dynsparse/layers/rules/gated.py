@@ -29,7 +29,8 @@ def gated(
         gate: Config of the gate.
         scorer: Config of the scorer, as in `make_scorer`.
         rngs: Streams `params` and `gate`.
-        **options: Options of the layer, and `width` where the host does not tell it.
+        **options: Options of the layer, and `width`, the features of the input. A host
+            tells what is left out by an attribute of that name.
 
     Raises:
         ValueError: If a name, key or value is not accepted.
@@ -55,15 +56,16 @@ def gated(
         raise ValueError(f"{granularity} needs a gate.")
     row = GRANULARITIES[granularity]
     make: Any = row.layer_of(host)
-    told, known = row.width_of(host), options_of(make)
+    known = options_of(make)
     around = f"{granularity} around {type(host).__name__}"
     needed = [name for name, needs in known.items() if needs]
-    for name in [*needed, *([] if told is None else [told])]:
-        if name not in options:
+    for name in [*needed, row.width]:
+        if name not in options and not hasattr(host, name):
             raise ValueError(f"{around} needs {name!r}.")
-    width = host.width if told is None else options.pop(told)
+        options.setdefault(name, getattr(host, name, None))
+    width = options.pop(row.width)
     for name in options.keys() - known.keys():
-        accepted = sorted([*known, *([] if told is None else [told])])
+        accepted = sorted([*known, row.width])
         raise ValueError(f"{granularity} has no option {name!r}; accepted: {accepted}.")
     options["gate"] = gates.from_config(gate, rngs=rngs)
     needs_scorer = takes_scorer(make)

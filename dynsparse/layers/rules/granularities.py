@@ -24,7 +24,6 @@ from dynsparse.layers.units.host_experts import HostExperts
 from dynsparse.layers.units.host_units import (
     HostChannels,
     HostHeads,
-    HostNeurons,
     HostWidth,
 )
 from dynsparse.layers.units.neurons import GatedNeurons
@@ -63,11 +62,9 @@ class Granularity(NamedTuple):
             )
         return self.anywhere or self.layer
 
-    def width_of(self, host: nnx.Module) -> str | None:
-        """Returns the option that tells the features; None where the host does."""
-        own = self.host is not None and isinstance(host, self.host)
-        if own and hasattr(host, "width"):
-            return None
+    @property
+    def width(self) -> str:
+        """The option that tells the features of the input, or the number of codes."""
         return "num_codes" if self.layer.score_axis == "fields" else "width"
 
 
@@ -96,7 +93,7 @@ GRANULARITIES: dict[str, Granularity] = dict(
     bypass=Granularity(BypassedTokens, anywhere=HostTokens),
     blocks=Granularity(GatedBlock),
     heads=Granularity(GatedHeads, Attention, HostHeads),
-    neurons=Granularity(GatedNeurons, Mlp, HostNeurons),
+    neurons=Granularity(GatedNeurons),
     experts=Granularity(GatedExperts, Experts, HostExperts),
     width=Granularity(GatedWidth, Mlp, HostWidth),
     expert_choice=Granularity(ExpertChoice, Experts),

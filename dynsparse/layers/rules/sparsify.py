@@ -27,7 +27,7 @@ from dynsparse.layers.rules.swap import LONGEST_REASON, Proved, named, swapped
 from dynsparse.layers.trace.program.host_call import HostCall
 from dynsparse.layers.trace.program.listen import HeardCall, listen
 from dynsparse.layers.trace.rows.examples import Batch, check_skip
-from dynsparse.layers.units.host_units import HostUnits
+from dynsparse.layers.units.gated_units import GatedUnits
 
 Model = TypeVar("Model", bound=nnx.Module)
 
@@ -95,7 +95,7 @@ def sparsify(
         ...     model, {"layers/*": rule}, x, rngs=nnx.Rngs(1, gate=2)
         ... )
         >>> type(model.layers[0]).__name__, model(x).shape
-        ('HostNeurons', (2, 3, 4))
+        ('GatedNeurons', (2, 3, 4))
     """
     places, asked = find_places(model, rules), call(example)
     with usual_settings():
@@ -156,7 +156,7 @@ def _proved(
             inside = [name for name in names if stands_inside(name, path_name(path))]
             if rule.get("head") in names:
                 raise ValueError(f"its head, {rule['head']}, is gated as well.")
-            if inside and issubclass(layer, HostUnits):
+            if inside and issubclass(layer, GatedUnits):
                 raise ValueError(
                     f"its units cannot be gated around {inside[0]}, gated as well: "
                     f"name the module that has the units alone."

@@ -9,7 +9,7 @@ from dynsparse.layers.trace.program.host_call import HostCall
 from dynsparse.layers.trace.rows.rows import Rows
 from dynsparse.layers.trace.units.experts import ExpertsOfCall
 from dynsparse.layers.trace.units.find_experts import experts_of
-from dynsparse.layers.units.host_units import HostUnits
+from dynsparse.layers.units.gated_units import GatedUnits
 
 
 class RouterScores(nnx.Module):
@@ -26,7 +26,7 @@ class RouterScores(nnx.Module):
         return jnp.where(used, jnp.log(jnp.where(used, routed, 1)), -jnp.inf)
 
 
-class HostExperts(HostUnits):
+class HostExperts(GatedUnits):
     """Runs the experts that each token opens, in a host that has experts and a router.
 
     The experts are an axis that stacks parameters, or modules that a loop weighs and
@@ -91,16 +91,8 @@ class HostExperts(HostUnits):
         """Whether scores may be `-inf`: where the host's router weighs by 0."""
         return self.gate.count != "full"
 
-    def find(self, call: HostCall, rows: Rows) -> ExpertsOfCall:
-        """Finds the experts in a call, in the rows that decide about them.
-
-        Args:
-            call: The call.
-            rows: The rows.
-
-        Raises:
-            ValueError: If there are none, or `num_experts` is another number.
-        """
+    def _find(self, call: HostCall, rows: Rows) -> ExpertsOfCall:
+        """Finds the experts in a call, in the rows that decide about them."""
         found = experts_of(call, self.units)
         if found.units.num_units != self.num_units:
             raise ValueError(
@@ -109,10 +101,10 @@ class HostExperts(HostUnits):
             )
         return found
 
-    def beside(
+    def _beside(
         self, found: ExpertsOfCall, features: Float[Array, "*rows width"]
     ) -> dict[str, Array]:
-        """Returns what the decision reads beside the features: the host's weights."""
+        """What the decision reads beside the features: the weights of the router."""
         return dict(routed=found.routed().reshape(self.decision_shape(features)))
 
     def choose(

@@ -19,7 +19,7 @@ from dynsparse.layers.trace.rows import attending
 from dynsparse.layers.trace.rows.rows import Rows
 from dynsparse.layers.trace.units import run_units
 from dynsparse.layers.trace.units.find_units import Units
-from dynsparse.layers.units import host_units
+from dynsparse.layers.units import gated_units
 from tests.layers.proof.proof_test import (
     BLOCKS,
     BYPASS,
@@ -147,7 +147,7 @@ BROKEN = dict(  # the host, what is broken, and how
     ),
     one_product_of_two=(
         "pair",
-        host_units,
+        gated_units,
         "find_units",
         replaced(ends=lambda found: frozenset([*found.ends][:1])),
     ),
@@ -212,7 +212,7 @@ def check_whole(name):
 
 def forget():
     """Forgets what was found in traces of the same hosts."""
-    for finder in (host_call._trace, host_units.find_units, host_tokens.find_tokens):
+    for finder in (host_call._trace, gated_units.find_units, host_tokens.find_tokens):
         getattr(finder, "cache_clear", lambda: None)()
 
 

@@ -235,7 +235,7 @@ def test_what_stays_the_model_is_accepted(name):
 
 def test_a_model_without_values_is_proved_all_the_same():
     model = nnx.eval_shape(lambda: sparse(foreign.perceptron(), MLP))
-    assert isinstance(model.part, layers.HostNeurons)
+    assert isinstance(model.part, layers.GatedNeurons)
     make, rule, message = REFUSED["norm_between"]
     with pytest.raises(ValueError, match=message):
         nnx.eval_shape(lambda: sparse(make(), rule))
@@ -243,7 +243,9 @@ def test_a_model_without_values_is_proved_all_the_same():
 
 def test_shapes_will_do_for_an_example():
     shape = jax.ShapeDtypeStruct(X.shape, X.dtype)
-    assert isinstance(sparse(foreign.perceptron(), MLP, shape).part, layers.HostNeurons)
+    assert isinstance(
+        sparse(foreign.perceptron(), MLP, shape).part, layers.GatedNeurons
+    )
 
 
 @pytest.mark.parametrize("name", ["coarse", "attention"])

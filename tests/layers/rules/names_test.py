@@ -67,7 +67,7 @@ def test_gated_layers_stand_inside_of_gated_ones():
     rules = {"block": BLOCK, "block/mlp": dict(gate=SOFT, scorer=LINEAR, **MLP)}
     dynsparse.sparsify(model, rules, X, rngs=nnx.Rngs(1, gate=2))
     assert isinstance(model.block, layers.GatedBlock)
-    assert isinstance(model.block.host.mlp, layers.HostNeurons)
+    assert isinstance(model.block.host.mlp, layers.GatedNeurons)
 
 
 RULE = dict(gate=SOFT, scorer=LINEAR, **MLP)

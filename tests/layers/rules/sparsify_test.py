@@ -95,7 +95,7 @@ def test_rules_tell_blocks_apart():
     block = dict(granularity="blocks", gate=GUMBEL, scorer=SCORER, width=8)
     model = sparse({"blocks/0/mlp": NEURONS, "blocks/1": block})
     assert isinstance(model.blocks[0], Block)
-    assert isinstance(model.blocks[0].mlp, dynsparse.layers.HostNeurons)
+    assert isinstance(model.blocks[0].mlp, dynsparse.layers.GatedNeurons)
     assert isinstance(model.blocks[1], dynsparse.layers.GatedBlock)
 
 
@@ -208,7 +208,7 @@ MISTAKES = [
     ),
     (
         {"blocks/0/mlp": NEURONS | dict(num_blocks=5)},
-        "5 blocks must divide the 16 units that fc2/kernel reads",
+        "num_blocks=5 must divide the 16 units that fc2/kernel reads",
     ),
     (
         {"blocks/0/mlp": {k: v for k, v in NEURONS.items() if k != "num_blocks"}},

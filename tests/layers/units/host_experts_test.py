@@ -11,6 +11,7 @@ from flax import nnx
 import dynsparse
 from dynsparse import costs, layers
 from dynsparse.layers.trace.units.experts import ExpertsOfCall
+from dynsparse.layers.units.gated_units import units_of
 from tests.layers.zoo import experts as zoo_experts
 from tests.layers.zoo import foreign
 from tests.layers.zoo.experts import CHOSEN, EXPERTS, WIDTH
@@ -81,7 +82,7 @@ def test_all_that_the_router_uses_is_the_host_and_no_more_is_run(name):
 @pytest.mark.parametrize("name", HOSTS)
 def test_with_a_mask_of_ones_each_operation_is_the_hosts(name):
     plain, model = routed(name)
-    found = dynsparse.evaluating(model).part.found(X)
+    found = units_of(dynsparse.evaluating(model).part, (X,), {})
     with jax.disable_jit():
         opened = found.weighed(jnp.ones((6, EXPERTS)))
         expected = plain.part(X)

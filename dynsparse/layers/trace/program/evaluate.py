@@ -99,7 +99,7 @@ def _resized(step: Step, arrays: list[Any], axes: Axes, sizes: Sizes) -> dict[st
     new = lambda value: shape_of(value, axes, sizes)
     if name == "reshape":
         params["new_sizes"] = new(step.outputs[0])
-    elif name == "broadcast_in_dim":
+    elif name in ("broadcast_in_dim", "iota"):
         params["shape"] = new(step.outputs[0])
     elif name == "tile":
         pairs = zip(new(step.outputs[0]), arrays[0].shape, strict=True)

@@ -100,12 +100,30 @@ class HostCall:
             structure, state = Structure.split(self._parts)
         leaves, form = _flat(state)
         self.arrays = [jnp.asarray(leaf) for leaf in leaves]
-        kinds = tuple((x.shape, x.dtype) for x in self.arrays)
+        kinds = tuple((tuple(map(_known, x.shape)), x.dtype) for x in self.arrays)
         self.trace = _trace(structure, form, kinds, tuple(kwargs), _settings())
 
     def inputs(self) -> dict[Value, Any]:
         """Returns the arrays of the program's inputs."""
         return dict(zip(self.trace.program.inputs, self.arrays, strict=True))
+
+    @functools.cached_property
+    def resized(self) -> dict[int, int]:
+        """Lengths of factors that are not those of the trace: of none or of symbols.
+
+        Raises:
+            ValueError: If such an axis is split into several.
+        """
+        axes, found = self.trace.axes, dict[int, int]()
+        for value, array in self.inputs().items():
+            for axis, size in zip(axes.of(value), array.shape, strict=True):
+                if size == axes.classes.size(axis):
+                    continue
+                factors = axes.classes.factors(axis)
+                if len(factors) != 1:
+                    raise ValueError(f"an axis of length {size} cannot be split.")
+                found[factors[0]] = size
+        return found
 
     def value_of(self, array: Any) -> Value:
         """Returns the input of the program that an array of the call is."""
@@ -124,8 +142,9 @@ class HostCall:
 
     def run(self) -> Any:
         """Runs the program of the call, as it was traced."""
-        values = run(self.trace.program.steps, self.inputs(), self.trace.axes)
-        return self.finish([read(values, v) for v in self.trace.program.outputs])
+        program, axes = self.trace.program, self.trace.axes
+        values = run(program.steps, self.inputs(), axes, self.resized)
+        return self.finish([read(values, v) for v in program.outputs])
 
     def finish(self, outputs: Sequence[Any]) -> Any:
         """Writes changed state back and returns the result of the call.
@@ -144,6 +163,14 @@ class HostCall:
             trace.static[i] if i in trace.static else next(arrays) for i in range(total)
         ]
         return jax.tree.unflatten(trace.tree, leaves)
+
+
+_SOME = 2  # examples of a trace where there are none, or a number that is a symbol
+
+
+def _known(size: Any) -> int:
+    """The length of an axis in a trace."""
+    return size if isinstance(size, int) and size else _SOME
 
 
 _SETTINGS = (

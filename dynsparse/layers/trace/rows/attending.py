@@ -36,8 +36,8 @@ def run_tokens(
         shape[at], shape[axis] = weights.shape
         return (weights if at < axis else weights.T).reshape(shape)
 
-    values = run(tokens.before, call.inputs(), axes)
-    _attend(tokens, values, along, {})
+    values = run(tokens.before, call.inputs(), axes, call.resized)
+    _attend(tokens, values, along, call.resized)
     return read(values, tokens.trace.results[0])
 
 
@@ -56,7 +56,7 @@ def run_some_tokens(
         mask: Weighs these tokens.
     """
     axes, batch = tokens.trace.axes, tokens.batch
-    values = run(tokens.before, call.inputs(), axes)
+    values = run(tokens.before, call.inputs(), axes, call.resized)
     outside, result = tokens.outside, tokens.trace.results[0]
     own: dict[Value, int] = {}  # with the axis of the examples
     if batch is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,28 +19,47 @@ class Rows:
     Attributes:
         axes: Axes of the program.
         factors: Factors of the rows, outer ones first, without those of size 1.
+        resized: Lengths of factors that are not those of the trace.
     """
 
     axes: Axes
     factors: tuple[int, ...]
+    resized: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def leading(cls, axes: Axes, stream: Value, count: int) -> "Rows":
+    def leading(
+        cls,
+        axes: Axes,
+        stream: Value,
+        count: int,
+        resized: Mapping[int, int] | None = None,
+    ) -> "Rows":
         """Returns the rows of the first `count` axes of a value."""
         found = [
             f for axis in axes.of(stream)[:count] for f in axes.classes.factors(axis)
         ]
-        return cls(axes, tuple(f for f in found if axes.classes.size((f,)) > 1))
+        factors = tuple(f for f in found if axes.classes.size((f,)) > 1)
+        return cls(axes, factors, resized or {})
+
+    def size(self, factor: int) -> int:
+        """Returns the length of a factor."""
+        return self.axes.classes.size((factor,), dict(self.resized))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the factors."""
-        return tuple(self.axes.classes.size((f,)) for f in self.factors)
+        return tuple(map(self.size, self.factors))
 
     @property
     def count(self) -> int:
         """Number of rows."""
         return math.prod(self.shape)
+
+    def few(self, count: int) -> "Rows":
+        """Returns rows of which there are fewer, all of them along the last factor."""
+        sizes = dict(self.resized) | dict.fromkeys(self.factors, 1)
+        sizes |= dict.fromkeys(self.factors[-1:], count)
+        return dataclasses.replace(self, resized=sizes)
 
     def of(self, value: Value) -> list[int]:
         """Returns the factors of the rows that a value has."""
@@ -54,29 +74,25 @@ class Rows:
     def apart(self, value: Value, x: Shaped[Array, "*shape"]) -> Shaped[Array, "..."]:
         """Brings rows to the front: [rows, *shape], in `shape` each row's size is 1."""
         own = self.expanded(value)
-        size = lambda f: self.axes.classes.size((f,))
-        x = x.reshape([size(f) for f in own])
+        x = x.reshape([self.size(f) for f in own])
         x = jnp.moveaxis(
             x, [own.index(f) for f in self.of(value)], range(len(self.of(value)))
         )
         for i, factor in enumerate(self.factors):
             if factor not in own:
-                x = jnp.broadcast_to(
-                    jnp.expand_dims(x, i), (*x.shape[:i], size(factor), *x.shape[i:])
-                )
+                shape = (*x.shape[:i], self.size(factor), *x.shape[i:])
+                x = jnp.broadcast_to(jnp.expand_dims(x, i), shape)
         one = dict.fromkeys(self.factors, 1)
-        axes = self.axes.of(value)
-        return x.reshape(self.count, *(self.axes.classes.size(a, one) for a in axes))
+        return x.reshape(self.count, *self._shape(value, one))
 
     def together(self, value: Value, x: Shaped[Array, "rows ..."]) -> Any:
         """Puts rows back into the axes of a value: the inverse of `apart`."""
         own = self.expanded(value)
-        rest = [f for f in own if f not in self.factors]
-        size = lambda f: self.axes.classes.size((f,))
-        x = x.reshape(*self.shape, *map(size, rest))
-        order = [*self.factors, *rest]
-        x = jnp.transpose(x, [order.index(f) for f in own])
-        return x.reshape(value.shape)
+        order = [own.index(f) for f in self.of(value)]
+        order += [i for i, f in enumerate(own) if f not in self.factors]
+        x = x.reshape([self.size(own[i]) for i in order])
+        x = jnp.transpose(x, [order.index(i) for i in range(len(own))])
+        return x.reshape(self._shape(value, self.resized))
 
     def sizes(
         self, value: Value, x: Shaped[Array, "*shape"], units: int | None
@@ -88,7 +104,7 @@ class Rows:
             x: The array of the value.
             units: As in `beside`.
         """
-        own, size = self.expanded(value), lambda f: self.axes.classes.size((f,))
+        own, size = self.expanded(value), self.size
         order = [*self.factors, *([] if units is None else [units])]
         x = jnp.abs(x).astype(jnp.float32).reshape([size(f) for f in own])
         x = x.sum([i for i, f in enumerate(own) if f not in order])
@@ -111,12 +127,16 @@ class Rows:
         own = self.expanded(value)
         order = [*self.factors, *([] if units is None else [units])]
         found = [f for f in own if f in order]
-        weights = weights.reshape([self.axes.classes.size((f,)) for f in order])
+        weights = weights.reshape([self.size(f) for f in order])
         weights = jnp.transpose(weights, [order.index(f) for f in found])
-        size = lambda f: self.axes.classes.size((f,)) if f in order else 1
-        weights = weights.reshape([size(f) for f in own])
-        full = [self.axes.classes.size((f,)) for f in own]
+        weights = weights.reshape([self.size(f) if f in order else 1 for f in own])
         ones = self.axes.of(value)
         if all(len(self.axes.classes.factors(axis)) == 1 for axis in ones):
             return weights
-        return jnp.broadcast_to(weights, full).reshape(value.shape)
+        weights = jnp.broadcast_to(weights, [self.size(f) for f in own])
+        return weights.reshape(self._shape(value, self.resized))
+
+    def _shape(self, value: Value, sizes: Mapping[int, int]) -> Sequence[int]:
+        """The shape of a value, where some factors have another length."""
+        sizes = {**self.resized, **sizes}
+        return [self.axes.classes.size(axis, sizes) for axis in self.axes.of(value)]

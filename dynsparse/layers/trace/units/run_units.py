@@ -12,7 +12,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynsparse import ops
-from dynsparse.layers.trace.program.evaluate import Values, apply, read, run
+from dynsparse.layers.trace.program.evaluate import (
+    Values,
+    apply,
+    read,
+    run,
+    shape_of,
+)
 from dynsparse.layers.trace.program.host_call import HostCall
 from dynsparse.layers.trace.program.program import Value
 from dynsparse.layers.trace.rows.rows import Rows
@@ -40,25 +46,35 @@ class UnitsOfCall:
     @functools.cached_property
     def early(self) -> Values:
         """Arrays that do not depend on which units run."""
-        return run(self.units.before, self.call.inputs(), self.units.trace.axes)
+        axes, resized = self.units.trace.axes, self.call.resized
+        return run(self.units.before, self.call.inputs(), axes, resized)
 
     def weighed(self, weights: Float[Array, "rows n"]) -> Any:
         """Runs the host with its units weighed where products sum over them.
+
+        What makes the units leaves out what is closed and not finite, so that it
+        reaches no gradient on the way.
 
         Args:
             weights: One for each row and unit.
         """
         values, axes = dict(self.early), self.units.trace.axes
         before = set(self.units.before)
+        beside = lambda value: self.rows.beside(value, weights, self.units.factor)
         for step in self.units.trace.program.steps:
             if step in before:
                 continue
             arrays = [read(values, value) for value in step.inputs]
             if step in self.units.ends:
                 i = self.units.weighed(step)
-                mask = self.rows.beside(step.inputs[i], weights, self.units.factor)
-                arrays[i] = ops.weigh(arrays[i], mask)
-            values.update(zip(step.outputs, apply(step, arrays, axes, {}), strict=True))
+                arrays[i] = ops.weigh(arrays[i], beside(step.inputs[i]))
+            results = apply(step, arrays, axes, self.call.resized)
+            if not any(map(self._apart, step.inputs)):
+                results = [
+                    ops.drop_closed(x, beside(v)) if self._apart(v) else x
+                    for v, x in zip(step.outputs, results, strict=True)
+                ]
+            values.update(zip(step.outputs, results, strict=True))
         return self._finish(values)
 
     def first(self, count: int) -> Any:
@@ -67,17 +83,18 @@ class UnitsOfCall:
         Args:
             count: Number of units.
         """
-        values = dict(self.early)
+        values, resized = dict(self.early), self.call.resized
+        axes = self.units.trace.axes
         if not count:
             for step in self.units.ends:
                 value = step.outputs[0]
-                values[value] = jnp.zeros(value.shape, value.dtype)
-            return self._finish(run(self.units.after, values, self.units.trace.axes))
+                shape = shape_of(value, axes, resized)
+                values[value] = jnp.zeros(shape, value.dtype)
+            return self._finish(run(self.units.after, values, axes, resized))
         early = set(self.units.before)
         steps = [s for s in self.units.trace.program.steps if s not in early]
         some = self._taken(values, steps, np.arange(count))
-        axes = self.units.trace.axes
-        run(steps, some, axes, {self.units.factor: count})
+        run(steps, some, axes, {**resized, self.units.factor: count})
         return self._finish(
             {**values, **{v: some[v] for s in steps for v in s.outputs}}
         )
@@ -104,21 +121,30 @@ class UnitsOfCall:
         block = units.num_units // len(blocks)
         ends = [step.outputs[0] for step in units.inside if step in units.ends]
         moving = [value for value in self._outside() if rows.of(value)]
-        resized = {units.factor: block, **dict.fromkeys(rows.factors, 1)}
+        last = set(rows.factors[-1:])
+        known = (v for step in units.inside for v in (*step.inputs, *step.outputs))
+        together = all(last <= {*found} for found in map(rows.of, known) if found)
 
         def part(index: int, some: list[Any]) -> Any:
-            def one(row: Sequence[Any]) -> Any:
-                own = {**values, **dict(zip(moving, row, strict=True))}
-                own = self._taken(own, units.inside, chosen)
-                run(units.inside, own, axes, resized)
-                return jnp.concatenate([own[value].reshape(-1) for value in ends])
-
             chosen = np.arange(index * block, (index + 1) * block)
-            return jax.vmap(one)(some) if moving else one([])[None]
+
+            def run_some(some: Sequence[Any]) -> Any:
+                few = rows.few(len(some[0]) if some else 1)
+                pairs = zip(moving, some, strict=True)
+                own = {**values, **{v: few.together(v, x) for v, x in pairs}}
+                own = self._taken(own, units.inside, chosen)
+                run(units.inside, own, axes, {**few.resized, units.factor: block})
+                pieces = [flat(few.apart(value, own[value])) for value in ends]
+                return jnp.concatenate(pieces, -1)
+
+            if together:
+                return run_some(some)
+            return jax.vmap(lambda row: run_some([x[None] for x in row])[0])(some)
 
         lengths = [math.prod(value.shape) // rows.count for value in ends]
         start = jnp.zeros((rows.count, sum(lengths)), ends[0].dtype)
-        given = [rows.apart(v, read(values, v)) for v in moving]
+        flat = lambda x: x.reshape(len(x), -1)  # axes of length 1 would be copied
+        given = [flat(rows.apart(v, read(values, v))) for v in moving]
         pieces = jnp.split(
             add(given, part, start, blocks), np.cumsum(lengths)[:-1], axis=-1
         )
@@ -164,6 +190,11 @@ class UnitsOfCall:
                 len(found) < len(self.rows.factors) for found in own
             ):
                 raise ValueError(f"rows are mixed where there are units ({step.name})")
+
+    def _apart(self, value: Value) -> bool:
+        """Whether a value has the units of all rows, each in a place of its own."""
+        own = self.rows.expanded(value)
+        return {self.units.factor, *self.rows.factors} <= {*own}
 
     def _outside(self) -> list[Value]:
         """Values that the steps with units read and do not make."""
