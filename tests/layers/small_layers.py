@@ -135,6 +135,7 @@ def heads(gate, rngs):
         host=layers.Attention(width=WIDTH, num_heads=4, rngs=rngs),
         scorer=scorer(layers.GatedHeads, rngs, 4),
         gate=gate,
+        num_heads=4,
     )
 
 

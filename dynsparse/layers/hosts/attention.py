@@ -1,4 +1,4 @@
-"""Self-attention that leaves out closed tokens and closed heads."""
+"""Self-attention that leaves out closed tokens."""
 
 from typing import NamedTuple
 
@@ -119,9 +119,11 @@ class Attention(nnx.Module):
 
     Example:
         >>> attention = layers.Attention(width=4, num_heads=2, rngs=nnx.Rngs(0))
-        >>> attention(jnp.ones((1, 3, 4)), heads=jnp.array([[1.0, 0.0]])).shape
+        >>> attention(jnp.ones((1, 3, 4)), jnp.array([[1.0, 1.0, 0.0]])).shape
         (1, 3, 4)
     """
+
+    takes_mask = True
 
     def __init__(
         self, *, width: int, num_heads: int, causal: bool = False, rngs: nnx.Rngs
@@ -142,42 +144,13 @@ class Attention(nnx.Module):
         self,
         tokens: Float[Array, "batch n width"],
         mask: Float[Array, "batch n"] | None = None,
-        heads: Float[Array, "batch heads"] | None = None,
     ) -> Float[Array, "batch n width"]:
-        """Attends over the tokens that `mask` opens; `heads` weighs the heads."""
+        """Attends over the tokens that `mask` opens."""
         if mask is not None:  # their queries too, whose gradients meet the others'
             tokens = ops.drop_closed(tokens, mask[..., None])
-        query, key, value = self._split(self.qkv(tokens), self.num_heads)
-        weights = None if heads is None else heads[:, None, :, None]
-        if weights is not None:
-            query, key, value = (
-                ops.drop_closed(x, weights) for x in (query, key, value)
-            )
+        query, key, value = self._split(self.qkv(tokens))
         attended = masked_attention(query, key, value, mask, causal=self.causal)
-        if weights is not None:
-            attended = ops.weigh(attended, weights)
         return self.out(attended.reshape(tokens.shape))
-
-    def head(
-        self,
-        index: int,
-        tokens: Float[Array, "batch n width"],
-        mask: Float[Array, "batch n"] | None,
-    ) -> Float[Array, "batch n width"]:
-        """Computes what one head adds to the output, without the output's bias."""
-        if mask is not None:
-            tokens = ops.drop_closed(tokens, mask[..., None])
-        width = tokens.shape[-1]
-        size = width // self.num_heads
-        kernel, bias = self.qkv.kernel[...], self.qkv.bias
-        own = lambda x: x.reshape(*x.shape[:-1], 3, self.num_heads, size)[..., index, :]
-        qkv = tokens @ own(kernel).reshape(width, 3 * size)
-        if bias is not None:
-            qkv = qkv + own(bias[...]).reshape(1, 1, 3 * size)
-        query, key, value = self._split(qkv, 1)
-        attended = masked_attention(query, key, value, mask, causal=self.causal)
-        attended = attended[:, :, 0]
-        return attended @ self.out.kernel[index * size : (index + 1) * size]
 
     def empty_cache(self, batch: int, places: int) -> Cache:
         """Builds the cache of `places` tokens, before the first."""
@@ -204,7 +177,7 @@ class Attention(nnx.Module):
         Returns:
             The output for the token, and the cache with it.
         """
-        query, key, value = self._split(self.qkv(token), self.num_heads)
+        query, key, value = self._split(self.qkv(token))
         put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(
             old, new.astype(old.dtype), place, 1
         )
@@ -212,7 +185,7 @@ class Attention(nnx.Module):
         attended = masked_attention(query, cache.keys, cache.values, cache.opened)
         return self.out(attended.reshape(token.shape)), cache
 
-    def _split(self, qkv, num_heads: int):
-        batch, n, width = qkv.shape
-        parts = qkv.reshape(batch, n, 3, num_heads, width // (3 * num_heads))
+    def _split(self, qkv):
+        *lead, width = qkv.shape
+        parts = qkv.reshape(*lead, 3, self.num_heads, width // (3 * self.num_heads))
         return jnp.moveaxis(parts, 2, 0)

@@ -14,7 +14,7 @@ from dynsparse.layers.trace.program.host_call import HostCall
 from dynsparse.layers.trace.program.listen import HeardCall
 from dynsparse.layers.trace.units.find_experts import experts_of
 from dynsparse.layers.trace.units.find_units import find_units
-from dynsparse.layers.units.host_units import HostHeads
+from dynsparse.layers.units.heads import GatedHeads
 
 
 def completed(
@@ -57,7 +57,7 @@ def completed(
     if "num_heads" in options and "num_heads" not in rule:
         trace = HostCall(host, args, kwargs).trace
         rule["num_heads"] = find_units(
-            trace, rule.get("units"), HostHeads.sought
+            trace, rule.get("units"), GatedHeads.sought
         ).num_units
     return rule
 

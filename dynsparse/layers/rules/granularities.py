@@ -8,7 +8,6 @@ from flax import nnx
 from dynsparse.layers.base.gated_layer import GatedLayer
 from dynsparse.layers.exits.host_exits import HostExit
 from dynsparse.layers.exits.stages import GatedStage, Stage
-from dynsparse.layers.hosts.attention import Attention
 from dynsparse.layers.hosts.mlp import Mlp
 from dynsparse.layers.rows.blocks import GatedBlock
 from dynsparse.layers.rows.bypass import BypassedTokens
@@ -23,7 +22,6 @@ from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts
 from dynsparse.layers.units.host_units import (
     HostChannels,
-    HostHeads,
     HostWidth,
 )
 from dynsparse.layers.units.neurons import GatedNeurons
@@ -92,7 +90,7 @@ GRANULARITIES: dict[str, Granularity] = dict(
     tokens=Granularity(GatedTokens),
     bypass=Granularity(BypassedTokens, anywhere=HostTokens),
     blocks=Granularity(GatedBlock),
-    heads=Granularity(GatedHeads, Attention, HostHeads),
+    heads=Granularity(GatedHeads),
     neurons=Granularity(GatedNeurons),
     experts=Granularity(GatedExperts, Experts, HostExperts),
     width=Granularity(GatedWidth, Mlp, HostWidth),

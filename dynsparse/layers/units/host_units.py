@@ -12,44 +12,6 @@ from dynsparse.layers.units.gated_units import GatedUnits
 from dynsparse.layers.units.width import NestedScorer
 
 
-class HostHeads(GatedUnits):
-    """Runs the heads that each example opens, in any attention.
-
-    Where heads share keys and values, a unit is the group that shares them.
-    Arguments as in `GatedUnits`; `num_heads` are its units.
-
-    Args:
-        num_heads: Number of heads, or of groups.
-
-    Example:
-        >>> rngs, x = nnx.Rngs(0, gate=1), jnp.ones((2, 3, 8))
-        >>> attention = nnx.MultiHeadAttention(4, 8, decode=False, rngs=rngs)
-        >>> rule = dict(granularity="heads", scorer=dict(name="linear"))
-        >>> rule |= dict(gate=dict(name="hard_topk", density=0.5))
-        >>> layer = layers.sparsify(attention, {"": rule}, x, rngs=rngs)
-        >>> type(layer).__name__, layer.num_units, layer(x).shape
-        ('HostHeads', 4, (2, 3, 8))
-    """
-
-    unit = "attention head of an example"
-    score_axis = "example"
-    sought = "split"
-    option = "num_heads"
-
-    def __init__(
-        self,
-        *,
-        host: nnx.Module,
-        scorer: nnx.Module,
-        gate: Gate,
-        num_heads: int,
-        units: str | None = None,
-    ):
-        super().__init__(
-            host=host, scorer=scorer, gate=gate, num_units=num_heads, units=units
-        )
-
-
 class HostChannels(GatedUnits):
     """Runs the groups of channels that each example opens, in any host.
 

@@ -239,7 +239,9 @@ def _units(trace: HostTrace, factor: int, reader: str) -> Units:
     if any(value in step.outputs for step in late for value in results):
         raise ValueError("the host's result has them")
     whole = ancestors(results, steps)
-    inside = [s for s in steps if any(map(has, s.inputs)) and s not in whole]
+    fills = lambda step: step.name == "broadcast_in_dim" and has(step.outputs[0])
+    read_by = [s for s in steps if any(map(has, s.inputs)) or fills(s)]
+    inside = [step for step in read_by if step not in whole]
     own = {*inside, *late}
     return Units(
         trace=trace,

@@ -20,7 +20,7 @@ from dynsparse.layers.trace.program.evaluate import (
     shape_of,
 )
 from dynsparse.layers.trace.program.host_call import HostCall
-from dynsparse.layers.trace.program.program import Value
+from dynsparse.layers.trace.program.program import Step, Value
 from dynsparse.layers.trace.rows.rows import Rows
 from dynsparse.layers.trace.units.find_units import Units
 
@@ -69,7 +69,7 @@ class UnitsOfCall:
                 i = self.units.weighed(step)
                 arrays[i] = ops.weigh(arrays[i], beside(step.inputs[i]))
             results = apply(step, arrays, axes, self.call.resized)
-            if not any(map(self._apart, step.inputs)):
+            if self._makes(step):
                 results = [
                     ops.drop_closed(x, beside(v)) if self._apart(v) else x
                     for v, x in zip(step.outputs, results, strict=True)
@@ -191,6 +191,11 @@ class UnitsOfCall:
             ):
                 raise ValueError(f"rows are mixed where there are units ({step.name})")
 
+    def _makes(self, step: Step) -> bool:
+        """Whether a step makes the units of the rows, such as the first product."""
+        found = any(map(self.units.holding, step.inputs))
+        return found and not any(map(self._apart, step.inputs))
+
     def _apart(self, value: Value) -> bool:
         """Whether a value has the units of all rows, each in a place of its own."""
         own = self.rows.expanded(value)
@@ -220,13 +225,23 @@ class UnitsOfCall:
         for i in self.units.holding(value):
             axis = self.units.trace.axes.of(value)[i]
             places = classes.places(axis, self.units.factor, chosen)
-            if (np.diff(places) == 1).all():  # a slice, which copies nothing
-                first = int(places[0]) if places.size else 0
-                x = jax.lax.slice_in_dim(x, first, first + places.size, axis=i)
-            else:
-                x = jnp.take(x, places, axis=i, unique_indices=True, mode="clip")
+            x = _entries(x, i, places)
         return x
 
     def _finish(self, values: Values) -> Any:
         outputs = self.units.trace.program.outputs
         return self.call.finish([read(values, value) for value in outputs])
+
+
+def _entries(x: Array, axis: int, places: np.ndarray) -> Array:
+    """Some entries of an array along an axis: a slice, which copies nothing, if any."""
+    size, count = x.shape[axis], 1 + np.count_nonzero(np.diff(places) != 1)
+    first, stride = places[: places.size // count], size // count
+    rows = first + stride * np.arange(count)[:, None]
+    if stride * count != size or not np.array_equal(rows.ravel(), places):
+        return jnp.take(x, places, axis=axis, unique_indices=True, mode="clip")
+    before, behind = x.shape[:axis], x.shape[axis + 1 :]
+    start = int(first[0]) if first.size else 0
+    x = x.reshape(*before, count, stride, *behind)
+    x = jax.lax.slice_in_dim(x, start, start + first.size, axis=axis + 1)
+    return x.reshape(*before, places.size, *behind)
