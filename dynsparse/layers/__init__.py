@@ -36,7 +36,7 @@ from dynsparse.layers.units.experts import Experts, GatedExperts
 from dynsparse.layers.units.gated_units import GatedUnits
 from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts, RouterScores
-from dynsparse.layers.units.host_units import HostChannels, HostWidth
+from dynsparse.layers.units.host_units import HostChannels
 from dynsparse.layers.units.neurons import GatedNeurons
 from dynsparse.layers.units.width import GatedWidth, NestedScorer
 
@@ -66,7 +66,6 @@ __all__ = [
     "HostExit",
     "HostExperts",
     "HostTokens",
-    "HostWidth",
     "Mlp",
     "NestedScorer",
     "PaddedOnce",

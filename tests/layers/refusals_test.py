@@ -42,7 +42,7 @@ MISFITS = [
         lambda host, **parts: layers.GatedWidth(
             host=host, num_slices=3, gate=parts["gate"]
         ),
-        "num_slices=3 must divide the 16 hidden units",
+        "num_slices=3 must divide the 16 units that down/kernel reads",
     ),
 ]
 

@@ -6,9 +6,6 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from dynsparse import ops
-from dynsparse.layers.units.slices import Some, sliced
-
 
 class Mlp(nnx.Module):
     """Linear map, activation, linear map, over the last axis.
@@ -59,19 +56,3 @@ class Mlp(nnx.Module):
     ) -> Float[Array, "*rows width"]:
         """Maps each row alone; `mask` is for gated ones, which skip closed rows."""
         return self.down(self.activation(self.up(x)))
-
-    def weighed(
-        self,
-        x: Float[Array, "*rows width"],
-        weights: Float[Array, "*#rows hidden"],
-    ) -> Float[Array, "*rows width"]:
-        """Maps each row with its hidden units weighed; weight 0 removes a unit."""
-        hidden = self.activation(ops.drop_closed(self.up(x), weights))
-        return self.down(ops.weigh(hidden, weights))
-
-    def some(
-        self, units: Some, x: Float[Array, "*rows width"]
-    ) -> Float[Array, "*rows width"]:
-        """Computes what some hidden units add, without the bias of the output."""
-        hidden = self.activation(sliced(self.up, outputs=units)(x))
-        return sliced(self.down, inputs=units)(hidden)

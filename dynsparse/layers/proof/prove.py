@@ -22,7 +22,7 @@ from dynsparse.layers.trace.rows.examples import Batch
 from dynsparse.layers.trace.units.experts import ExpertsOfCall
 from dynsparse.layers.trace.units.run_units import UnitsOfCall
 from dynsparse.layers.units.gated_units import GatedUnits, units_of
-from dynsparse.layers.units.host_units import HostWidth
+from dynsparse.layers.units.width import GatedWidth
 
 _ERROR = 3e-5  # of an answer, in float32
 
@@ -88,7 +88,7 @@ def _pairs(
                 found.weighed(used),
                 run(new().host),
             )
-    if isinstance(layer, HostWidth):
+    if isinstance(layer, GatedWidth):
         return
     decided = layer.decision_shape(layer.features(*arguments()))
     ones = jnp.ones(decided)
@@ -120,7 +120,7 @@ def _units(
     opened = np.arange(total) < total // parts * max(1, parts // 2)
     weights = jnp.tile(jnp.asarray(opened, jnp.float32), (found.rows.count, 1))
     masked = found.weighed(weights)
-    if isinstance(layer, HostWidth):
+    if isinstance(layer, GatedWidth):
         yield (
             "in compact execution with the first units",
             found.first(int(opened.sum())),

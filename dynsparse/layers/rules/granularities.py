@@ -8,7 +8,6 @@ from flax import nnx
 from dynsparse.layers.base.gated_layer import GatedLayer
 from dynsparse.layers.exits.host_exits import HostExit
 from dynsparse.layers.exits.stages import GatedStage, Stage
-from dynsparse.layers.hosts.mlp import Mlp
 from dynsparse.layers.rows.blocks import GatedBlock
 from dynsparse.layers.rows.bypass import BypassedTokens
 from dynsparse.layers.rows.fields import GatedFeatures
@@ -20,10 +19,7 @@ from dynsparse.layers.units.expert_choice import ExpertChoice
 from dynsparse.layers.units.experts import Experts, GatedExperts
 from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts
-from dynsparse.layers.units.host_units import (
-    HostChannels,
-    HostWidth,
-)
+from dynsparse.layers.units.host_units import HostChannels
 from dynsparse.layers.units.neurons import GatedNeurons
 from dynsparse.layers.units.width import GatedWidth
 
@@ -93,7 +89,7 @@ GRANULARITIES: dict[str, Granularity] = dict(
     heads=Granularity(GatedHeads),
     neurons=Granularity(GatedNeurons),
     experts=Granularity(GatedExperts, Experts, HostExperts),
-    width=Granularity(GatedWidth, Mlp, HostWidth),
+    width=Granularity(GatedWidth),
     expert_choice=Granularity(ExpertChoice, Experts),
     features=Granularity(GatedFeatures),
     channels=Granularity(GatedChannels, ConvPair, HostChannels),

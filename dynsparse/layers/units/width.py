@@ -1,13 +1,14 @@
-"""Gated width: the first hidden units of an MLP, as many as the density says."""
+"""Gated width: the first units of a host, as many as the density says."""
+
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.gates import Gate
-from dynsparse.layers.base.gated_layer import GatedLayer
-from dynsparse.layers.hosts.mlp import Mlp
-from dynsparse.layers.units.slices import bias_rows, slice_size
+from dynsparse.layers.trace.units.run_units import UnitsOfCall
+from dynsparse.layers.units.gated_units import GatedUnits
 
 
 class NestedScorer(nnx.Module):
@@ -35,65 +36,52 @@ class NestedScorer(nnx.Module):
         return jnp.broadcast_to(falling, (features.shape[0], self.num_units))
 
 
-class GatedWidth(GatedLayer):
-    """Runs the first slices of an MLP's hidden units: widths that are nested.
+class GatedWidth(GatedUnits):
+    """Runs the first slices of a host's units: widths that are nested.
 
-    One width for all examples, which the density sets (slimmable networks: Yu et al.,
-    2019, arXiv:1812.08928; MatFormer: Devvrit et al., 2023, arXiv:2310.07707): what is
-    skipped is a static slice of the weights, without a gather.
+    One width for all examples, which the density sets (Yu et al., 2019,
+    arXiv:1812.08928; Devvrit et al., 2023, arXiv:2310.07707). Arguments as in
+    `GatedUnits`; `num_slices` are its units.
 
     Args:
-        host: The MLP.
-        gate: A gate of a fixed count, or the dense gate.
-        num_slices: Must divide the hidden units.
+        num_slices: Must divide the units.
 
     Raises:
-        ValueError: If `num_slices` does not divide the hidden units, or the gate is
-            random or not of a fixed count.
+        ValueError: If the gate is random or not of a fixed count.
 
     Example:
-        >>> rngs = nnx.Rngs(0, gate=1)
-        >>> layer = layers.gated(
-        ...     layers.Mlp.create(width=4, hidden=8, rngs=rngs),
-        ...     granularity="width",
-        ...     gate=dict(name="hard_topk", density=0.5),
-        ...     num_slices=4,
-        ...     rngs=rngs,
-        ... )
-        >>> layer(jnp.ones((2, 4))).shape  # by the first four hidden units
-        (2, 4)
+        >>> rngs, x = nnx.Rngs(0, gate=1), jnp.ones((2, 3, 4))
+        >>> up, down = nnx.Linear(4, 8, rngs=rngs), nnx.Linear(8, 4, rngs=rngs)
+        >>> rule = dict(granularity="width", num_slices=4)
+        >>> rule |= dict(gate=dict(name="hard_topk", density=0.5))
+        >>> model = nnx.Sequential(up, jax.nn.relu, down)
+        >>> layer = layers.sparsify(model, {"": rule}, x, rngs=rngs)
+        >>> type(layer).__name__, layer(x).shape
+        ('GatedWidth', (2, 3, 4))
     """
 
     unit = "slice of hidden units"
     kinds = ("fixed", "full")
     score_axis = "example"
+    option = "num_slices"
 
-    def __init__(self, *, host: Mlp, gate: Gate, num_slices: int):
+    def __init__(
+        self, *, host: nnx.Module, gate: Gate, num_slices: int, units: str | None = None
+    ):
         if gate.random:
             raise ValueError(
                 f"GatedWidth opens the first slices, which {type(gate).__name__}, a "
                 f"random gate, does not."
             )
-        hidden = host.up.out_features
-        self.slice = slice_size(hidden, "hidden units", num_slices=num_slices)
         scorer = NestedScorer(num_units=num_slices)
-        super().__init__(host=host, scorer=scorer, gate=gate, num_units=num_slices)
+        super().__init__(
+            host=host, scorer=scorer, gate=gate, num_units=num_slices, units=units
+        )
 
-    def __call__(
-        self,
-        x: Float[Array, "batch *axes width"],
-        mask: Float[Array, "batch n"] | None = None,
-    ) -> Float[Array, "batch *axes width"]:
-        """Returns the sum over the open slices; `mask` is not needed."""
+    def _compact(self, found: UnitsOfCall, weights: Array) -> Any:
+        """Runs the first slices, the same for all examples."""
         count = self.static_count()
-        if self.opens_all():
-            self.decide_all(x)
-            return self.host(x)
-        open_slices = self.decide(x).mask
-        if count is not None:
-            first = self.host.some(slice(count * self.slice), x)
-            return first + bias_rows(self.host.down, x)
-        weights = jnp.repeat(open_slices, self.slice, -1)
-        lead, hidden = weights.shape
-        weights = weights.reshape(lead, *[1] * (x.ndim - 2), hidden)
-        return self.host.weighed(x, weights)
+        block = found.units.num_units // self.num_units
+        if count is None:
+            return found.weighed(jnp.repeat(weights, block, -1))
+        return found.first(count * block)
