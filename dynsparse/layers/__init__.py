@@ -30,13 +30,12 @@ from dynsparse.layers.rules.gated import gated
 from dynsparse.layers.rules.granularities import GRANULARITIES
 from dynsparse.layers.rules.sparsify import sparsify
 from dynsparse.layers.scorers import Scorer, ScoreShape, make_scorer
-from dynsparse.layers.units.channels import ConvPair, GatedChannels
+from dynsparse.layers.units.channels import GatedChannels
 from dynsparse.layers.units.expert_choice import ExpertChoice
 from dynsparse.layers.units.experts import Experts, GatedExperts
 from dynsparse.layers.units.gated_units import GatedUnits
 from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts, RouterScores
-from dynsparse.layers.units.host_units import HostChannels
 from dynsparse.layers.units.neurons import GatedNeurons
 from dynsparse.layers.units.width import GatedWidth, NestedScorer
 
@@ -46,7 +45,6 @@ __all__ = [
     "Attention",
     "BypassedTokens",
     "Cache",
-    "ConvPair",
     "ExpertChoice",
     "Experts",
     "FieldEmbedding",
@@ -62,7 +60,6 @@ __all__ = [
     "GatedTokens",
     "GatedUnits",
     "GatedWidth",
-    "HostChannels",
     "HostExit",
     "HostExperts",
     "HostTokens",

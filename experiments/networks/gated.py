@@ -93,7 +93,9 @@ def build(
         ),
         channels=lambda: Chain(
             gated(
-                layers.ConvPair(first=conv("SAME"), second=conv("SAME")), num_groups=8
+                nnx.Sequential(conv("SAME"), jax.nn.relu, conv("SAME")),
+                width=channels,
+                num_groups=8,
             ),
             skip=True,
         ),

@@ -78,14 +78,6 @@ def at_positions(host):
     ("make", "message"),
     [
         (
-            lambda: layers.ConvPair(
-                first=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
-                norm=nnx.LayerNorm(2, rngs=nnx.Rngs(0)),
-                second=nnx.Conv(2, 2, (3, 3), rngs=nnx.Rngs(0)),
-            ),
-            "a BatchNorm or no norm between its convolutions, got LayerNorm",
-        ),
-        (
             lambda: at_positions(nnx.GroupNorm(4, 2, rngs=nnx.Rngs(0))),
             "GroupNorm at .* reads other positions",
         ),

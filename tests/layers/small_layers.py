@@ -11,6 +11,7 @@ from flax import nnx
 from dynsparse import gates, layers
 from dynsparse.layers.scorers.base import Network
 from dynsparse.layers.scorers.confidence import Confidence
+from dynsparse.models.base.residual import ConvPair
 from tests.gates.rows import GATES
 
 TOKENS, WIDTH = 12, 8
@@ -179,7 +180,7 @@ def channels(gate, rngs):
     norm = nnx.BatchNorm(WIDTH, rngs=rngs)
     norm.mean[...] = jnp.linspace(-0.2, 0.3, WIDTH, dtype=jnp.float32)
     return layers.GatedChannels(
-        host=layers.ConvPair(first=conv(), norm=norm, second=conv()),
+        host=ConvPair(first=conv(), norm=norm, second=conv()),
         scorer=scorer(layers.GatedChannels, rngs, 4),
         gate=gate,
         num_groups=4,

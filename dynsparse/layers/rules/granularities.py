@@ -14,12 +14,11 @@ from dynsparse.layers.rows.fields import GatedFeatures
 from dynsparse.layers.rows.host_tokens import HostTokens
 from dynsparse.layers.rows.positions import GatedPositions, PaddedOnce
 from dynsparse.layers.rows.tokens import GatedTokens
-from dynsparse.layers.units.channels import ConvPair, GatedChannels
+from dynsparse.layers.units.channels import GatedChannels
 from dynsparse.layers.units.expert_choice import ExpertChoice
 from dynsparse.layers.units.experts import Experts, GatedExperts
 from dynsparse.layers.units.heads import GatedHeads
 from dynsparse.layers.units.host_experts import HostExperts
-from dynsparse.layers.units.host_units import HostChannels
 from dynsparse.layers.units.neurons import GatedNeurons
 from dynsparse.layers.units.width import GatedWidth
 
@@ -92,7 +91,7 @@ GRANULARITIES: dict[str, Granularity] = dict(
     width=Granularity(GatedWidth),
     expert_choice=Granularity(ExpertChoice, Experts),
     features=Granularity(GatedFeatures),
-    channels=Granularity(GatedChannels, ConvPair, HostChannels),
+    channels=Granularity(GatedChannels),
     positions=Granularity(GatedPositions, PaddedOnce),
     exits=Granularity(GatedStage, Stage, HostExit),
 )

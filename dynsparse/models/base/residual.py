@@ -9,7 +9,6 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from dynsparse.layers.rows.positions import PaddedOnce
-from dynsparse.layers.units.channels import ConvPair
 
 
 class Shape(NamedTuple):
@@ -43,6 +42,29 @@ def conv(
     """Builds a square convolution without bias."""
     options: dict[str, Any] = dict(strides=stride, padding=padding, use_bias=False)
     return nnx.Conv(inputs, outputs, (side, side), rngs=rngs, **options)
+
+
+class ConvPair(nnx.Module):
+    """Convolution, norm, ReLU, convolution: what lies between may be gated.
+
+    Args:
+        first: Convolution to the channels between.
+        norm: Norm of the channels between.
+        second: Convolution from the channels between.
+    """
+
+    def __init__(self, *, first: nnx.Conv, norm: nnx.BatchNorm, second: nnx.Conv):
+        self.first = first
+        self.norm = norm
+        self.second = second
+        self.width = first.in_features
+
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height2 width2 outputs"]:
+        """Returns the sum over the channels between."""
+        hidden = self.first(x)
+        return self.second(jax.nn.relu(self.norm(hidden).astype(hidden.dtype)))
 
 
 class Branch(nnx.Module):

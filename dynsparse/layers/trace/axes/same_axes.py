@@ -3,9 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 Axis = tuple[int, ...]  # ids of factors, outer ones first; their sizes multiply
 
@@ -69,31 +71,32 @@ class Classes:
         return factor in self._all(axis)
 
     def places(
-        self, axis: Axis, factor: int, chosen: Int[np.ndarray, "n"]
-    ) -> Int[np.ndarray, "m"]:
+        self, axis: Axis, factor: int, chosen: Int[np.ndarray | Array, "n"]
+    ) -> Any:
         """Returns where along an axis some entries of a factor lie, in order.
 
         Args:
             axis: Holds the factor.
             factor: Any factor.
-            chosen: Entries of the factor.
+            chosen: Entries of the factor; places of traced ones are traced, too.
         """
-        found = np.zeros(1, np.int64)
+        array: Any = np if isinstance(chosen, np.ndarray) else jnp
+        found = array.zeros(1, chosen.dtype)
         for inner in self.factors(axis):
             size, pieces = self._length(inner, {}), self._segments.get(inner, ())
             if inner == factor:
                 own = chosen
             elif not pieces:
-                own = np.arange(size)
+                own = array.arange(size, dtype=chosen.dtype)
             else:
                 starts = self._places(pieces)
-                own = np.concatenate(
+                own = array.concatenate(
                     [
                         s + self.places(p, factor, chosen)
                         for s, p in zip(starts, pieces, strict=False)
                     ]
                 )
-            found = (found[:, None] * size + own).reshape(-1)
+            found = (found[:, None] * size + own[None]).reshape(-1)
         return found
 
     def lock(self, axis: Axis, reason: str):

@@ -218,7 +218,8 @@ def experts_of(call: HostCall, reader: str | None) -> ExpertsOfCall:
         ValueError: If there are none, with the reason.
     """
     trace = call.trace
-    rows = Rows.leading(trace.axes, trace.stream, len(trace.stream.shape) - 1)
+    count = len(trace.stream.shape) - 1
+    rows = Rows.leading(trace.axes, trace.stream, count, call.resized)
     loop = find_loop(trace, reader)
     if loop is not None:
         return LoopOfCall(call, loop, rows)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsparse import ops
 from dynsparse.layers.trace.program.evaluate import (
@@ -23,6 +23,7 @@ from dynsparse.layers.trace.program.host_call import HostCall
 from dynsparse.layers.trace.program.program import Step, Value
 from dynsparse.layers.trace.rows.rows import Rows
 from dynsparse.layers.trace.units.find_units import Units
+from dynsparse.layers.trace.units.take import taken
 
 # `add(rows, part, start, blocks)` adds to `start`, one entry for each row, what
 # `part(index, some_rows)` gives for the rows that open a block: `blocks[index]`.
@@ -58,24 +59,9 @@ class UnitsOfCall:
         Args:
             weights: One for each row and unit.
         """
-        values, axes = dict(self.early), self.units.trace.axes
-        before = set(self.units.before)
-        beside = lambda value: self.rows.beside(value, weights, self.units.factor)
-        for step in self.units.trace.program.steps:
-            if step in before:
-                continue
-            arrays = [read(values, value) for value in step.inputs]
-            if step in self.units.ends:
-                i = self.units.weighed(step)
-                arrays[i] = ops.weigh(arrays[i], beside(step.inputs[i]))
-            results = apply(step, arrays, axes, self.call.resized)
-            if self._makes(step):
-                results = [
-                    ops.drop_closed(x, beside(v)) if self._apart(v) else x
-                    for v, x in zip(step.outputs, results, strict=True)
-                ]
-            values.update(zip(step.outputs, results, strict=True))
-        return self._finish(values)
+        values, early = dict(self.early), set(self.units.before)
+        steps = [s for s in self.units.trace.program.steps if s not in early]
+        return self._finish(self._run(steps, values, self.rows, weights))
 
     def first(self, count: int) -> Any:
         """Runs the host with its first units, for all rows.
@@ -93,7 +79,7 @@ class UnitsOfCall:
             return self._finish(run(self.units.after, values, axes, resized))
         early = set(self.units.before)
         steps = [s for s in self.units.trace.program.steps if s not in early]
-        some = self._taken(values, steps, np.arange(count))
+        some = taken(self.units, values, steps, np.arange(count))
         run(steps, some, axes, {**resized, self.units.factor: count})
         return self._finish(
             {**values, **{v: some[v] for s in steps for v in s.outputs}}
@@ -109,6 +95,27 @@ class UnitsOfCall:
         values = self.sums(dict(self.early), range(num_parts), add)
         return self._finish(run(self.units.after, values, self.units.trace.axes))
 
+    def row_by_row(
+        self, chosen: Int[Array, "rows n"], weights: Float[Array, "rows n"]
+    ) -> Any:
+        """Runs the host with as many units for each row, which are its own.
+
+        Args:
+            chosen: Units of each row.
+            weights: Weighs these units.
+        """
+        values, few = dict(self.early), self.rows.few(1)
+        given, start = self._apart(values), self._nothing()
+        # Written one after the other: a concatenation is fused with what follows, and
+        # each element then looks for its piece.
+        for i in range(self.rows.count):
+            some = [x[i : i + 1] for x in given]
+            own = weights[i : i + 1]
+            added = self._run_some(values, few, some, chosen[i], own)
+            start = jax.lax.dynamic_update_slice_in_dim(start, added, i, 0)
+        values = self._together(values, start)
+        return self._finish(run(self.units.after, values, self.units.trace.axes))
+
     def sums(self, values: Values, blocks: range, add: Add) -> Values:
         """Adds what the sums over the units give, block by block.
 
@@ -117,40 +124,24 @@ class UnitsOfCall:
             blocks: Blocks of units, of all that there are.
             add: Runs the blocks.
         """
-        units, rows, axes = self.units, self.rows, self.units.trace.axes
-        block = units.num_units // len(blocks)
-        ends = [step.outputs[0] for step in units.inside if step in units.ends]
-        moving = [value for value in self._outside() if rows.of(value)]
-        last = set(rows.factors[-1:])
-        known = (v for step in units.inside for v in (*step.inputs, *step.outputs))
-        together = all(last <= {*found} for found in map(rows.of, known) if found)
+        block = self.units.num_units // len(blocks)
+        last = {*self.rows.factors[-1:]}
+        known = (v for s in self.units.inside for v in (*s.inputs, *s.outputs))
+        alike = all(last <= {*found} for found in map(self.rows.of, known) if found)
 
         def part(index: int, some: list[Any]) -> Any:
             chosen = np.arange(index * block, (index + 1) * block)
 
             def run_some(some: Sequence[Any]) -> Any:
-                few = rows.few(len(some[0]) if some else 1)
-                pairs = zip(moving, some, strict=True)
-                own = {**values, **{v: few.together(v, x) for v, x in pairs}}
-                own = self._taken(own, units.inside, chosen)
-                run(units.inside, own, axes, {**few.resized, units.factor: block})
-                pieces = [flat(few.apart(value, own[value])) for value in ends]
-                return jnp.concatenate(pieces, -1)
+                few = self.rows.few(len(some[0]) if some else 1)
+                return self._run_some(values, few, some, chosen)
 
-            if together:
+            if alike:
                 return run_some(some)
             return jax.vmap(lambda row: run_some([x[None] for x in row])[0])(some)
 
-        lengths = [math.prod(value.shape) // rows.count for value in ends]
-        start = jnp.zeros((rows.count, sum(lengths)), ends[0].dtype)
-        flat = lambda x: x.reshape(len(x), -1)  # axes of length 1 would be copied
-        given = [flat(rows.apart(v, read(values, v))) for v in moving]
-        pieces = jnp.split(
-            add(given, part, start, blocks), np.cumsum(lengths)[:-1], axis=-1
-        )
-        for value, piece in zip(ends, pieces, strict=True):
-            values[value] = rows.together(value, piece.astype(value.dtype))
-        return values
+        total = add(self._apart(values), part, self._nothing(), blocks)
+        return self._together(values, total)
 
     def check_rows(self):
         """Refuses units that the rows do not reach.
@@ -191,15 +182,80 @@ class UnitsOfCall:
             ):
                 raise ValueError(f"rows are mixed where there are units ({step.name})")
 
-    def _makes(self, step: Step) -> bool:
-        """Whether a step makes the units of the rows, such as the first product."""
-        found = any(map(self.units.holding, step.inputs))
-        return found and not any(map(self._apart, step.inputs))
+    @property
+    def _sums(self) -> list[Value]:
+        """What the products over the units give."""
+        return [s.outputs[0] for s in self.units.inside if s in self.units.ends]
 
-    def _apart(self, value: Value) -> bool:
-        """Whether a value has the units of all rows, each in a place of its own."""
-        own = self.rows.expanded(value)
-        return {self.units.factor, *self.rows.factors} <= {*own}
+    @property
+    def _moving(self) -> list[Value]:
+        """Values with rows that the steps with units read and do not make."""
+        return [value for value in self._outside() if self.rows.of(value)]
+
+    def _apart(self, values: Values) -> list[Array]:
+        """What moves, one entry for each row."""
+        given = [self.rows.apart(v, read(values, v)) for v in self._moving]
+        return [_flat(x) for x in given]
+
+    def _nothing(self) -> Float[Array, "rows sums"]:
+        """What the products over the units give without any unit."""
+        count, values = self.rows.count, self._sums
+        length = sum(math.prod(value.shape) // count for value in values)
+        return jnp.zeros((count, length), values[0].dtype)
+
+    def _together(self, values: Values, total: Float[Array, "rows sums"]) -> Values:
+        """Puts what the products over the units give into values."""
+        lengths = [math.prod(v.shape) // self.rows.count for v in self._sums]
+        pieces = jnp.split(total, np.cumsum(lengths)[:-1], axis=-1)
+        for value, piece in zip(self._sums, pieces, strict=True):
+            values[value] = self.rows.together(value, piece.astype(value.dtype))
+        return values
+
+    def _run_some(
+        self,
+        values: Values,
+        few: Rows,
+        some: Sequence[Array],
+        chosen: Any,
+        weights: Float[Array, "rows n"] | None = None,
+    ) -> Float[Array, "rows sums"]:
+        """What the products over some units give for some rows."""
+        pairs = zip(self._moving, some, strict=True)
+        own = {**values, **{v: few.together(v, x) for v, x in pairs}}
+        own = taken(self.units, own, self.units.inside, chosen)
+        sizes = {**few.resized, self.units.factor: len(chosen)}
+        few = dataclasses.replace(few, resized=sizes)
+        self._run(self.units.inside, own, few, weights)
+        pieces = [_flat(few.apart(value, own[value])) for value in self._sums]
+        return jnp.concatenate(pieces, -1)
+
+    def _run(
+        self,
+        steps: Sequence[Step],
+        values: Values,
+        rows: Rows,
+        weights: Float[Array, "rows n"] | None,
+    ) -> Values:
+        """Runs steps on some rows, with the units weighed where there are weights."""
+        axes, factor = self.units.trace.axes, self.units.factor
+        if weights is None:
+            return run(steps, values, axes, rows.resized)
+        beside = lambda value: rows.beside(value, weights, factor)
+        apart = lambda value: {factor, *rows.factors} <= {*rows.expanded(value)}
+        for step in steps:
+            arrays = [read(values, value) for value in step.inputs]
+            if step in self.units.ends:
+                i = self.units.weighed(step)
+                arrays[i] = ops.weigh(arrays[i], beside(step.inputs[i]))
+            results = apply(step, arrays, axes, rows.resized)
+            found = any(map(self.units.holding, step.inputs))
+            if found and not any(map(apart, step.inputs)):  # it makes the units
+                results = [
+                    ops.drop_closed(x, beside(v)) if apart(v) else x
+                    for v, x in zip(step.outputs, results, strict=True)
+                ]
+            values.update(zip(step.outputs, results, strict=True))
+        return values
 
     def _outside(self) -> list[Value]:
         """Values that the steps with units read and do not make."""
@@ -208,40 +264,11 @@ class UnitsOfCall:
         read_by = dict.fromkeys(value for step in inside for value in step.inputs)
         return [value for value in read_by if value not in made]
 
-    def _taken(
-        self, values: Values, steps: Sequence[Any], chosen: np.ndarray
-    ) -> Values:
-        """What steps read of some values, of the chosen units alone."""
-        made = {value for step in steps for value in step.outputs}
-        read_by = dict.fromkeys(value for step in steps for value in step.inputs)
-        return {
-            value: self._take(value, read(values, value), chosen)
-            for value in read_by
-            if value not in made and (value in values or self.units.holding(value))
-        }
-
-    def _take(self, value: Value, x: Any, chosen: np.ndarray) -> Any:
-        classes = self.units.trace.axes.classes
-        for i in self.units.holding(value):
-            axis = self.units.trace.axes.of(value)[i]
-            places = classes.places(axis, self.units.factor, chosen)
-            x = _entries(x, i, places)
-        return x
-
     def _finish(self, values: Values) -> Any:
         outputs = self.units.trace.program.outputs
         return self.call.finish([read(values, value) for value in outputs])
 
 
-def _entries(x: Array, axis: int, places: np.ndarray) -> Array:
-    """Some entries of an array along an axis: a slice, which copies nothing, if any."""
-    size, count = x.shape[axis], 1 + np.count_nonzero(np.diff(places) != 1)
-    first, stride = places[: places.size // count], size // count
-    rows = first + stride * np.arange(count)[:, None]
-    if stride * count != size or not np.array_equal(rows.ravel(), places):
-        return jnp.take(x, places, axis=axis, unique_indices=True, mode="clip")
-    before, behind = x.shape[:axis], x.shape[axis + 1 :]
-    start = int(first[0]) if first.size else 0
-    x = x.reshape(*before, count, stride, *behind)
-    x = jax.lax.slice_in_dim(x, start, start + first.size, axis=axis + 1)
-    return x.reshape(*before, places.size, *behind)
+def _flat(x: Array) -> Array:
+    """Rows of one axis each: axes of length 1 would be copied where they move."""
+    return x.reshape(len(x), -1)
