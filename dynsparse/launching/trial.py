@@ -19,7 +19,7 @@ from dynsparse.launching.arguments import UserError
 from dynsparse.launching.run import RunRequest, run_together
 from dynsparse.launching.shipped import load_module
 from dynsparse.launching.workdir import TRIAL, claim
-from dynsparse.reports import read_result
+from dynsparse.reports import Metric, read_result
 
 PLACE = ("method", "setting", "seed")  # what tells trials that train apart
 STOPPED = 130  # exit status of a trial that was asked to stop
@@ -62,9 +62,10 @@ class Trial:
 
     def curve(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Points of the curve in result.json, without what is nested or missing."""
-        plain = bool | int | float | str
+        plain, metric = bool | int | float | str, Metric.of(result).label
         return self._named(
             {key: value for key, value in point.items() if isinstance(value, plain)}
+            | dict(metric=metric)
             for point in result["curve"]
         )
 

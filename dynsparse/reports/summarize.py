@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynsparse.reports.comparison import compare_methods
+from dynsparse.reports.metric import Metric
 from dynsparse.reports.report import common_origin, write_report
 from dynsparse.reports.runs import read_curve, read_run
 from dynsparse.reports.telling import telling
@@ -41,7 +42,8 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
     if not runs:
         raise ValueError("a summary needs at least one finished run, got none.")
     configs, results = zip(*map(read_run, runs), strict=True)
-    rows = _rows(runs, [telling(config) for config in configs])
+    metrics = [Metric.of(result).label for result in results]
+    rows = _rows(runs, [telling(config) for config in configs], metrics)
     folder.mkdir(parents=True, exist_ok=True)
     named = shlex.join(os.fspath(run) for run in runs)
     write_report(
@@ -57,13 +59,15 @@ def summarize(runs: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Pat
 
 
 def _rows(
-    runs: Sequence[pathlib.Path], told: Sequence[Mapping[str, Any]]
+    runs: Sequence[pathlib.Path],
+    told: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str],
 ) -> list[dict[str, Any]]:
     """The points of the runs, with names that tell them apart."""
     apart = {key for key in told[0] if len({str(words[key]) for words in told}) > 1}
     named = [key for key in told[0] if key in apart - {*_NO_METHOD, "method"}]
     rows, taken = [], collections.Counter()
-    for run, words in zip(runs, told, strict=True):
+    for run, words, metric in zip(runs, told, metrics, strict=True):
         names = [words["method"], *(words[key] for key in named)]
         method = ", ".join(str(name) for name in names if name is not None)
         setting = " ".join(str(words[k]) for k in ("budget", "density") if words[k])
@@ -74,6 +78,7 @@ def _rows(
             setting=setting or "any",
             seed=words["seed"],
             trial=str(run),
+            metric=metric,
         )
         rows += [place | row for row in read_curve(run)]
     return rows

@@ -9,6 +9,7 @@ import numpy as np
 
 from dynsparse.reports import runs, stats
 from dynsparse.reports.figures import DENSE
+from dynsparse.reports.metric import Metric
 from dynsparse.reports.stats import Interval, Row, grouped
 
 REACH = 0.01  # of the dense MACs: costs no further apart than that are equal
@@ -28,7 +29,7 @@ def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
     Args:
         rows: One per trial and point: `method`, `setting`, `seed`, and the fields of
-            curve.csv.
+            curve.csv; `metric`, its name and unit, where it is not an accuracy.
 
     Returns:
         Rows of `method`, `setting`, `rank` (the place in the curve of the trial, 0 for
@@ -37,8 +38,8 @@ def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
         full), and `busy` (whether the machine was too busy for `time` to be quoted).
 
     Raises:
-        ValueError: If there are no rows, or if two trials of one method and setting
-            have the same seed.
+        ValueError: If there are no rows, if two trials of one method and setting have
+            the same seed, or if runs are judged by something else than an accuracy.
 
     Example:
         >>> row = dict(method="soft_topk", setting="any", seed=0, score=0.9)
@@ -50,6 +51,12 @@ def read_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """
     if not rows:
         raise ValueError("a comparison needs at least one finished trial, got none.")
+    others = {row["metric"] for row in rows if "metric" in row} - {Metric().label}
+    if others:
+        raise ValueError(
+            f"a comparison needs runs that are judged by {Metric().label}, got "
+            f"{', '.join(sorted(others))}; `compare` shows such runs side by side."
+        )
     dense = max(row["macs_dense"] for row in rows)
     dense_ms = statistics.median(
         row["latency_dense_ms"] for row in rows if row["macs_dense"] == dense

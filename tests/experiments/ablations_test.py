@@ -6,6 +6,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
+from dynsparse import reports
 from dynsparse.launching.experiment import load_sweep
 from dynsparse.reports import stats
 from experiments import (
@@ -76,7 +77,8 @@ class Made:
 
     def rows(self, found):
         """Its rows, where `found` is what was examined, if anything."""
-        result = dict(curve=curve(self)) | ({} if found is None else found)
+        result = dict(metric=reports.Metric()._asdict(), curve=curve(self))
+        result |= {} if found is None else found
         return self.trial.rows(result)
 
 

@@ -7,6 +7,7 @@ import types
 import jax
 import pytest
 
+from dynsparse import reports
 from dynsparse.launching import UserError, main, places
 from dynsparse.launching.experiment import SIZES, Sweep
 from dynsparse.launching.trial import Trial, share_compiled
@@ -62,10 +63,13 @@ def test_names_never_leave_the_folder_of_the_sweep():
     assert len(measured.name) < 100
 
 
+METRIC = reports.Metric()._asdict()
+
+
 def test_rows_of_a_run_are_its_curve_without_what_is_nested():
     point = dict(density=0.5, accuracy=0.9, layers=dict(a=1), recovery=None)
     made = trial()
-    assert made.rows(dict(curve=[point])) == [
+    assert made.rows(dict(curve=[point], metric=METRIC)) == [
         dict(
             method="soft_topk",
             setting="budget .5",
@@ -73,16 +77,19 @@ def test_rows_of_a_run_are_its_curve_without_what_is_nested():
             trial=made.name,
             density=0.5,
             accuracy=0.9,
+            metric="accuracy (%)",
         )
     ]
 
 
 def test_rows_of_an_examined_run_are_what_was_found():
     made, point = trial(), dict(density=0.5, accuracy=0.9)
-    result = dict(curve=[point], examined=[dict(recall=0.7), dict(recall=0.8)])
+    result = dict(
+        metric=METRIC, curve=[point], examined=[dict(recall=0.7), dict(recall=0.8)]
+    )
     front = dict(method="soft_topk", setting="budget .5", seed=3, trial=made.name)
     assert made.rows(result) == [front | dict(recall=0.7), front | dict(recall=0.8)]
-    assert made.curve(result) == [front | point]
+    assert made.curve(result) == [front | point | dict(metric="accuracy (%)")]
 
 
 @pytest.mark.parametrize(

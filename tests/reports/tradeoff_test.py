@@ -155,3 +155,13 @@ def test_area_differences_are_corrected_over_the_pairs():
     for others in (["a"], ["a", "b", "c"]):
         (_, lines), _ = reports.area_differences(points, "mine", others)
         assert f"(p by Holm: {len(others) * p:.3f})" in lines
+
+
+@pytest.mark.parametrize("metric", ["rmse", "cross entropy (nats/character)"])
+def test_runs_judged_otherwise_are_not_compared_as_accuracies(metric):
+    others = [found | dict(metric=metric) for found in ROWS]
+    with pytest.raises(ValueError, match="judged by accuracy") as caught:
+        reports.read_points([*ROWS, *others])
+    assert metric in str(caught.value)
+    alike = [found | dict(metric=reports.Metric().label) for found in ROWS]
+    assert reports.read_points(alike) == reports.read_points(ROWS)
