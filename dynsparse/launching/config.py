@@ -5,7 +5,7 @@ import collections
 import difflib
 import json
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, cast
 
 from ml_collections import ConfigDict
 
@@ -60,7 +60,8 @@ def override(
     Raises:
         UserError: If a key or a value is not accepted.
     """
-    names = lambda: {part: config.to_dict()[part].get("name") for part in _TOLD}
+    parts = cast(Any, config)
+    names = lambda: {part: parts[part].get("name") for part in _TOLD}
     before = names()
     for key, value in changes:
         section, name = find_key(config, key, front)
@@ -117,18 +118,20 @@ def meant(name: str, flags: Collection[str], config: str | None) -> str:
 
 
 def _fit(value: Any, old: Any, key: str, called: str) -> Any:
-    """A value of the kind that a config holds already, made of a text where it is."""
+    """A value of the kind that a config holds already, made of a text where it is.
 
-    def checked(found: Any, kind: type) -> Any:
-        accepted = accepts(key.rpartition(".")[2], kind)
-        if accepted is not None and not accepted.holds(found):
-            raise wrong(accepted.words)
-        return kind(found)
-
-    def wrong(accepted: str) -> UserError:
+    Raises:
+        UserError: If it is none.
+    """
+    try:
+        return _fitted(value, old, key)
+    except ValueError as error:
         got = str(value)[:_LONGEST]
-        return UserError(f"{called}: must be {accepted}, got {got!r}")
+        raise UserError(f"{called}: must be {error}, got {got!r}") from None
 
+
+def _fitted(value: Any, old: Any, key: str) -> Any:
+    """As `_fit`; a ValueError says what is accepted."""
     read = value
     if isinstance(value, str) and not isinstance(old, str):
         read = _literal(value)
@@ -136,17 +139,25 @@ def _fit(value: Any, old: Any, key: str, called: str) -> Any:
         if isinstance(read, int | float):
             read = (read,)
         if not isinstance(read, tuple | list):
-            raise wrong("a tuple, such as (0.5, 1.0)")
+            raise ValueError("a tuple, such as (0.5, 1.0)")
         kind = type(old[0]) if old else float
-        return type(old)(checked(each, kind) for each in read)
+        return type(old)(_checked(each, kind, key) for each in read)
     if isinstance(old, bool | int | float | str):
-        return checked(read, type(old))
+        return _checked(read, type(old), key)
     if isinstance(read, dict) and all(isinstance(name, str) for name in read):
         return ConfigDict(read)
     optional = "." in key or key in OPTIONAL
     if optional and value in (None, "None", "null"):
         return None
-    raise wrong(f"None or {_SECTION}" if optional else _SECTION)
+    raise ValueError(f"None or {_SECTION}" if optional else _SECTION)
+
+
+def _checked(found: Any, kind: type, key: str) -> Any:
+    """A value as the kind that its key takes."""
+    accepted = accepts(key.rpartition(".")[2], kind)
+    if accepted is not None and not accepted.holds(found):
+        raise ValueError(accepted.words)
+    return kind(found)
 
 
 def _literal(text: str) -> Any:

@@ -3,6 +3,9 @@
 A plain product would give nan: 0 * inf is nan.
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
@@ -25,6 +28,11 @@ def drop_closed(
     """
     if not jnp.issubdtype(values.dtype, jnp.inexact):
         return values
+    return _finite_or_open(values, mask)
+
+
+@functools.partial(jax.jit, inline=True)  # one program where it is called without jit
+def _finite_or_open(values, mask):
     return jnp.where((mask == 0) & ~jnp.isfinite(values), 0, values)
 
 

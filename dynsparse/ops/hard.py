@@ -1,5 +1,7 @@
 """Hard masks with an exact count, and the straight-through estimator."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -35,7 +37,13 @@ def hard_topk_mask(
         >>> ops.hard_topk_mask(jnp.array([0.3, 2.0, 1.0]), 2)
         Array([0., 1., 1.], dtype=float32)
     """
-    k = per_row("hard_topk_mask", k, scores).astype(jnp.int32)
+    return _highest(scores, per_row("hard_topk_mask", k, scores))
+
+
+@functools.partial(jax.jit, inline=True)  # one program where it is called without jit
+def _highest(scores, k):
+    """The mask of the `k` largest scores of each row."""
+    k = k.astype(jnp.int32)
     ranks = _ordered_bits(jax.lax.stop_gradient(scores))
 
     def count_from(level):

@@ -1,5 +1,6 @@
 """Arrays among the arguments and results of a host, in the order of its call."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,7 @@ def split(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
         tree, is_leaf=lambda x: isinstance(x, nnx.Module)
     )
     places = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype")]
-
-    def put(arrays: Sequence[Any]) -> Any:
-        filled = list(leaves)
-        for i, array in zip(places, arrays, strict=True):
-            filled[i] = array
-        return jax.tree.unflatten(treedef, filled)
-
+    put = functools.partial(_put, treedef, leaves, places)
     return [jnp.asarray(leaves[i]) for i in places], put
 
 
@@ -45,6 +40,15 @@ def open_tokens(
     if not getattr(host, "takes_mask", False):
         return None
     return kwargs.get("mask", (*args, None, None)[1])
+
+
+def _put(
+    treedef: Any, leaves: Sequence[Any], places: Sequence[int], arrays: Sequence[Any]
+) -> Any:
+    filled = list(leaves)
+    for i, array in zip(places, arrays, strict=True):
+        filled[i] = array
+    return jax.tree.unflatten(treedef, filled)
 
 
 def features_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Float[Array, "..."]:

@@ -43,8 +43,7 @@ class Axes:
 
     def holding(self, value: Value, factor: int) -> list[int]:
         """Returns the indices of a value's axes that hold a factor."""
-        axes = enumerate(self.of(value))
-        return [i for i, axis in axes if self.classes.holds(axis, factor)]
+        return self.classes.holding(self.of(value), factor)
 
     def any_holding(self, values: Sequence[Value], factor: int) -> bool:
         """Whether some axis of some of the values holds a factor."""

@@ -41,6 +41,9 @@ class Classes:
         self._product: dict[int, Axis] = {}
         self._segments: dict[int, tuple[Axis, ...]] = {}
         self._locks: list[Lock] = []
+        # What was found since the last change.
+        self._factors: dict[Axis, Axis] = {}
+        self._held: dict[Axis, set[int]] = {}
         self.step = -1  # of the program, for locks
 
     def new(self, size: int) -> Axis:
@@ -51,24 +54,31 @@ class Classes:
 
     def factors(self, axis: Axis) -> Axis:
         """Returns the factors of an axis as they are known by now."""
-        found: list[int] = []
-        for factor in axis:
-            root = self._root(factor)
-            inner = self._product.get(root)
-            found += [root] if inner is None else self.factors(inner)
-        return tuple(found)
+        known = self._factors.get(axis)
+        if known is None:
+            found: list[int] = []
+            for factor in axis:
+                root = self._root(factor)
+                inner = self._product.get(root)
+                found += [root] if inner is None else self.factors(inner)
+            known = self._factors[axis] = tuple(found)
+        return known
 
     def size(self, axis: Axis, sizes: dict[int, int] | None = None) -> int:
         """Computes the length of an axis, where some factors have another size."""
-        return math.prod(self._length(f, sizes or {}) for f in self.factors(axis))
+        own = self.factors(axis)
+        if not sizes:
+            return math.prod([self._size[factor] for factor in own])
+        return math.prod([self._length(factor, sizes) for factor in own])
 
     def segments(self, factor: int) -> tuple[Axis, ...] | None:
         """Returns the segments of a factor, or None where it has none."""
         return self._segments.get(self._root(factor))
 
-    def holds(self, axis: Axis, factor: int) -> bool:
-        """Whether a factor is part of an axis, in one of its segments, too."""
-        return factor in self._all(axis)
+    def holding(self, axes: Sequence[Axis], factor: int) -> list[int]:
+        """Returns which axes a factor is part of, in one of their segments, too."""
+        held = [self._held.get(axis) or self._all(axis) for axis in axes]
+        return [i for i, factors in enumerate(held) if factor in factors]
 
     def places(
         self, axis: Axis, factor: int, chosen: Int[np.ndarray | Array, "n"]
@@ -106,14 +116,14 @@ class Classes:
     def locks(self, factor: int) -> Iterator[Lock]:
         """Yields the locks of a factor, those of axes that hold it included."""
         for lock in self._locks:
-            if factor in self._all((lock.factor,)):
+            if self.holding([(lock.factor,)], factor):
                 yield lock
 
     def same(self, left: Axis, right: Axis):
         """Unites two axes of the same length, factor by factor."""
         while True:
             left, right = self._long(left), self._long(right)
-            if not left or not right:
+            if left == right or not left or not right:
                 return
             a, b = left[0], right[0]
             if self._size[a] == self._size[b]:
@@ -142,13 +152,27 @@ class Classes:
         if len(axes) == 1:
             return axes[0]
         axis = self.new(sum(map(self.size, axes)))
-        self._segments[axis[0]] = tuple(axes)
+        self._put_segments(axis[0], tuple(axes))
         return axis
 
     def _root(self, factor: int) -> int:
         while self._parent[factor] != factor:
             factor = self._parent[factor]
         return factor
+
+    def _changed(self):
+        """Forgets what was found before."""
+        self._factors.clear()
+        self._held.clear()
+
+    def _put_segments(self, factor: int, segments: tuple[Axis, ...]):
+        self._segments[factor] = segments
+        self._changed()
+
+    def _put_product(self, factor: int, axis: Axis):
+        self._product[factor] = axis
+        self._segments.pop(factor, None)
+        self._changed()
 
     def _length(self, factor: int, sizes: dict[int, int]) -> int:
         if factor in sizes:
@@ -164,6 +188,7 @@ class Classes:
         for factor in tuple(found):
             for segment in self._segments.get(factor, ()):
                 found |= self._all(segment)
+        self._held[axis] = found
         return found
 
     def _long(self, axis: Axis) -> Axis:
@@ -183,22 +208,20 @@ class Classes:
             inner = segments[0]  # equal segments: an outer factor that counts them
             for other in segments[1:]:
                 self.same(inner, other)
-            del self._segments[factor]
         else:  # segments of the outer factor, whose entries are alike
             return self._split_segments(factor, rest)
-        self._product[factor] = (*self.new(count), *inner)
+        self._put_product(factor, (*self.new(count), *inner))
         return True
 
     def _split_segments(self, factor: int, rest: int) -> bool:
         segments = self._segments[factor]
         if any(self.size(axis) % rest for axis in segments):
             return False
-        del self._segments[factor]
         inner, outer = self.new(rest), []
         for axis in segments:
             outer.append(self.new(self.size(axis) // rest))
             self.same(axis, (*outer[-1], *inner))
-        self._product[factor] = (*self.joined(outer), *inner)
+        self._put_product(factor, (*self.joined(outer), *inner))
         return True
 
     def _unite(self, a: int, b: int):
@@ -206,8 +229,9 @@ class Classes:
             return
         mine, others = self._segments.get(a), self._segments.pop(b, None)
         self._parent[b] = a
+        self._changed()
         if mine is None and others is not None:
-            self._segments[a] = others
+            self._put_segments(a, others)
         elif mine is not None and others is not None:
             if self._places(mine) == self._places(others):
                 for one, other in zip(mine, others, strict=True):
@@ -239,10 +263,10 @@ class Classes:
         segments = self._segments.get(outer)
         if segments is None:
             whole = self._size[outer]
-            self._segments[outer] = (self.new(at), self.new(whole - at))
+            self._put_segments(outer, (self.new(at), self.new(whole - at)))
         else:
             places = sorted({*self._places(segments), at})
-            self._segments[outer] = tuple(self._pieces(segments, places))
+            self._put_segments(outer, tuple(self._pieces(segments, places)))
         pieces = self._segments[outer]
         count = self._places(pieces).index(at)
         first, second = self.joined(pieces[:count]), self.joined(pieces[count:])

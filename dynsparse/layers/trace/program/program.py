@@ -158,10 +158,8 @@ def _inline(
     values: dict[Any, Value] = dict(zip(jaxpr.invars, inputs, strict=True))
     for variable, array in zip(jaxpr.constvars, constants, strict=True):
         values[variable] = Value(variable.aval, array)
-
-    def read(atom: Any) -> Value:
-        return Value(atom.aval, atom.val) if isinstance(atom, Literal) else values[atom]
-
+    known = lambda atom: Value(atom.aval, atom.val)
+    read = lambda atom: known(atom) if isinstance(atom, Literal) else values[atom]
     for equation in jaxpr.eqns:
         name, read_by = equation.primitive.name, tuple(map(read, equation.invars))
         if name in _INLINED:
