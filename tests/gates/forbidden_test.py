@@ -15,9 +15,10 @@ from tests.gates.rows import (
     by_name,
     compiled,
     deterministic,
-    every_gate,
     fixed_gates,
+    of_each_kind,
     random_rows,
+    sampled_gates,
     slopes,
 )
 
@@ -26,7 +27,7 @@ both_modes = pytest.mark.parametrize("evaluation", [False, True], ids="TE".__get
 ONE_OF_MANY = [row for row in GATES if by_name(row) == "gumbel_softmax"]
 
 choosing_gates = pytest.mark.parametrize(
-    "row", [row for row in GATES if by_name(row) != "dense"], ids=by_name
+    "row", of_each_kind(row for row in GATES if by_name(row) != "dense"), ids=by_name
 )
 
 
@@ -45,7 +46,7 @@ def test_forbidden_units_never_open(row, evaluation, allowed, key):
         assert jnp.isfinite(part).all()
 
 
-@every_gate
+@sampled_gates
 def test_forbidden_units_spoil_no_gradient(row, key):
     for scores in (padded(key)[0], padded(key, allowed=0)[0]):
         for part in slopes(by_name(row))(scores):

@@ -11,6 +11,7 @@ from flax import nnx
 
 from dynsparse import gates
 from dynsparse.gates import GateOutput
+from tests.sampled import sampled
 
 N = 16
 WEIGHTS = jnp.linspace(0.0, 1.0, N)  # a plain sum can be constant, e.g. always k
@@ -100,8 +101,25 @@ FIXED = [
 ]
 by_name = lambda row: row.spec["name"]
 ROWS = {by_name(row): row for row in GATES}
+# One of each way to decide and to learn: what all have in common is tried with these.
+KINDS = (
+    "bernoulli_straight_through",
+    "dense",
+    "disarm",
+    "ema_threshold",
+    "gumbel_softmax",
+    "hard_concrete",
+    "imle",
+    "random_topk",
+    "relaxed_subset",
+    "simple",
+    "soft_topk",
+    "sparsemax",
+)
+of_each_kind = lambda rows: sampled(rows, KINDS, by_name)
 every_gate = pytest.mark.parametrize("row", GATES, ids=by_name)
-learning_gates = pytest.mark.parametrize("row", LEARNING, ids=by_name)
+sampled_gates = pytest.mark.parametrize("row", of_each_kind(GATES), ids=by_name)
+learning_gates = pytest.mark.parametrize("row", of_each_kind(LEARNING), ids=by_name)
 fixed_gates = pytest.mark.parametrize("row", FIXED, ids=by_name)
 
 

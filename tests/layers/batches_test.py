@@ -7,7 +7,9 @@ from jax import export
 
 from dynsparse import costs, gates
 from tests.layers.small_layers import LAYERS, build, compact_view, inputs, output
+from tests.sampled import sampled
 
+USUAL = ("neurons", "tokens", "width")
 # Fixed counts of each example: the one compact execution without sizes of its own.
 GATHERED = ("bypass", "tokens", "features", "width")
 
@@ -25,7 +27,7 @@ def program(module):
     return run, state
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", sampled(LAYERS, USUAL))
 def test_a_batch_of_none_has_the_shape_and_type_of_others(layer):
     x = inputs(layer, 2)
     some = jax.eval_shape(*program(views(layer)[0]), x)
@@ -39,7 +41,7 @@ def test_a_bill_of_no_examples_is_refused():
         costs.bill(build("neurons", "soft_topk"), inputs("neurons", 2)[:0])
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", sampled(LAYERS, USUAL))
 def test_a_symbolic_batch_is_exported_or_refused_in_words(layer, as_users_call):
     (batch,) = export.symbolic_shape("batch")
     x = inputs(layer, 2)

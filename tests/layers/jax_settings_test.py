@@ -8,7 +8,7 @@ from flax import nnx
 from dynsparse import costs, gates, layers
 from tests.gates.rows import GATES, N, by_name
 from tests.layers.small_layers import LAYERS, build, compact_view, inputs, output
-from tests.sampled import unless
+from tests.sampled import sampled, unless
 
 
 @pytest.fixture
@@ -47,7 +47,10 @@ def test_gates_keep_the_type_of_their_scores(row, evaluation, strict):
         assert {part.dtype for part in decision} == {jnp.dtype(dtype)}
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+USUAL = ("channels", "heads", "neurons", "positions", "tokens")
+
+
+@pytest.mark.parametrize("layer", sampled(LAYERS, USUAL))
 def test_layers_of_float32_stay_so(layer, strict):
     gate = "soft_topk" if "soft_topk" in LAYERS[layer].gates else "gumbel_sigmoid"
     module, x = build(layer, gate), inputs(layer, 4)

@@ -52,11 +52,11 @@ full = functools.partial(pytest.param, marks=unless(False))
 @pytest.mark.parametrize(
     ("granularity", "gate", "layers"),
     [
-        ("tokens", SOFT, {"body"}),
+        full("tokens", SOFT, {"body"}),
         ("tokens", GUMBEL, {"body"}),
-        ("blocks", GUMBEL, {"body/blocks/0", "body/blocks/1"}),
+        full("blocks", GUMBEL, {"body/blocks/0", "body/blocks/1"}),
         full("bypass", SOFT, {"body/blocks/0", "body/blocks/1"}),
-        ("heads", SOFT, {"body/blocks/0/attention", "body/blocks/1/attention"}),
+        full("heads", SOFT, {"body/blocks/0/attention", "body/blocks/1/attention"}),
         full("neurons", SOFT, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
         full("experts", GUMBEL, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
         ("width", SOFT, {"body/blocks/0/mlp", "body/blocks/1/mlp"}),
@@ -118,7 +118,7 @@ def test_what_is_not_accepted_is_named(changes, message):
         build(SOFT, **changes)
 
 
-@pytest.mark.parametrize("budget", sampled([0.3, 0.6, 1.0], [0.3, 1.0]))
+@pytest.mark.parametrize("budget", sampled([0.3, 0.6, 1.0], [0.3]))
 def test_the_narrower_network_costs_what_the_budget_says(budget):
     config = {**TINY, "width": 48, "depth": 1, "num_heads": 2, "mlp_width": 96}
     example = jax.ShapeDtypeStruct((1, 12, 16, 3), jnp.float32)

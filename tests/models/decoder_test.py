@@ -11,7 +11,7 @@ from flax import nnx
 from dynsparse import gates, layers, models
 from dynsparse.gates import GateRecord, evaluating, records
 from dynsparse.models.decoder import Decoder, generate
-from tests.sampled import unless
+from tests.sampled import sampled, unless
 
 SOFT = dict(name="soft_topk", density=0.5, temperature=1.0, family="logistic")
 GUMBEL = dict(name="gumbel_sigmoid", temperature=1.0)
@@ -69,9 +69,7 @@ MODELS = dict(
 @pytest.mark.parametrize(
     ("name", "execution"),
     [
-        pytest.param(
-            name, execution, marks=unless(execution == "compact" or name == "bypass")
-        )
+        pytest.param(name, execution, marks=unless(name in ("bypass", "twin")))
         for name in MODELS
         for execution in ("masked", "compact")
     ],
@@ -179,7 +177,7 @@ LOOKING_AHEAD = dict(
 )
 
 
-@pytest.mark.parametrize("execution", ["masked", "compact"])
+@pytest.mark.parametrize("execution", sampled(["masked", "compact"], ["compact"]))
 @pytest.mark.parametrize("name", LOOKING_AHEAD)
 def test_a_causal_model_is_not_evaluated_with_what_looks_ahead(name, execution):
     make, words = LOOKING_AHEAD[name]

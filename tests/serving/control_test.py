@@ -1,15 +1,18 @@
 """Deadlines and hysteresis in virtual time: a simulated server, no sleeping."""
 
 import collections
+import functools
 
 import numpy as np
 import pytest
 
 from dynsparse.bench.arrivals import PROFILES, arrivals
 from dynsparse.serving import Deadline, Hysteresis, Moment, QueueLength
+from tests.sampled import sampled, unless
 from tests.serving.ladders import Pretended
 
 SECONDS = (0.005, 0.010, 0.020)
+full = functools.partial(pytest.param, marks=unless(False))
 
 
 def simulate(
@@ -68,7 +71,7 @@ def load(name, seconds=30.0, seed=0):
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", sampled(range(5), [0]))
 def test_a_spike_of_twice_the_capacity_is_answered_in_time(seed):
     times = load("spike", seed=seed)
     rows = simulate(times)
@@ -78,7 +81,7 @@ def test_a_spike_of_twice_the_capacity_is_answered_in_time(seed):
     assert in_time(simulate(times, pinned=2), 10, 20) < 0.3
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", sampled(range(5), [0]))
 def test_the_top_is_back_within_two_seconds_of_a_spike(seed):
     after = [
         rung for arrival, rung, _ in simulate(load("spike", seed=seed)) if arrival > 22
@@ -120,13 +123,13 @@ def test_a_constant_load_makes_no_oscillation(interval):
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("slowdown", [1.0, 2.0])
+@pytest.mark.parametrize("slowdown", sampled([1.0, 2.0], [2.0]))
 @pytest.mark.parametrize(
     ("seconds", "score"),
     [
         ((0.005, 0.010, 0.020), (0.80, 0.90, 0.95)),
-        ((0.0022, 0.0024, 0.0028, 0.0042), (0.867, 0.924, 0.933, 0.935)),
-        ((0.010, 0.012), (0.10, 0.95)),
+        full((0.0022, 0.0024, 0.0028, 0.0042), (0.867, 0.924, 0.933, 0.935)),
+        full((0.010, 0.012), (0.10, 0.95)),
     ],
 )
 def test_no_single_rung_gets_more_right_in_time(

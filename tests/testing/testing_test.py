@@ -13,12 +13,12 @@ from dynsparse.data import Arrays, Splits
 from dynsparse.gates import GateOutput
 from dynsparse.models.conv_vit import ConvVit
 from dynsparse.tasks import Mean, images
-from tests.gates.rows import GATES, build, by_name
+from tests.gates.rows import build, sampled_gates
 
 TINY = dict(granularity="neurons", width=8, depth=1, num_heads=2, mlp_width=8)
 
 
-@pytest.mark.parametrize("row", GATES, ids=by_name)
+@sampled_gates
 def test_every_gate_of_the_library_keeps_the_contract(row, as_users_call):
     testing.check_gate(build(row), learns=bool(row.learns))
 

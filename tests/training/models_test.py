@@ -16,12 +16,13 @@ from dynsparse.training.evaluation.curve import trace_curve
 from dynsparse.training.evaluation.evaluate import evaluate
 from dynsparse.training.evaluation.forward import compile_forward
 from dynsparse.training.evaluation.norms import at_densities
+from tests.sampled import sampled
 from tests.training import tiny
 
 MODELS = sorted(n for n, row in configs.MODELS.items() if row.reads == "images")
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=sampled(MODELS, ["conv_vit", "resnet"]))
 def prepared(request):
     return tiny.prepared(f"soft_topk,{request.param}")
 

@@ -16,8 +16,7 @@ from tests.layers.zoo.zoo import ZOO
 from tests.programs_test import compilations
 
 DEPTH = 2
-USUAL = [("llama", "blocks"), ("llama", "heads"), ("adapted", "bypass")]
-USUAL += [("adapted", "neurons"), ("adapted", "width"), ("bottleneck", "channels")]
+USUAL = [("adapted", "neurons"), ("adapted", "bypass"), ("bottleneck", "blocks")]
 NOISY = ("vit", "bypass")  # its dropout changes state, which no bypass takes
 REST = [  # of hosts that keep the shape of their input
     pytest.param(*pair, marks=pytest.mark.full)
