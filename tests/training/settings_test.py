@@ -32,7 +32,7 @@ MISTAKES = [
     ),
     (dict(gate__name="soft_topkk"), "unknown name 'soft_topkk'; accepted: b.*dense, "),
     (dict(model__name="vgg"), "models: unknown name 'vgg'; accepted: conv_vit"),
-    (dict(data__name="mnist"), "data: unknown name 'mnist'; accepted: cluttered"),
+    (dict(data__name="mnist"), "data: unknown name 'mnist'; accepted: associative"),
     (
         dict(evaluation__densities=(0.5, 1.5)),
         r"densities must be a tuple, each value in \[0, 1\]",

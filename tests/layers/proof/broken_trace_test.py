@@ -119,9 +119,9 @@ BROKEN = dict(  # the host, what is broken, and how
     ),
     last_units=(
         "wide",
-        run_units.UnitsOfCall,
-        "_take",
-        lambda f: lambda s, v, x, chosen: f(s, v, x, 15 - chosen),
+        run_units,
+        "taken",
+        lambda f: lambda u, v, steps, chosen: f(u, v, steps, 15 - chosen),
     ),
     wrong_operand=("gated", Units, "weighed", lambda f: lambda s, e: 1 - f(s, e)),
     wrong_rows=("gated", Rows, "together", lambda f: lambda s, v, x: f(s, v, x[::-1])),
